@@ -1,0 +1,46 @@
+// Files that are never half-written, and files read without copying.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace floe {
+
+// The whole file. NOT_FOUND, PERMISSION_DENIED or UNAVAILABLE name the path; RESOURCE_EXHAUSTED when
+// it is longer than `max_bytes`.
+absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path,
+                                     uint64_t max_bytes = uint64_t{1} << 40);
+
+// Writes a temporary file beside `path`, fsyncs it, renames it over `path` and fsyncs the folder: a
+// reader sees the old bytes or the new, also after a crash. A full disk is RESOURCE_EXHAUSTED, and the
+// old file stays.
+absl::Status WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes);
+
+// fsyncs one file or folder.
+absl::Status SyncPath(const std::filesystem::path& path);
+
+// errno as a Status that names what was being done.
+absl::Status ErrnoStatus(int error, std::string_view what);
+
+// A file mapped read-only. Movable; the bytes live as long as the object. Thread-safe to read.
+class MappedFile {
+ public:
+  static absl::StatusOr<MappedFile> Open(const std::filesystem::path& path);
+  MappedFile() = default;
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::string_view bytes() const { return {data_, size_}; }
+
+ private:
+  const char* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace floe

@@ -1,0 +1,93 @@
+// A checkpoint: a folder in Hugging Face's layout plus `floe.json`, the manifest that names it.
+//
+//   config.json  model.safetensors  tokenizer.json  tokenizer_config.json  generation_config.json
+//   floe.json
+//
+// The manifest holds file digests, blueprint and parent digests, no times and no job ids, as canonical
+// JSON (RFC 8785). The checkpoint's digest is the SHA-256 of the manifest's bytes.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/files.h"
+#include "model/blueprint.h"
+#include "model/safetensors.h"
+
+namespace floe::model {
+
+inline constexpr char kManifestFile[] = "floe.json";
+
+// What the version was made from; digests are SHA-256 in hexadecimal, empty when there is none.
+struct Parents {
+  std::string checkpoint;  // the base that alignment started from
+  std::string dataset;
+  std::string tokenizer;
+  bool operator==(const Parents&) const = default;
+};
+
+struct ManifestFileEntry {
+  std::string digest;
+  uint64_t size = 0;
+  bool operator==(const ManifestFileEntry&) const = default;
+};
+
+struct Manifest {
+  Blueprint blueprint;
+  Parents parents;
+  std::map<std::string, ManifestFileEntry> files;  // by name inside the folder, floe.json excepted
+
+  // The canonical bytes of floe.json.
+  std::string Serialize() const;
+  // SHA-256 of Serialize().
+  std::string Digest() const;
+  // Refuses unknown keys, bad digests and file names with a path in them.
+  static absl::StatusOr<Manifest> Parse(std::string_view json);
+};
+
+// config.json in the form of the blueprint's family, with the keys that every serving stack reads.
+std::string ConfigJson(const Blueprint& blueprint);
+// Reads the config.json of any of the four families, published ones included.
+absl::StatusOr<Blueprint> ParseConfigJson(std::string_view json);
+
+// An opened checkpoint. Owns the mapped weights; immutable; safe to read from many threads.
+class Checkpoint {
+ public:
+  // Reads floe.json and maps model.safetensors. With `verify`, every file's SHA-256 is compared with
+  // the manifest's: a difference is DATA_LOSS naming the file. Tensors must be exactly TensorsOf(blueprint).
+  static absl::StatusOr<Checkpoint> Open(const std::filesystem::path& folder, bool verify = true);
+
+  const Blueprint& blueprint() const { return manifest_.blueprint; }
+  const Manifest& manifest() const { return manifest_; }
+  const std::string& digest() const { return digest_; }
+  const std::filesystem::path& folder() const { return folder_; }
+  // NOT_FOUND when there is no such tensor.
+  absl::StatusOr<TensorView> Tensor(std::string_view name) const;
+
+ private:
+  std::filesystem::path folder_;
+  Manifest manifest_;
+  std::string digest_;
+  MappedFile weights_;
+  SafetensorsHeader header_;
+};
+
+// Writes a checkpoint folder: config.json and generation_config.json from the blueprint, the tensors,
+// and `tokenizer_files` (name → bytes: tokenizer.json, tokenizer_config.json), then the manifest last.
+// Returns the digest. The folder is written under a temporary name and renamed; `folder` must not exist.
+struct CheckpointContents {
+  Blueprint blueprint;
+  Parents parents;
+  std::vector<NamedTensor> tensors;
+  std::map<std::string, std::string> tokenizer_files;
+};
+absl::StatusOr<std::string> WriteCheckpoint(const std::filesystem::path& folder,
+                                            const CheckpointContents& contents);
+
+}  // namespace floe::model
