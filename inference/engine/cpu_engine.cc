@@ -1,0 +1,341 @@
+#include "inference/engine/cpu_engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <unordered_set>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "inference/engine/kernels.h"
+#include "inference/engine/kv_cache.h"
+#include "inference/engine/weights.h"
+#include "inference/engine/worker_pool.h"
+
+namespace floe::inference {
+namespace {
+
+// Below this many multiply-adds a loop is done before another thread has woken.
+constexpr int64_t kSmallLoop = 40'000;
+
+// A token on its way through the layers.
+struct Row {
+  const int32_t* blocks = nullptr;  // of its sequence
+  int64_t position = 0;
+};
+
+// Activations, sized once for max_step_tokens. Rows are padded to 16 floats.
+struct Activations {
+  AlignedFloats residual;  // (T, D)
+  AlignedFloats normed;    // (T, D)
+  AlignedFloats qkv;       // (T, (H + 2 kv heads) * head_dim)
+  AlignedFloats attended;  // (T, H * head_dim)
+  AlignedFloats gate_up;   // (T, 2F): gate, then up; the product replaces gate
+  AlignedFloats angles;    // (T, head_dim): cosines, then sines
+};
+
+class CpuEngine final : public Engine {
+ public:
+  CpuEngine(const model::Blueprint& blueprint, Weights weights, KvCache kv,
+            const CpuEngineOptions& options)
+      : blueprint_(blueprint),
+        weights_(std::move(weights)),
+        kv_(std::move(kv)),
+        max_step_tokens_(options.max_step_tokens),
+        pool_(options.num_threads) {}
+
+  absl::Status Allocate();
+
+  const model::Blueprint& blueprint() const override { return blueprint_; }
+  SequenceId Open() override { return kv_.Open(); }
+  void Close(SequenceId sequence) override { kv_.Close(sequence); }
+  int64_t Length(SequenceId sequence) const override { return kv_.Length(sequence); }
+  KvUsage kv() const override { return kv_.usage(); }
+  int64_t max_step_tokens() const override { return max_step_tokens_; }
+  absl::Status Reserve(SequenceId sequence, int64_t tokens) override;
+  absl::Status Step(std::span<const SequenceStep> steps, Logits* logits) override;
+
+ private:
+  absl::Status Check(std::span<const SequenceStep> steps) const;
+  void Embed(std::span<const SequenceStep> steps);
+  void Layer(int64_t layer);
+  void RotateAndStore(const LayerWeights& weights, int64_t layer, int64_t row);
+  void AttendRow(int64_t layer, int64_t row, int64_t head, int thread);
+  void Head(std::span<const SequenceStep> steps, Logits* logits);
+  void Multiply(const PackedMatrix& weights, ConstRows x, const MatMulEpilogue& epilogue, Rows y);
+  // Calls body for each row, in parallel when a row costs enough.
+  void ForRows(int64_t cost_per_row, const std::function<void(int64_t row, int thread)>& body);
+
+  int64_t QkvStride() const {
+    return RoundUp16((blueprint_.num_heads + 2 * blueprint_.num_kv_heads) * blueprint_.head_dim);
+  }
+  int64_t num_rows() const { return static_cast<int64_t>(rows_.size()); }
+
+  const model::Blueprint blueprint_;
+  const Weights weights_;
+  KvCache kv_;
+  const int64_t max_step_tokens_;
+  WorkerPool pool_;
+  Activations a_;
+  std::vector<float> inverse_frequency_;  // [head_dim / 2]
+  std::vector<AlignedFloats> scores_;     // one a thread, RoundUp16(context)
+  AlignedFloats head_rows_;               // (T, D): the rows whose logits are wanted
+  std::vector<Row> rows_;
+};
+
+absl::Status CpuEngine::Allocate() {
+  const model::Blueprint& b = blueprint_;
+  const int64_t t = max_step_tokens_;
+  a_.residual = AlignedFloats(t * RoundUp16(b.hidden_size));
+  a_.normed = AlignedFloats(t * RoundUp16(b.hidden_size));
+  a_.qkv = AlignedFloats(t * QkvStride());
+  a_.attended = AlignedFloats(t * RoundUp16(b.num_heads * b.head_dim));
+  a_.gate_up = AlignedFloats(t * RoundUp16(2 * b.ffn_hidden) + 16);
+  a_.angles = AlignedFloats(t * b.head_dim);
+  head_rows_ = AlignedFloats(t * RoundUp16(b.hidden_size));
+  for (int i = 0; i < pool_.num_threads(); ++i) scores_.emplace_back(RoundUp16(b.context));
+  for (const AlignedFloats* buffer : {&a_.residual, &a_.normed, &a_.qkv, &a_.attended, &a_.gate_up,
+                                      &a_.angles, &head_rows_, &scores_.back()}) {
+    if (buffer->size() == 0) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "no memory for the activations of ", t, " tokens; lower max_step_tokens"));
+    }
+  }
+  // theta^(-2i / head_dim), in 32 bits as the models were trained with.
+  for (int64_t i = 0; i < b.head_dim / 2; ++i) {
+    const double exponent = static_cast<double>(2 * i) / static_cast<double>(b.head_dim);
+    inverse_frequency_.push_back(static_cast<float>(1.0 / std::pow(b.rope_theta, exponent)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CpuEngine::Reserve(SequenceId sequence, int64_t tokens) {
+  if (kv_.Length(sequence) + tokens > blueprint_.context) {
+    return absl::OutOfRangeError(
+        absl::StrCat("a sequence of ", kv_.Length(sequence), " tokens cannot take ", tokens,
+                     " more: the model's context is ", blueprint_.context, "; shorten the prompt"));
+  }
+  return kv_.Reserve(sequence, tokens);
+}
+
+absl::Status CpuEngine::Check(std::span<const SequenceStep> steps) const {
+  std::unordered_set<SequenceId> seen;
+  int64_t tokens = 0;
+  int64_t blocks = 0;
+  for (const SequenceStep& step : steps) {
+    if (!kv_.IsOpen(step.sequence) || !seen.insert(step.sequence).second || step.tokens.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("sequence ", step.sequence,
+                       " is not open, stands twice in the step or brings no token"));
+    }
+    for (const int32_t token : step.tokens) {
+      if (token < 0 || token >= blueprint_.vocab_size) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("token id ", token, " is outside the vocabulary of ", blueprint_.vocab_size,
+                         "; encode with the tokenizer of this checkpoint"));
+      }
+    }
+    const int64_t count = static_cast<int64_t>(step.tokens.size());
+    if (kv_.Length(step.sequence) + count > blueprint_.context) {
+      return absl::OutOfRangeError(absl::StrCat("sequence ", step.sequence, " would grow past the ",
+                                                blueprint_.context, " tokens of the context"));
+    }
+    tokens += count;
+    blocks += kv_.BlocksMissing(step.sequence, count);
+  }
+  if (tokens > max_step_tokens_) {
+    return absl::InvalidArgumentError(absl::StrCat("a step of ", tokens, " tokens exceeds the ",
+                                                   max_step_tokens_, " that the engine is built for"));
+  }
+  if (blocks > kv_.usage().free_blocks) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the step needs ", blocks, " more KV blocks, ", kv_.usage().free_blocks,
+                     " are free; close a sequence or step fewer"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CpuEngine::Step(std::span<const SequenceStep> steps, Logits* logits) {
+  FLOE_RETURN_IF_ERROR(Check(steps));
+  for (const SequenceStep& step : steps) {
+    FLOE_RETURN_IF_ERROR(
+        kv_.Reserve(step.sequence, static_cast<int64_t>(step.tokens.size())));
+  }
+  Embed(steps);
+  for (int64_t layer = 0; layer < blueprint_.num_layers; ++layer) Layer(layer);
+  Head(steps, logits);
+  for (const SequenceStep& step : steps) {
+    kv_.Advance(step.sequence, static_cast<int64_t>(step.tokens.size()));
+  }
+  return absl::OkStatus();
+}
+
+void CpuEngine::Embed(std::span<const SequenceStep> steps) {
+  rows_.clear();
+  const int64_t stride = RoundUp16(blueprint_.hidden_size);
+  const int64_t half = blueprint_.head_dim / 2;
+  for (const SequenceStep& step : steps) {
+    int64_t position = kv_.Length(step.sequence);
+    for (const int32_t token : step.tokens) {
+      weights_.embedding.CopyRow(token, a_.residual.data() + num_rows() * stride);
+      float* cosines = a_.angles.data() + num_rows() * blueprint_.head_dim;
+      for (int64_t i = 0; i < half; ++i) {
+        const float angle = static_cast<float>(position) * inverse_frequency_[i];
+        cosines[i] = static_cast<float>(std::cos(static_cast<double>(angle)));
+        cosines[half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+      }
+      rows_.push_back({kv_.Blocks(step.sequence), position++});
+    }
+  }
+}
+
+void CpuEngine::ForRows(int64_t cost_per_row,
+                        const std::function<void(int64_t, int)>& body) {
+  if (cost_per_row * num_rows() < kSmallLoop) {
+    for (int64_t row = 0; row < num_rows(); ++row) body(row, 0);
+    return;
+  }
+  pool_.Run(num_rows(), body);
+}
+
+void CpuEngine::Multiply(const PackedMatrix& weights, ConstRows x, const MatMulEpilogue& epilogue,
+                         Rows y) {
+  const int64_t panels = weights.num_panels();
+  const int64_t work = weights.out() * weights.in() * x.count;
+  if (pool_.num_threads() == 1 || work < kSmallLoop) {
+    MatMul(weights, x, {0, panels}, epilogue, y);
+    return;
+  }
+  // Pieces of at least four panels (what the single-row kernel takes at once), several a thread.
+  const int64_t pieces_wanted = static_cast<int64_t>(pool_.num_threads()) * 8;
+  const int64_t piece = std::max<int64_t>(4, (panels / pieces_wanted + 3) / 4 * 4);
+  pool_.Run((panels + piece - 1) / piece, [&](int64_t i, int) {
+    MatMul(weights, x, {i * piece, std::min(panels, (i + 1) * piece)}, epilogue, y);
+  });
+}
+
+// Normalises and turns the heads of one row, and stores its keys and values.
+// RoPE in the rotate-half form: pairs are (i, i + head_dim / 2). Su et al. 2021, arXiv:2104.09864.
+void CpuEngine::RotateAndStore(const LayerWeights& weights, int64_t layer, int64_t row) {
+  const model::Blueprint& b = blueprint_;
+  const int64_t half = b.head_dim / 2;
+  float* qkv = a_.qkv.data() + row * QkvStride();
+  const float* cosines = a_.angles.data() + row * b.head_dim;
+  const float* sines = cosines + half;
+  const float eps = static_cast<float>(b.norm_eps);
+  for (int64_t head = 0; head < b.num_heads + b.num_kv_heads; ++head) {
+    float* x = qkv + head * b.head_dim;
+    const std::vector<float>& gain = head < b.num_heads ? weights.query_norm : weights.key_norm;
+    if (!gain.empty()) RmsNorm(x, gain.data(), eps, b.head_dim, x);
+    for (int64_t i = 0; i < half; ++i) {
+      const float first = x[i];
+      const float second = x[i + half];
+      x[i] = first * cosines[i] - second * sines[i];
+      x[i + half] = second * cosines[i] + first * sines[i];
+    }
+  }
+  const float* keys = qkv + b.num_heads * b.head_dim;
+  const float* values = keys + b.num_kv_heads * b.head_dim;
+  for (int64_t head = 0; head < b.num_kv_heads; ++head) {
+    kv_.Write(kv_.View(rows_[row].blocks, layer, head), rows_[row].position,
+              keys + head * b.head_dim, values + head * b.head_dim);
+  }
+}
+
+void CpuEngine::AttendRow(int64_t layer, int64_t row, int64_t head, int thread) {
+  const model::Blueprint& b = blueprint_;
+  const KvHeadView view =
+      kv_.View(rows_[row].blocks, layer, head / (b.num_heads / b.num_kv_heads));
+  const AttentionShape shape{rows_[row].position + 1, b.head_dim,
+                             1.0f / std::sqrt(static_cast<float>(b.head_dim))};
+  Attend(a_.qkv.data() + row * QkvStride() + head * b.head_dim, view, shape,
+         scores_[thread].data(),
+         a_.attended.data() + row * RoundUp16(b.num_heads * b.head_dim) + head * b.head_dim);
+}
+
+void CpuEngine::Layer(int64_t layer) {
+  const model::Blueprint& b = blueprint_;
+  const LayerWeights& w = weights_.layers[layer];
+  const int64_t t = num_rows();
+  const int64_t d_stride = RoundUp16(b.hidden_size);
+  const int64_t attended_stride = RoundUp16(b.num_heads * b.head_dim);
+  const int64_t ffn_stride = RoundUp16(2 * b.ffn_hidden);
+  const float eps = static_cast<float>(b.norm_eps);
+  const auto normalise = [&](const std::vector<float>& gain) {
+    ForRows(b.hidden_size, [&](int64_t row, int) {
+      RmsNorm(a_.residual.data() + row * d_stride, gain.data(), eps, b.hidden_size,
+              a_.normed.data() + row * d_stride);
+    });
+  };
+
+  normalise(w.attention_norm);
+  Multiply(w.qkv, {a_.normed.data(), t, d_stride},
+           {w.qkv_bias.empty() ? nullptr : w.qkv_bias.data(), false}, {a_.qkv.data(), QkvStride()});
+  ForRows(4 * QkvStride(), [&](int64_t row, int) { RotateAndStore(w, layer, row); });
+  int64_t positions = 0;
+  for (const Row& row : rows_) positions += row.position + 1;
+  if (2 * positions * b.num_heads * b.head_dim < kSmallLoop) {
+    for (int64_t i = 0; i < t * b.num_heads; ++i) AttendRow(layer, i / b.num_heads, i % b.num_heads, 0);
+  } else {
+    pool_.Run(t * b.num_kv_heads, [&](int64_t i, int thread) {
+      const int64_t group = b.num_heads / b.num_kv_heads;
+      for (int64_t g = 0; g < group; ++g) {
+        AttendRow(layer, i % t, (i / t) * group + g, thread);
+      }
+    });
+  }
+  Multiply(w.attention_out, {a_.attended.data(), t, attended_stride}, {nullptr, true},
+           {a_.residual.data(), d_stride});
+
+  normalise(w.ffn_norm);
+  Multiply(w.gate_up, {a_.normed.data(), t, d_stride}, {}, {a_.gate_up.data(), ffn_stride});
+  ForRows(4 * b.ffn_hidden, [&](int64_t row, int) {
+    float* gate = a_.gate_up.data() + row * ffn_stride;
+    SwiGlu(gate, gate + b.ffn_hidden, b.ffn_hidden, gate);
+  });
+  Multiply(w.down, {a_.gate_up.data(), t, ffn_stride}, {nullptr, true},
+           {a_.residual.data(), d_stride});
+}
+
+void CpuEngine::Head(std::span<const SequenceStep> steps, Logits* logits) {
+  const int64_t stride = RoundUp16(blueprint_.hidden_size);
+  int64_t wanted = 0;
+  int64_t row = 0;
+  for (const SequenceStep& step : steps) {
+    const int64_t count = static_cast<int64_t>(step.tokens.size());
+    for (int64_t i = step.all_logits ? 0 : count - 1; i < count; ++i) {
+      RmsNorm(a_.residual.data() + (row + i) * stride, weights_.final_norm.data(),
+              static_cast<float>(blueprint_.norm_eps), blueprint_.hidden_size,
+              head_rows_.data() + wanted * stride);
+      ++wanted;
+    }
+    row += count;
+  }
+  logits->vocab = blueprint_.vocab_size;
+  logits->stride = RoundUp16(blueprint_.vocab_size);
+  logits->values.resize(static_cast<size_t>(wanted * logits->stride));
+  Multiply(weights_.Head(), {head_rows_.data(), wanted, stride}, {},
+           {logits->values.data(), logits->stride});
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> CreateCpuEngine(const model::Checkpoint& checkpoint,
+                                                        const CpuEngineOptions& options) {
+  if (options.num_threads < 1 || options.num_threads > 1024 || options.max_step_tokens < 1 ||
+      options.max_step_tokens > 8'192) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the engine needs 1 to 1024 threads and 1 to 8192 tokens a step, not ",
+                     options.num_threads, " and ", options.max_step_tokens));
+  }
+  FLOE_ASSIGN_OR_RETURN(Weights weights, LoadWeights(checkpoint));
+  const int64_t blocks =
+      std::max<int64_t>(1, options.kv_bytes / KvBlockBytes(checkpoint.blueprint()));
+  FLOE_ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(checkpoint.blueprint(), blocks));
+  auto engine = std::make_unique<CpuEngine>(checkpoint.blueprint(), std::move(weights),
+                                            std::move(kv), options);
+  FLOE_RETURN_IF_ERROR(engine->Allocate());
+  return engine;
+}
+
+}  // namespace floe::inference

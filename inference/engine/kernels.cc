@@ -1,0 +1,297 @@
+#include "inference/engine/kernels.h"
+
+#include <cmath>
+#include <cstring>
+
+// Scalable vectors cannot stand in arrays; such machines use their fixed-width set.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "inference/engine/kernels.cc"
+#include "hwy/foreach_target.h"  // includes this file once a target
+#include "hwy/highway.h"
+// Needs the target that highway.h chose.
+#include "hwy/contrib/math/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace floe::inference::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+constexpr int kVectors = 16 / kLanes;  // vectors a panel row
+
+// MR rows by NP panels, over the whole of k. Every accumulator is one chain in ascending k, so MR and
+// NP change the speed and never a bit of the result.
+template <int MR, int NP>
+HWY_INLINE void Tile(const float* HWY_RESTRICT x, int64_t x_stride, const float* HWY_RESTRICT w,
+                     int64_t depth, const MatMulEpilogue& epilogue, float* HWY_RESTRICT y,
+                     int64_t y_stride) {
+  const D d;
+  constexpr int kWide = NP * kVectors;
+  V acc[MR][kWide];
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 64
+    for (int v = 0; v < kWide; ++v) acc[r][v] = hn::Zero(d);
+  }
+  const int64_t panel_floats = depth * kPanelColumns;
+  for (int64_t k = 0; k < depth; ++k) {
+    V b[kWide];
+#pragma GCC unroll 64
+    for (int v = 0; v < kWide; ++v) {
+      b[v] = hn::Load(d, w + (v / kVectors) * panel_floats + k * kPanelColumns +
+                             (v % kVectors) * kLanes);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+      const V a = hn::Set(d, x[r * x_stride + k]);
+#pragma GCC unroll 64
+      for (int v = 0; v < kWide; ++v) acc[r][v] = hn::MulAdd(a, b[v], acc[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 64
+    for (int v = 0; v < kWide; ++v) {
+      float* to = y + r * y_stride + v * kLanes;
+      V sum = acc[r][v];
+      if (epilogue.bias != nullptr) sum = hn::Add(sum, hn::LoadU(d, epilogue.bias + v * kLanes));
+      if (epilogue.accumulate) sum = hn::Add(sum, hn::LoadU(d, to));
+      hn::StoreU(sum, d, to);
+    }
+  }
+}
+
+// All rows against NP panels that start at `panel`.
+template <int NP>
+HWY_INLINE void RowsTimesPanels(const PackedMatrix& weights, const ConstRows& x, int64_t panel,
+                                MatMulEpilogue epilogue, const Rows& y) {
+  const float* w = weights.Panel(panel);
+  const int64_t column = panel * kPanelColumns;
+  if (epilogue.bias != nullptr) epilogue.bias += column;
+  const int64_t depth = weights.in();
+  int64_t r = 0;
+  const auto at = [&](int64_t row) { return x.data + row * x.stride; };
+  const auto to = [&](int64_t row) { return y.data + row * y.stride + column; };
+  if constexpr (NP == 1) {
+    for (; r + 6 <= x.count; r += 6) {
+      Tile<6, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
+    }
+    if (r + 4 <= x.count) {
+      Tile<4, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
+      r += 4;
+    }
+  }
+  if constexpr (NP <= 2) {
+    if (r + 3 <= x.count) {
+      Tile<3, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
+      r += 3;
+    }
+    if (r + 2 <= x.count) {
+      Tile<2, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
+      r += 2;
+    }
+  }
+  for (; r < x.count; ++r) {
+    Tile<1, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
+  }
+}
+
+void MatMulImpl(const PackedMatrix& weights, const ConstRows& x, PanelRange panels,
+                const MatMulEpilogue& epilogue, const Rows& y) {
+  int64_t p = panels.begin;
+  // Few rows leave too few independent chains to hide the latency of an FMA: take several panels.
+  if (x.count == 1) {
+    for (; p + 4 <= panels.end; p += 4) RowsTimesPanels<4>(weights, x, p, epilogue, y);
+  } else if (x.count <= 3) {
+    for (; p + 2 <= panels.end; p += 2) RowsTimesPanels<2>(weights, x, p, epilogue, y);
+  }
+  for (; p < panels.end; ++p) RowsTimesPanels<1>(weights, x, p, epilogue, y);
+}
+
+// The sum of 16 lanes as a tree that is the same for every vector width.
+HWY_INLINE float SumLanes(const V* acc) {
+  const D d;
+  HWY_ALIGN float lane[16];
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) hn::Store(acc[v], d, lane + v * kLanes);
+  for (int width = 8; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
+  }
+  return lane[0];
+}
+
+void RmsNormImpl(const float* x, const float* gain, float eps, int64_t width, float* y) {
+  const D d;
+  const int64_t whole = width / 16 * 16;
+  V acc[kVectors];
+  for (int v = 0; v < kVectors; ++v) acc[v] = hn::Zero(d);
+  for (int64_t i = 0; i < whole; i += 16) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      const V value = hn::LoadU(d, x + i + v * kLanes);
+      acc[v] = hn::MulAdd(value, value, acc[v]);
+    }
+  }
+  float sum = SumLanes(acc);
+  for (int64_t i = whole; i < width; ++i) sum += x[i] * x[i];
+  const float inverse = 1.0f / std::sqrt(sum / static_cast<float>(width) + eps);
+  const V scale = hn::Set(d, inverse);
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, x + i), scale), hn::LoadU(d, gain + i)), d, y + i);
+  }
+  for (int64_t i = whole; i < width; ++i) y[i] = x[i] * inverse * gain[i];
+}
+
+void SwiGluImpl(const float* gate, const float* up, int64_t width, float* y) {
+  const D d;
+  const V one = hn::Set(d, 1.0f);
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const V g = hn::LoadU(d, gate + i);
+    const V silu = hn::Div(g, hn::Add(one, hn::Exp(d, hn::Neg(g))));
+    hn::StoreU(hn::Mul(silu, hn::LoadU(d, up + i)), d, y + i);
+  }
+}
+
+// scores[16 * (block .. block + NB)] = scale * q.k
+template <int NB>
+HWY_INLINE void ScoreBlocks(const float* HWY_RESTRICT query, const KvHeadView& kv, int64_t block,
+                            const AttentionShape& shape, float* HWY_RESTRICT scores) {
+  const D d;
+  constexpr int kWide = NB * kVectors;
+  const float* keys[NB];
+  V acc[kWide];
+#pragma GCC unroll 8
+  for (int b = 0; b < NB; ++b) {
+    keys[b] = kv.pool + kv.blocks[block + b] * kv.block_stride + kv.keys;
+  }
+#pragma GCC unroll 64
+  for (int v = 0; v < kWide; ++v) acc[v] = hn::Zero(d);
+  for (int64_t i = 0; i < shape.head_dim; ++i) {
+    const V q = hn::Set(d, query[i]);
+#pragma GCC unroll 64
+    for (int v = 0; v < kWide; ++v) {
+      const float* at = keys[v / kVectors] + i * kKvBlockTokens + (v % kVectors) * kLanes;
+      acc[v] = hn::MulAdd(q, hn::Load(d, at), acc[v]);
+    }
+  }
+  const V scale = hn::Set(d, shape.scale);
+#pragma GCC unroll 64
+  for (int v = 0; v < kWide; ++v) {
+    hn::Store(hn::Mul(acc[v], scale), d, scores + block * kKvBlockTokens + v * kLanes);
+  }
+}
+
+// In place: exp(score - max); returns 1 / sum. Lanes beyond `positions` become 0.
+HWY_INLINE float SoftmaxNumerators(int64_t positions, float* scores) {
+  const D d;
+  const int64_t padded = (positions + 15) / 16 * 16;
+  for (int64_t t = positions; t < padded; ++t) scores[t] = -1e30f;
+  V top = hn::Load(d, scores);
+  for (int64_t t = kLanes; t < padded; t += kLanes) top = hn::Max(top, hn::Load(d, scores + t));
+  HWY_ALIGN float lanes[16];
+  hn::Store(top, d, lanes);
+  float max = lanes[0];
+  for (int i = 1; i < kLanes; ++i) max = lanes[i] > max ? lanes[i] : max;
+  const V shift = hn::Set(d, max);
+  V acc[kVectors];
+  for (int v = 0; v < kVectors; ++v) acc[v] = hn::Zero(d);
+  for (int64_t t = 0; t < padded; t += 16) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      float* at = scores + t + v * kLanes;
+      const V e = hn::Exp(d, hn::Sub(hn::Load(d, at), shift));
+      hn::Store(e, d, at);
+      acc[v] = hn::Add(acc[v], e);
+    }
+  }
+  return 1.0f / SumLanes(acc);
+}
+
+// out[16 * C floats] = inverse * sum over t ascending of p[t] * v[t][column ..]
+template <int C>
+HWY_INLINE void WeighValues(const float* HWY_RESTRICT p, const KvHeadView& kv,
+                            const AttentionShape& shape, int64_t column, float inverse,
+                            float* HWY_RESTRICT out) {
+  const D d;
+  constexpr int kWide = C * kVectors;
+  const int64_t stride = (shape.head_dim + 15) / 16 * 16;
+  V acc[kWide];
+#pragma GCC unroll 64
+  for (int v = 0; v < kWide; ++v) acc[v] = hn::Zero(d);
+  for (int64_t t = 0; t < shape.positions; t += kKvBlockTokens) {
+    const float* values =
+        kv.pool + kv.blocks[t / kKvBlockTokens] * kv.block_stride + kv.values + column;
+    const int64_t n = HWY_MIN(kKvBlockTokens, shape.positions - t);
+    for (int64_t i = 0; i < n; ++i) {
+      const V weight = hn::Set(d, p[t + i]);
+#pragma GCC unroll 64
+      for (int v = 0; v < kWide; ++v) {
+        acc[v] = hn::MulAdd(weight, hn::Load(d, values + i * stride + v * kLanes), acc[v]);
+      }
+    }
+  }
+  const V scale = hn::Set(d, inverse);
+#pragma GCC unroll 64
+  for (int v = 0; v < kWide; ++v) hn::StoreU(hn::Mul(acc[v], scale), d, out + v * kLanes);
+}
+
+void AttendImpl(const float* query, const KvHeadView& kv, const AttentionShape& shape,
+                float* scores, float* out) {
+  const int64_t blocks = (shape.positions + kKvBlockTokens - 1) / kKvBlockTokens;
+  int64_t b = 0;
+  for (; b + 4 <= blocks; b += 4) ScoreBlocks<4>(query, kv, b, shape, scores);
+  for (; b < blocks; ++b) ScoreBlocks<1>(query, kv, b, shape, scores);
+  const float inverse = SoftmaxNumerators(shape.positions, scores);
+  int64_t column = 0;
+  for (; column + 64 <= shape.head_dim; column += 64) {
+    WeighValues<4>(scores, kv, shape, column, inverse, out + column);
+  }
+  for (; column + 16 <= shape.head_dim; column += 16) {
+    WeighValues<1>(scores, kv, shape, column, inverse, out + column);
+  }
+  if (column < shape.head_dim) {
+    HWY_ALIGN float tail[16];
+    WeighValues<1>(scores, kv, shape, column, inverse, tail);
+    std::memcpy(out + column, tail, static_cast<size_t>(shape.head_dim - column) * sizeof(float));
+  }
+}
+
+const char* TargetImpl() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace floe::inference::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace floe::inference {
+
+HWY_EXPORT(MatMulImpl);
+HWY_EXPORT(RmsNormImpl);
+HWY_EXPORT(SwiGluImpl);
+HWY_EXPORT(AttendImpl);
+HWY_EXPORT(TargetImpl);
+
+void MatMul(const PackedMatrix& weights, const ConstRows& x, PanelRange panels,
+            const MatMulEpilogue& epilogue, const Rows& y) {
+  HWY_DYNAMIC_DISPATCH(MatMulImpl)(weights, x, panels, epilogue, y);
+}
+
+void RmsNorm(const float* x, const float* gain, float eps, int64_t width, float* y) {
+  HWY_DYNAMIC_DISPATCH(RmsNormImpl)(x, gain, eps, width, y);
+}
+
+void SwiGlu(const float* gate, const float* up, int64_t width, float* y) {
+  HWY_DYNAMIC_DISPATCH(SwiGluImpl)(gate, up, width, y);
+}
+
+void Attend(const float* query, const KvHeadView& kv, const AttentionShape& shape, float* scores,
+            float* out) {
+  HWY_DYNAMIC_DISPATCH(AttendImpl)(query, kv, shape, scores, out);
+}
+
+const char* KernelTarget() { return HWY_DYNAMIC_DISPATCH(TargetImpl)(); }
+
+}  // namespace floe::inference
+#endif  // HWY_ONCE

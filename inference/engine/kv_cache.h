@@ -1,0 +1,67 @@
+// Keys and values in blocks of 16 tokens, from a pool whose size is fixed at the start.
+//
+// A block holds 16 positions of one sequence for all layers and key/value heads: it is what is
+// allocated, counted and freed. Inside: [layer][kv head][keys [head_dim][16] | values
+// [16][RoundUp16(head_dim)]].
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "inference/engine/aligned_floats.h"
+#include "inference/engine/engine.h"
+#include "inference/engine/kernels.h"
+#include "model/blueprint.h"
+
+namespace floe::inference {
+
+// Bytes of one block for this blueprint.
+int64_t KvBlockBytes(const model::Blueprint& blueprint);
+
+// Used by one thread at a time, except Write and View of different sequences or positions.
+class KvCache {
+ public:
+  // RESOURCE_EXHAUSTED when the memory is not to be had.
+  static absl::StatusOr<KvCache> Create(const model::Blueprint& blueprint, int64_t num_blocks);
+
+  SequenceId Open();
+  void Close(SequenceId sequence);
+  bool IsOpen(SequenceId sequence) const { return sequences_.contains(sequence); }
+  int64_t Length(SequenceId sequence) const { return sequences_.at(sequence).length; }
+  // Room for `tokens` beyond the length; see Engine::Reserve.
+  absl::Status Reserve(SequenceId sequence, int64_t tokens);
+  // Blocks that Reserve would take.
+  int64_t BlocksMissing(SequenceId sequence, int64_t tokens) const;
+  // Counts `tokens` that have been written; they must be reserved.
+  void Advance(SequenceId sequence, int64_t tokens) { sequences_.at(sequence).length += tokens; }
+  KvUsage usage() const;
+
+  // The sequence's block numbers; valid until its next Reserve or Close.
+  const int32_t* Blocks(SequenceId sequence) const {
+    return sequences_.at(sequence).blocks.data();
+  }
+  KvHeadView View(const int32_t* blocks, int64_t layer, int64_t kv_head) const;
+  // Stores one position's key and value of one head, head_dim floats each.
+  void Write(const KvHeadView& view, int64_t position, const float* key, const float* value);
+
+ private:
+  struct Sequence {
+    std::vector<int32_t> blocks;
+    int64_t length = 0;
+  };
+
+  int64_t head_dim_ = 0;
+  int64_t num_kv_heads_ = 0;
+  int64_t head_stride_ = 0;
+  int64_t block_stride_ = 0;
+  AlignedFloats pool_;
+  std::vector<int32_t> free_;
+  int64_t total_ = 0;
+  SequenceId next_id_ = 1;
+  std::unordered_map<SequenceId, Sequence> sequences_;
+};
+
+}  // namespace floe::inference

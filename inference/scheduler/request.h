@@ -1,0 +1,94 @@
+// What the scheduler is asked, and what it answers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "inference/sampling/sampler.h"
+
+namespace floe::inference {
+
+using RequestId = int64_t;
+
+// Carried with the request; the scheduler serves all tiers alike.
+enum class ServiceTier { kFlex, kDefault, kPriority };
+
+// Ids to text as they come; a tokenizer's stream decoder behind an interface. Used by one thread at a
+// time.
+class TextStream {
+ public:
+  virtual ~TextStream() = default;
+  // The text that `id` completes, maybe empty; never half a character.
+  virtual std::string Push(int32_t id) = 0;
+  // What is left at the end.
+  virtual std::string Flush() = 0;
+};
+
+// Generates when `score_from` is 0. Otherwise nothing is generated: the ids from that index on are
+// scored.
+struct Request {
+  std::vector<int32_t> prompt;  // at least one id
+  int64_t max_tokens = 0;       // new tokens, at least 1; the context may end it earlier
+  SamplingParams sampling;
+  std::vector<std::string> stop;    // texts; need `text`
+  std::vector<int32_t> stop_ids;    // end-of-text ids included
+  std::unique_ptr<TextStream> text;  // null: ids only
+  int64_t score_from = 0;            // in [1, prompt.size())
+  int top_logprobs = -1;             // -1: none; n: each new id's log-probability and the n likeliest
+  ServiceTier tier = ServiceTier::kDefault;
+};
+
+struct TokenScore {
+  float log_probability = 0;
+  bool greedy = false;  // it was the likeliest
+};
+
+struct TokenLogProbabilities {
+  int32_t id = 0;
+  float log_probability = 0;
+  std::vector<TokenLogProbability> top;
+};
+
+// Durations from Submit, by the one clock of the scheduler.
+struct Usage {
+  int64_t prompt_tokens = 0;
+  int64_t completion_tokens = 0;  // a final stop id included
+  int64_t computed_tokens = 0;    // run through the model, recomputation after pre-emption included
+  absl::Duration queue_time;      // to the first step
+  absl::Duration time_to_first_token;
+  absl::Duration total_time;
+};
+
+enum class FinishReason {
+  kStop,       // a stop text or a stop id
+  kLength,     // max_tokens or the context
+  kScored,     // all ids are scored
+  kCancelled,  // status is CANCELLED
+  kError,      // status says what
+};
+
+struct Finish {
+  FinishReason reason = FinishReason::kStop;
+  absl::Status status;
+  Usage usage;
+};
+
+// A piece of the answer. The last one, and only it, has `finish`.
+struct Event {
+  std::vector<int32_t> ids;  // new ids; stop ids and the ids of a stop text included
+  std::string text;          // never part of a stop text
+  std::vector<TokenLogProbabilities> logprobs;
+  std::vector<TokenScore> scores;  // all of them, with the last event of a score
+  std::optional<Finish> finish;
+};
+
+// Called on the scheduler's thread: must not block. Never called after the event with `finish`.
+using EventSink = std::function<void(Event)>;
+
+}  // namespace floe::inference

@@ -1,0 +1,367 @@
+#include "inference/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "inference/scheduler/stop_matcher.h"
+
+namespace floe::inference {
+namespace {
+
+// Most logits that one step of scoring keeps: 64 MiB.
+constexpr int64_t kMaxScoreLogits = 16 << 20;
+
+}  // namespace
+
+// A request on its way. Owned by the queue of submissions, then by the thread.
+struct Scheduler::Active {
+  Active(Request r, EventSink s) : request(std::move(r)), sink(std::move(s)), stops(request.stop) {}
+
+  RequestId id = 0;
+  Request request;
+  EventSink sink;
+  StopMatcher stops;
+  std::vector<int32_t> tokens;  // prompt and what was generated
+  int64_t computed = 0;         // of them in the KV cache
+  bool running = false;
+  SequenceId sequence = 0;  // while running
+  bool ended = false;
+  bool started = false;  // has left the queue at least once
+  std::vector<TokenScore> scores;
+  Usage usage;
+  absl::Duration submitted_at;
+
+  bool scoring() const { return request.score_from > 0; }
+  // The last id of a scored sequence predicts nothing that is asked for.
+  int64_t target() const { return static_cast<int64_t>(tokens.size()) - (scoring() ? 1 : 0); }
+  int64_t pending() const { return target() - computed; }
+};
+
+Scheduler::Scheduler(std::unique_ptr<Engine> engine, const Clock& clock,
+                     const SchedulerOptions& options)
+    : engine_(std::move(engine)),
+      blueprint_(engine_->blueprint()),
+      kv_at_start_(engine_->kv()),
+      clock_(clock),
+      options_([&] {
+        SchedulerOptions bounded = options;
+        bounded.plan.max_step_tokens =
+            std::min(bounded.plan.max_step_tokens, engine_->max_step_tokens());
+        return bounded;
+      }()) {
+  stats_.kv = kv_at_start_;
+  thread_ = std::thread([this] { Loop(); });
+}
+
+Scheduler::~Scheduler() {
+  {
+    const std::lock_guard lock(mutex_);
+    accepting_ = false;
+    ending_ = true;
+  }
+  work_.notify_all();
+  thread_.join();
+}
+
+absl::Status Scheduler::Check(const Request& request) const {
+  const int64_t prompt = static_cast<int64_t>(request.prompt.size());
+  if (prompt == 0) {
+    return absl::InvalidArgumentError("the prompt has no ids; send at least one");
+  }
+  for (size_t i = 0; i < request.prompt.size(); ++i) {
+    if (request.prompt[i] < 0 || request.prompt[i] >= blueprint_.vocab_size) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "id ", request.prompt[i], " at index ", i, " of the prompt is outside the vocabulary of ",
+          blueprint_.vocab_size, "; encode with the tokenizer of this checkpoint"));
+    }
+  }
+  const bool scoring = request.score_from != 0;
+  if (prompt > blueprint_.context || (!scoring && prompt == blueprint_.context)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the prompt has ", prompt, " tokens and the model's context is ",
+                     blueprint_.context, "; shorten it", scoring ? "" : " to leave room for an answer"));
+  }
+  if (scoring && (request.score_from < 1 || request.score_from >= prompt)) {
+    return absl::InvalidArgumentError(absl::StrCat("score_from is ", request.score_from,
+                                                   "; it must lie in [1, ", prompt, ")"));
+  }
+  if (!scoring && request.max_tokens < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_tokens is ", request.max_tokens, "; it must be at least 1"));
+  }
+  if (!request.stop.empty() && request.text == nullptr) {
+    return absl::InvalidArgumentError("stop texts need the checkpoint's tokenizer; use stop_ids");
+  }
+  const int64_t longest =
+      scoring ? prompt : prompt + std::min(request.max_tokens, blueprint_.context - prompt) - 1;
+  const int64_t blocks = (longest + kv_at_start_.block_tokens - 1) / kv_at_start_.block_tokens;
+  if (blocks > kv_at_start_.total_blocks) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "prompt and max_tokens need ", blocks, " KV blocks, the worker has ",
+        kv_at_start_.total_blocks, "; lower max_tokens or raise the worker's KV memory"));
+  }
+  return request.sampling.Validate();
+}
+
+absl::StatusOr<RequestId> Scheduler::Submit(Request request, EventSink sink) {
+  FLOE_RETURN_IF_ERROR(Check(request));
+  auto active = std::make_unique<Active>(std::move(request), std::move(sink));
+  active->tokens = active->request.prompt;
+  const int64_t prompt = active->target();
+  active->usage.prompt_tokens = static_cast<int64_t>(active->tokens.size());
+  active->submitted_at = clock_.Monotonic();
+  const std::lock_guard lock(mutex_);
+  if (!accepting_) {
+    return absl::UnavailableError("the worker is shutting down; ask another one");
+  }
+  if (stats_.waiting + 1 > options_.max_waiting ||
+      stats_.waiting_tokens + prompt > options_.max_waiting_tokens) {
+    ++stats_.rejected;
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the queue is full: ", stats_.waiting, " of ", options_.max_waiting, " requests and ",
+        stats_.waiting_tokens, " of ", options_.max_waiting_tokens,
+        " prompt tokens wait; try again later or ask another worker"));
+  }
+  const RequestId id = next_id_++;
+  active->id = id;
+  ++stats_.waiting;
+  stats_.waiting_tokens += prompt;
+  idle_now_ = false;
+  submitted_.push_back(std::move(active));
+  work_.notify_one();
+  return id;
+}
+
+void Scheduler::Cancel(RequestId id) {
+  const std::lock_guard lock(mutex_);
+  cancelled_.push_back(id);
+  work_.notify_one();
+}
+
+void Scheduler::StopAccepting() {
+  const std::lock_guard lock(mutex_);
+  accepting_ = false;
+}
+
+bool Scheduler::WaitIdle(absl::Duration timeout) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [this] { return idle_now_; });
+}
+
+SchedulerStats Scheduler::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void Scheduler::Loop() {
+  while (TakeOrders()) StepOnce();
+  for (const auto& active : active_) {
+    End(*active, FinishReason::kError,
+        absl::UnavailableError("the worker is shutting down; send the request again"), {});
+  }
+  RemoveEnded();
+  PublishStats();
+}
+
+bool Scheduler::TakeOrders() {
+  std::vector<RequestId> cancelled;
+  bool ending = false;
+  PublishStats();
+  {
+    std::unique_lock lock(mutex_);
+    work_.wait(lock, [this] {
+      return ending_ || !active_.empty() || !submitted_.empty() || !cancelled_.empty();
+    });
+    for (auto& active : submitted_) active_.push_back(std::move(active));
+    submitted_.clear();
+    cancelled = std::exchange(cancelled_, {});
+    ending = ending_;
+  }
+  for (const RequestId id : cancelled) {
+    const auto found = std::find_if(active_.begin(), active_.end(),
+                                    [id](const auto& active) { return active->id == id; });
+    if (found == active_.end()) continue;
+    End(**found, FinishReason::kCancelled, absl::CancelledError("the caller cancelled"), {});
+  }
+  RemoveEnded();
+  PublishStats();
+  return !ending;
+}
+
+Snapshot Scheduler::TakeSnapshot() const {
+  Snapshot snapshot;
+  const KvUsage kv = engine_->kv();
+  snapshot.free_blocks = kv.free_blocks;
+  snapshot.block_tokens = kv.block_tokens;
+  snapshot.limits = options_.plan;
+  for (const auto& active : active_) {
+    SequenceState state{active->id, active->running, active->computed, active->pending()};
+    state.blocks = (active->computed + kv.block_tokens - 1) / kv.block_tokens;
+    if (active->scoring()) {
+      state.max_part = std::max<int64_t>(1, kMaxScoreLogits / blueprint_.vocab_size);
+    }
+    snapshot.sequences.push_back(state);
+  }
+  return snapshot;
+}
+
+void Scheduler::StepOnce() {
+  if (active_.empty()) return;
+  const Plan plan = PlanStep(TakeSnapshot());
+  std::vector<SequenceStep> steps;
+  std::vector<Active*> parts;
+  size_t next = 0;
+  for (const auto& active : active_) {
+    if (std::find(plan.preempt.begin(), plan.preempt.end(), active->id) != plan.preempt.end()) {
+      Preempt(*active);
+    }
+  }
+  for (const auto& active : active_) {
+    if (next == plan.parts.size() || plan.parts[next].id != active->id) continue;
+    if (!active->running) {
+      active->running = true;
+      active->sequence = engine_->Open();
+    }
+    if (!active->started) {
+      active->started = true;
+      active->usage.queue_time = clock_.Monotonic() - active->submitted_at;
+    }
+    const std::span<const int32_t> tokens(active->tokens);
+    steps.push_back({active->sequence,
+                     tokens.subspan(active->computed, plan.parts[next].tokens), active->scoring()});
+    parts.push_back(active.get());
+    ++next;
+  }
+  if (steps.empty()) return;
+  const absl::Status status = engine_->Step(steps, &logits_);
+  int64_t row = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (!status.ok()) {
+      End(*parts[i], FinishReason::kError,
+          absl::InternalError(absl::StrCat("the engine failed: ", status.message())), {});
+      continue;
+    }
+    const int64_t tokens = static_cast<int64_t>(steps[i].tokens.size());
+    AfterPart(*parts[i], tokens, row);
+    row += parts[i]->scoring() ? tokens : 1;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++stats_.steps;
+    for (const SequenceStep& step : steps) {
+      stats_.step_tokens += static_cast<int64_t>(step.tokens.size());
+    }
+  }
+  RemoveEnded();
+}
+
+void Scheduler::Preempt(Active& active) {
+  engine_->Close(active.sequence);
+  active.running = false;
+  active.computed = 0;
+  const std::lock_guard lock(mutex_);
+  ++stats_.preemptions;
+}
+
+void Scheduler::AfterPart(Active& active, int64_t tokens, int64_t row) {
+  if (active.scoring()) Score(active, tokens, row);
+  active.computed += tokens;
+  active.usage.computed_tokens += tokens;
+  if (active.pending() > 0) return;
+  if (active.scoring()) {
+    Event event;
+    event.scores = std::move(active.scores);
+    End(active, FinishReason::kScored, absl::OkStatus(), std::move(event));
+  } else {
+    AppendToken(active, logits_.Row(row));
+  }
+}
+
+void Scheduler::Score(Active& active, int64_t tokens, int64_t row) {
+  for (int64_t i = 0; i < tokens; ++i) {
+    const int64_t index = active.computed + i + 1;  // of the id that this row predicts
+    // Recomputed after a pre-emption: it has its score.
+    if (index < active.request.score_from + static_cast<int64_t>(active.scores.size())) continue;
+    const std::span<const float> logits = logits_.Row(row + i);
+    const int32_t id = active.tokens[index];
+    active.scores.push_back(
+        {static_cast<float>(LogProbability(logits, id)), Likeliest(logits) == id});
+  }
+}
+
+void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
+  const Request& request = active.request;
+  const int64_t position = static_cast<int64_t>(active.tokens.size());
+  const int32_t id = Sample(logits, request.sampling, position);
+  Event event;
+  event.ids.push_back(id);
+  if (request.top_logprobs >= 0) {
+    event.logprobs.push_back({id, static_cast<float>(LogProbability(logits, id)),
+                              TopLogProbabilities(logits, request.top_logprobs)});
+  }
+  active.tokens.push_back(id);
+  if (++active.usage.completion_tokens == 1) {
+    active.usage.time_to_first_token = clock_.Monotonic() - active.submitted_at;
+  }
+  const bool stop_id = std::find(request.stop_ids.begin(), request.stop_ids.end(), id) !=
+                       request.stop_ids.end();
+  if (request.text != nullptr && !stop_id) event.text = active.stops.Push(request.text->Push(id));
+  const bool full = active.usage.completion_tokens >= request.max_tokens ||
+                    position + 1 >= blueprint_.context;
+  if (!stop_id && !active.stops.matched() && !full) {
+    active.sink(std::move(event));
+    return;
+  }
+  if (request.text != nullptr && !active.stops.matched()) {
+    event.text += active.stops.Push(request.text->Flush());
+    event.text += active.stops.Flush();
+  }
+  const bool stopped = stop_id || active.stops.matched();
+  End(active, stopped ? FinishReason::kStop : FinishReason::kLength, absl::OkStatus(),
+      std::move(event));
+}
+
+void Scheduler::End(Active& active, FinishReason reason, absl::Status status, Event event) {
+  if (active.ended) return;
+  active.ended = true;
+  if (active.running) engine_->Close(active.sequence);
+  active.running = false;
+  active.usage.total_time = clock_.Monotonic() - active.submitted_at;
+  if (!active.started) active.usage.queue_time = active.usage.total_time;
+  {
+    // Before the last event: who gets it sees its blocks counted as free.
+    const std::lock_guard lock(mutex_);
+    stats_.kv = engine_->kv();
+    if (active.started) stats_.prompt_tokens += active.usage.prompt_tokens;
+    stats_.generation_tokens += active.usage.completion_tokens;
+  }
+  event.finish = Finish{reason, std::move(status), active.usage};
+  active.sink(std::move(event));
+}
+
+void Scheduler::RemoveEnded() {
+  std::erase_if(active_, [](const auto& active) { return active->ended; });
+}
+
+void Scheduler::PublishStats() {
+  const std::lock_guard lock(mutex_);
+  stats_.kv = engine_->kv();
+  stats_.running = 0;
+  stats_.waiting = static_cast<int64_t>(submitted_.size());
+  stats_.waiting_tokens = 0;
+  for (const auto& active : submitted_) stats_.waiting_tokens += active->target();
+  for (const auto& active : active_) {
+    if (active->running) {
+      ++stats_.running;
+    } else {
+      ++stats_.waiting;
+      stats_.waiting_tokens += active->target();
+    }
+  }
+  idle_now_ = active_.empty() && submitted_.empty();
+  if (idle_now_) idle_.notify_all();
+}
+
+}  // namespace floe::inference

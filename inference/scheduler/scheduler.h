@@ -1,0 +1,112 @@
+// Iteration-level batching: before every step it is decided anew who takes part, so no request waits for
+// another to finish.
+//
+// The scheduler owns its engine and one thread that steps it. All public methods are thread-safe.
+// Answers come through the request's sink, on that thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "inference/engine/engine.h"
+#include "inference/scheduler/plan.h"
+#include "inference/scheduler/request.h"
+
+namespace floe::inference {
+
+struct SchedulerOptions {
+  PlanLimits plan;
+  int64_t max_waiting = 256;              // requests in the queue
+  int64_t max_waiting_tokens = 262'144;   // prompt tokens in the queue
+};
+
+// Counters grow from the start of the scheduler.
+struct SchedulerStats {
+  int64_t running = 0;
+  int64_t waiting = 0;
+  int64_t waiting_tokens = 0;
+  KvUsage kv;
+  int64_t prompt_tokens = 0;      // of finished and running requests that left the queue
+  int64_t generation_tokens = 0;
+  int64_t steps = 0;
+  int64_t step_tokens = 0;        // rows computed over all steps
+  int64_t preemptions = 0;
+  int64_t rejected = 0;           // RESOURCE_EXHAUSTED
+};
+
+class Scheduler {
+ public:
+  // Borrows `clock`, which must outlive the scheduler.
+  Scheduler(std::unique_ptr<Engine> engine, const Clock& clock, const SchedulerOptions& options);
+  // What is unfinished ends as kError with UNAVAILABLE.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // INVALID_ARGUMENT says which part of the request is wrong; RESOURCE_EXHAUSTED when the queue is full,
+  // in requests or in tokens, or the request could never fit the KV cache; UNAVAILABLE when draining.
+  // The sink is called only after OK.
+  absl::StatusOr<RequestId> Submit(Request request, EventSink sink);
+  // Ends the request before the next step, wherever it is: queued, in its prompt, decoding. Its blocks
+  // are free when its last event arrives. An id that is not there (any more) is ignored.
+  void Cancel(RequestId id);
+
+  // Refuses new requests; those that are in go on.
+  void StopAccepting();
+  // Waits until nothing is queued or running; false at the timeout.
+  bool WaitIdle(absl::Duration timeout);
+
+  SchedulerStats stats() const;
+  const model::Blueprint& blueprint() const { return blueprint_; }
+
+ private:
+  struct Active;
+
+  absl::Status Check(const Request& request) const;
+  void Loop();
+  // Takes what has been submitted and cancelled; false when it is time to end.
+  bool TakeOrders();
+  void StepOnce();
+  Snapshot TakeSnapshot() const;
+  void Preempt(Active& active);
+  void AfterPart(Active& active, int64_t tokens, int64_t row);
+  void Score(Active& active, int64_t tokens, int64_t row);
+  void AppendToken(Active& active, std::span<const float> logits);
+  void End(Active& active, FinishReason reason, absl::Status status, Event event);
+  void RemoveEnded();
+  void PublishStats();
+
+  const std::unique_ptr<Engine> engine_;  // the thread's, from the start of Loop
+  const model::Blueprint blueprint_;
+  const KvUsage kv_at_start_;
+  const Clock& clock_;
+  const SchedulerOptions options_;
+
+  // The thread's own: requests by arrival, oldest first.
+  std::deque<std::unique_ptr<Active>> active_;
+  Logits logits_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;  // for the thread
+  std::condition_variable idle_;  // for WaitIdle
+  // Guarded by mutex_.
+  std::vector<std::unique_ptr<Active>> submitted_;
+  std::vector<RequestId> cancelled_;
+  RequestId next_id_ = 1;
+  bool accepting_ = true;
+  bool ending_ = false;
+  bool idle_now_ = true;
+  SchedulerStats stats_;
+
+  std::thread thread_;
+};
+
+}  // namespace floe::inference
