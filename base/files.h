@@ -11,14 +11,14 @@
 
 namespace floe {
 
-// The whole file. NOT_FOUND, PERMISSION_DENIED or UNAVAILABLE name the path; RESOURCE_EXHAUSTED when
-// it is longer than `max_bytes`.
+// The whole file. NOT_FOUND, PERMISSION_DENIED or UNAVAILABLE name the path; RESOURCE_EXHAUSTED
+// when it is longer than `max_bytes`.
 absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path,
                                      uint64_t max_bytes = uint64_t{1} << 40);
 
 // Writes a temporary file beside `path`, fsyncs it, renames it over `path` and fsyncs the folder: a
-// reader sees the old bytes or the new, also after a crash. A full disk is RESOURCE_EXHAUSTED, and the
-// old file stays.
+// reader sees the old bytes or the new, also after a crash. A full disk is RESOURCE_EXHAUSTED, and
+// the old file stays.
 absl::Status WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes);
 
 // fsyncs one file or folder.

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+
 #include "base/view.h"
 
 namespace floe {
@@ -18,8 +19,7 @@ bool IsResourceId(std::string_view id) {
 
 absl::StatusOr<std::vector<std::string>> ParseResourceName(
     std::string_view name, std::initializer_list<std::string_view> collections) {
-  const std::vector<std::string> parts =
-      absl::StrSplit(AbslView(name), '/');
+  const std::vector<std::string> parts = absl::StrSplit(AbslView(name), '/');
   std::vector<std::string> ids;
   bool fits = parts.size() == collections.size() * 2;
   size_t i = 0;

@@ -1,4 +1,5 @@
-// Resource names in the manner of AIP-122: collection/id pairs, `teams/nlp/models/hamlet/versions/7`.
+// Resource names in the manner of AIP-122: collection/id pairs,
+// `teams/nlp/models/hamlet/versions/7`.
 #pragma once
 
 #include <initializer_list>

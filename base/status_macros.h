@@ -10,9 +10,9 @@
 #define FLOE_STATUS_CONCAT(a, b) FLOE_STATUS_CONCAT_INNER(a, b)
 
 // Evaluates `expr` (absl::Status); returns it from the enclosing function when it is not OK.
-#define FLOE_RETURN_IF_ERROR(expr)             \
-  do {                                         \
-    absl::Status floe_status_ = (expr);        \
+#define FLOE_RETURN_IF_ERROR(expr)               \
+  do {                                           \
+    absl::Status floe_status_ = (expr);          \
     if (!floe_status_.ok()) return floe_status_; \
   } while (false)
 

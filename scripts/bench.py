@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Runs the benchmark programs and lays their rows out.
+
+    ./dev bench                 all of them, as tables
+    ./dev bench tokenizer       one
+    ./dev bench inference --json  one object: {name, machine, rows: [...]}
+
+Each program bench/<name> prints one JSON object {"rows": [{work, ours, unit, peer, peer_name, limit}]}.
+`ratio` is ours against the peer, above 1 when ours is better; `share_of_limit` is ours against what the
+machine itself can do, measured in the same run. Where there is no peer it says `not measured`.
+"""
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
+NAMES = ['tokenizer', 'trainer', 'inference', 'gateway']
+LOWER_IS_BETTER = {'s', 'ms', 'us', 'µs', 'ns', 'bytes'}
+
+
+def machine():
+    model = platform.machine()
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+        for line in file:
+            if line.startswith('model name'):
+                model = line.split(':', 1)[1].strip()
+                break
+    return f'{model}, {os.cpu_count()} cores'
+
+
+def complete(row):
+    ours, peer, limit = row.get('ours'), row.get('peer'), row.get('limit')
+    better_is_less = row['unit'] in LOWER_IS_BETTER
+    ratio = None
+    if ours and peer:
+        ratio = peer / ours if better_is_less else ours / peer
+    share = None
+    if ours and limit:
+        share = limit / ours if better_is_less else ours / limit
+    return {'work': row['work'], 'ours': ours, 'unit': row['unit'], 'peer': peer if peer else 'not measured',
+            'peer_name': row.get('peer_name'), 'ratio': ratio, 'limit': limit, 'share_of_limit': share}
+
+
+def run(name):
+    program = os.path.join(ROOT, 'build', 'release', 'bin', f'floe-bench-{name}')
+    if not os.path.exists(program):
+        sys.exit(f'error: {program} is not built; run ./dev build')
+    done = subprocess.run([program], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        sys.exit(f'error: floe-bench-{name} ended with {done.returncode}')
+    rows = json.loads(done.stdout)['rows']
+    return {'name': name, 'machine': machine(), 'rows': [complete(row) for row in rows]}
+
+
+def number(value):
+    if value is None:
+        return '-'
+    if isinstance(value, str):
+        return value
+    return f'{value:,.0f}' if abs(value) >= 1000 else f'{value:,.3g}'
+
+
+def table(result):
+    head = ['work', 'ours', 'unit', 'peer', 'ratio', 'limit', 'of limit']
+    lines = [head]
+    for row in result['rows']:
+        peer = number(row['peer']) + (f" ({row['peer_name']})" if row['peer_name'] and row['ratio'] else '')
+        share = f"{row['share_of_limit']:.0%}" if row['share_of_limit'] else '-'
+        ratio = f"{row['ratio']:.2f}x" if row['ratio'] else '-'
+        lines.append([row['work'], number(row['ours']), row['unit'], peer, ratio, number(row['limit']), share])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    print(f"\n{result['name']}  ({result['machine']})")
+    for index, line in enumerate(lines):
+        print('  ' + '  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        if index == 0:
+            print('  ' + '  '.join('-' * width for width in widths))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='./dev bench', description='Measures this machine.')
+    parser.add_argument('name', nargs='?', choices=NAMES, help='one subject; all of them without it')
+    parser.add_argument('--json', action='store_true', help='one JSON object a subject')
+    arguments = parser.parse_args()
+    for name in [arguments.name] if arguments.name else NAMES:
+        result = run(name)
+        print(json.dumps(result)) if arguments.json else table(result)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# clang-tidy-14 over files, with GCC's precompiled-header flags taken out of the compile commands.
+set -euo pipefail
+mkdir -p build/tidy
+sed -E 's/-include [^ ]*cmake_pch\.hxx//g; s/-Winvalid-pch|-fpch-preprocess//g' \
+  build/release/compile_commands.json >"build/tidy/compile_commands.$$.json"
+dir=$(mktemp -d)
+trap 'rm -rf "$dir" "build/tidy/compile_commands.$$.json"' EXIT
+cp "build/tidy/compile_commands.$$.json" "$dir/compile_commands.json"
+clang-tidy-14 -p "$dir" --quiet "$@" 2>/dev/null
