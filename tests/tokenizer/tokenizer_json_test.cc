@@ -1,0 +1,160 @@
+#include "tokenizer/tokenizer_json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <random>
+
+#include "nlohmann/json.hpp"
+
+#include "tests/tokenizer/sample_tokenizer.h"
+
+namespace floe::tokenizer {
+namespace {
+
+using testing::HasSubstr;
+using Json = nlohmann::json;
+
+Json SampleJson(Pattern pattern = Pattern::kQwen2) {
+  return Json::parse(WriteTokenizerJson(TrainSample(pattern)));
+}
+
+// The message with which a file that `spoil` changed is refused.
+std::string RefusalOf(const std::function<void(Json&)>& spoil) {
+  Json file = SampleJson();
+  spoil(file);
+  const auto tokenizer = Tokenizer::Load(file.dump());
+  EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kInvalidArgument) << tokenizer.status();
+  return std::string(tokenizer.status().message());
+}
+
+TEST(TokenizerJsonTest, WhatIsWrittenIsReadBack) {
+  for (const Pattern pattern : {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2}) {
+    Vocabulary vocabulary = TrainSample(pattern);
+    vocabulary.added.push_back({410, "<t\"\n\u00E9>", false, false});
+    vocabulary.ignore_merges = pattern == Pattern::kCl100k;
+    vocabulary.post_processor = R"({"type":"ByteLevel"})";
+    const std::string written = WriteTokenizerJson(vocabulary);
+    const auto read = Tokenizer::Load(written).value();
+    EXPECT_EQ(read->ToJson(), written);
+    EXPECT_EQ(read->vocab_size(), 411);
+    EXPECT_EQ(read->vocabulary().pattern, pattern);
+    EXPECT_EQ(read->vocabulary().ignore_merges, vocabulary.ignore_merges);
+    EXPECT_EQ(read->Encode(kProbe), Tokenizer::Create(vocabulary).value()->Encode(kProbe));
+  }
+}
+
+TEST(TokenizerJsonTest, MergesMayBePairs) {
+  Json file = SampleJson();
+  for (Json& merge : file["model"]["merges"]) {
+    const std::string text = merge;
+    const size_t space = text.find(' ');
+    merge = Json::array({text.substr(0, space), text.substr(space + 1)});
+  }
+  EXPECT_EQ(Tokenizer::Load(file.dump()).value()->ToJson(), SampleTokenizer()->ToJson());
+}
+
+TEST(TokenizerJsonTest, ReadsTheShapeOfGpt2sFile) {
+  Json file = SampleJson(Pattern::kGpt2);
+  file["pre_tokenizer"] = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}};
+  file["model"].erase("type");
+  file["model"]["vocab"]["<|endoftext|>"] = 400;  // in the vocabulary and among the added tokens
+  const auto tokenizer = Tokenizer::Load(file.dump()).value();
+  EXPECT_EQ(tokenizer->vocabulary().pattern, Pattern::kGpt2);
+  EXPECT_EQ(tokenizer->SpecialId("<|endoftext|>"), 400);
+  const Json again = Json::parse(tokenizer->ToJson());
+  EXPECT_EQ(again["model"]["vocab"]["<|endoftext|>"], 400);
+}
+
+TEST(TokenizerJsonTest, HolesInTheIdsAreKept) {
+  Vocabulary vocabulary = TrainSample();
+  vocabulary.added = {{1000, "<|endoftext|>", true, false}};
+  const auto tokenizer = Tokenizer::Load(WriteTokenizerJson(vocabulary)).value();
+  EXPECT_EQ(tokenizer->vocab_size(), 1001);
+  EXPECT_FALSE(tokenizer->Decode(std::vector<TokenId>{999}).ok());
+  EXPECT_EQ(tokenizer->Decode(std::vector<TokenId>{1000}).value(), "<|endoftext|>");
+}
+
+TEST(TokenizerJsonTest, RefusesOtherKindsByName) {
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["type"] = "WordPiece"; }),
+              HasSubstr("model.type is \"WordPiece\""));
+  EXPECT_THAT(RefusalOf([](Json& f) {
+                f["normalizer"] = {{"type", "NFC"}};
+              }),
+              HasSubstr("normalizer is {\"type\":\"NFC\"}"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["decoder"] = nullptr; }), HasSubstr("decoder is null"));
+  EXPECT_THAT(RefusalOf([](Json& f) {
+                f["pre_tokenizer"] = {{"type", "Whitespace"}};
+              }),
+              HasSubstr("pre_tokenizer is {\"type\":\"Whitespace\"}"));
+  EXPECT_THAT(RefusalOf([](Json& f) {
+                f["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\w+";
+              }),
+              HasSubstr("has the pattern"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["dropout"] = 0.1; }), HasSubstr("model.dropout"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["byte_fallback"] = true; }),
+              HasSubstr("model.byte_fallback"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }),
+              HasSubstr("model.end_of_word_suffix"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["added_tokens"][0]["lstrip"] = true; }),
+              HasSubstr("added_tokens[0].lstrip"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f.erase("model"); }), HasSubstr("model is missing"));
+}
+
+TEST(TokenizerJsonTest, RefusesBrokenVocabularies) {
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"]["a"] = 5; }),
+              HasSubstr("repeats the id"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"]["zz"] = -1; }), HasSubstr("is -1"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"]["zz"] = 4'000'000'000'000u; }),
+              HasSubstr("is 4000000000000"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"]["zz"] = 18446744073709551615u; }),
+              HasSubstr("an id is a whole number"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"]["zz"] = "7"; }),
+              HasSubstr("an id is a whole number"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"]["a b"] = 500; }),
+              HasSubstr("byte-level alphabet"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"].erase("q"); }), HasSubstr("0x71"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"] = Json::array(); }),
+              HasSubstr("model.vocab"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["merges"].push_back("q xx"); }),
+              HasSubstr("needs the token \"xx\""));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["merges"][3] = "nospace"; }),
+              HasSubstr("model.merges[3]"));
+  EXPECT_THAT(RefusalOf([](Json& f) {
+                f["model"]["merges"][3] = {1, 2};
+              }),
+              HasSubstr("model.merges[3]"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["added_tokens"][1]["id"] = 400; }),
+              HasSubstr("repeats the id 400"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["added_tokens"][1]["id"] = 3; }),
+              HasSubstr("which an ordinary token holds"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"]["<|im_end|>"] = 7; }),
+              HasSubstr("but model.vocab says 7"));
+}
+
+TEST(TokenizerJsonTest, RefusesEveryTruncation) {
+  const std::string whole = WriteTokenizerJson(TrainSample());
+  for (size_t length = 0; length + 2 < whole.size(); length += 131) {
+    EXPECT_FALSE(Tokenizer::Load(whole.substr(0, length)).ok()) << length;
+  }
+  EXPECT_FALSE(Tokenizer::Load("[]").ok());
+  EXPECT_FALSE(Tokenizer::Load("\xFF\xFE").ok());
+  EXPECT_FALSE(Tokenizer::Load(std::string(100'000, '[')).ok());
+}
+
+TEST(TokenizerJsonTest, FlippedBytesNeverCrash) {
+  const std::string whole = WriteTokenizerJson(TrainSample());
+  std::mt19937 random(21);
+  for (int round = 0; round < 300; ++round) {
+    std::string spoiled = whole;
+    spoiled[random() % spoiled.size()] = static_cast<char>(random());
+    const auto tokenizer = Tokenizer::Load(spoiled);
+    if (!tokenizer.ok()) continue;
+    EXPECT_EQ((*tokenizer)->Decode((*tokenizer)->Encode(kProbe)).value(), kProbe);
+  }
+}
+
+}  // namespace
+}  // namespace floe::tokenizer
