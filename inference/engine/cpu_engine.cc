@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "absl/strings/str_cat.h"
+
 #include "base/status_macros.h"
 #include "inference/engine/kernels.h"
 #include "inference/engine/kv_cache.h"
@@ -97,8 +98,8 @@ absl::Status CpuEngine::Allocate() {
   for (const AlignedFloats* buffer : {&a_.residual, &a_.normed, &a_.qkv, &a_.attended, &a_.gate_up,
                                       &a_.angles, &head_rows_, &scores_.back()}) {
     if (buffer->size() == 0) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "no memory for the activations of ", t, " tokens; lower max_step_tokens"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat("no memory for the activations of ", t, " tokens; lower max_step_tokens"));
     }
   }
   // theta^(-2i / head_dim), in 32 bits as the models were trained with.
@@ -124,15 +125,14 @@ absl::Status CpuEngine::Check(std::span<const SequenceStep> steps) const {
   int64_t blocks = 0;
   for (const SequenceStep& step : steps) {
     if (!kv_.IsOpen(step.sequence) || !seen.insert(step.sequence).second || step.tokens.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("sequence ", step.sequence,
-                       " is not open, stands twice in the step or brings no token"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "sequence ", step.sequence, " is not open, stands twice in the step or brings no token"));
     }
     for (const int32_t token : step.tokens) {
       if (token < 0 || token >= blueprint_.vocab_size) {
         return absl::InvalidArgumentError(
-            absl::StrCat("token id ", token, " is outside the vocabulary of ", blueprint_.vocab_size,
-                         "; encode with the tokenizer of this checkpoint"));
+            absl::StrCat("token id ", token, " is outside the vocabulary of ",
+                         blueprint_.vocab_size, "; encode with the tokenizer of this checkpoint"));
       }
     }
     const int64_t count = static_cast<int64_t>(step.tokens.size());
@@ -145,12 +145,13 @@ absl::Status CpuEngine::Check(std::span<const SequenceStep> steps) const {
   }
   if (tokens > max_step_tokens_) {
     return absl::InvalidArgumentError(absl::StrCat("a step of ", tokens, " tokens exceeds the ",
-                                                   max_step_tokens_, " that the engine is built for"));
+                                                   max_step_tokens_,
+                                                   " that the engine is built for"));
   }
   if (blocks > kv_.usage().free_blocks) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the step needs ", blocks, " more KV blocks, ", kv_.usage().free_blocks,
-                     " are free; close a sequence or step fewer"));
+    return absl::ResourceExhaustedError(absl::StrCat("the step needs ", blocks, " more KV blocks, ",
+                                                     kv_.usage().free_blocks,
+                                                     " are free; close a sequence or step fewer"));
   }
   return absl::OkStatus();
 }
@@ -158,8 +159,7 @@ absl::Status CpuEngine::Check(std::span<const SequenceStep> steps) const {
 absl::Status CpuEngine::Step(std::span<const SequenceStep> steps, Logits* logits) {
   FLOE_RETURN_IF_ERROR(Check(steps));
   for (const SequenceStep& step : steps) {
-    FLOE_RETURN_IF_ERROR(
-        kv_.Reserve(step.sequence, static_cast<int64_t>(step.tokens.size())));
+    FLOE_RETURN_IF_ERROR(kv_.Reserve(step.sequence, static_cast<int64_t>(step.tokens.size())));
   }
   Embed(steps);
   for (int64_t layer = 0; layer < blueprint_.num_layers; ++layer) Layer(layer);
@@ -189,8 +189,7 @@ void CpuEngine::Embed(std::span<const SequenceStep> steps) {
   }
 }
 
-void CpuEngine::ForRows(int64_t cost_per_row,
-                        const std::function<void(int64_t, int)>& body) {
+void CpuEngine::ForRows(int64_t cost_per_row, const std::function<void(int64_t, int)>& body) {
   if (cost_per_row * num_rows() < kSmallLoop) {
     for (int64_t row = 0; row < num_rows(); ++row) body(row, 0);
     return;
@@ -244,12 +243,10 @@ void CpuEngine::RotateAndStore(const LayerWeights& weights, int64_t layer, int64
 
 void CpuEngine::AttendRow(int64_t layer, int64_t row, int64_t head, int thread) {
   const model::Blueprint& b = blueprint_;
-  const KvHeadView view =
-      kv_.View(rows_[row].blocks, layer, head / (b.num_heads / b.num_kv_heads));
+  const KvHeadView view = kv_.View(rows_[row].blocks, layer, head / (b.num_heads / b.num_kv_heads));
   const AttentionShape shape{rows_[row].position + 1, b.head_dim,
                              1.0f / std::sqrt(static_cast<float>(b.head_dim))};
-  Attend(a_.qkv.data() + row * QkvStride() + head * b.head_dim, view, shape,
-         scores_[thread].data(),
+  Attend(a_.qkv.data() + row * QkvStride() + head * b.head_dim, view, shape, scores_[thread].data(),
          a_.attended.data() + row * RoundUp16(b.num_heads * b.head_dim) + head * b.head_dim);
 }
 
@@ -275,7 +272,8 @@ void CpuEngine::Layer(int64_t layer) {
   int64_t positions = 0;
   for (const Row& row : rows_) positions += row.position + 1;
   if (2 * positions * b.num_heads * b.head_dim < kSmallLoop) {
-    for (int64_t i = 0; i < t * b.num_heads; ++i) AttendRow(layer, i / b.num_heads, i % b.num_heads, 0);
+    for (int64_t i = 0; i < t * b.num_heads; ++i)
+      AttendRow(layer, i / b.num_heads, i % b.num_heads, 0);
   } else {
     pool_.Run(t * b.num_kv_heads, [&](int64_t i, int thread) {
       const int64_t group = b.num_heads / b.num_kv_heads;

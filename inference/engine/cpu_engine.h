@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+
 #include "inference/engine/engine.h"
 #include "model/checkpoint.h"
 
@@ -16,7 +17,8 @@ struct CpuEngineOptions {
 };
 
 // Copies what it needs: `checkpoint` may go afterwards. Logits agree with the trainer's transformer
-// to 1e-4. Errors: those of LoadWeights, INVALID_ARGUMENT for options, RESOURCE_EXHAUSTED for memory.
+// to 1e-4. Errors: those of LoadWeights, INVALID_ARGUMENT for options, RESOURCE_EXHAUSTED for
+// memory.
 absl::StatusOr<std::unique_ptr<Engine>> CreateCpuEngine(const model::Checkpoint& checkpoint,
                                                         const CpuEngineOptions& options);
 

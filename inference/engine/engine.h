@@ -1,8 +1,8 @@
 // A frozen model as a function: tokens in, next-token logits out.
 //
 // The engine keeps the keys and values of the sequences that it is given and nothing else. What it
-// computes for a sequence is a function of that sequence's tokens alone: not of the batch, of how the
-// prompt was cut into chunks, of the number of threads.
+// computes for a sequence is a function of that sequence's tokens alone: not of the batch, of how
+// the prompt was cut into chunks, of the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
 #include "model/blueprint.h"
 
 namespace floe::inference {
@@ -53,8 +54,8 @@ class Engine {
   virtual SequenceId Open() = 0;
   // Frees the sequence and its blocks. The sequence must be open.
   virtual void Close(SequenceId sequence) = 0;
-  // Makes room for `tokens` more than the sequence holds. RESOURCE_EXHAUSTED when the pool has too few
-  // blocks: nothing has changed then, and other sequences go on.
+  // Makes room for `tokens` more than the sequence holds. RESOURCE_EXHAUSTED when the pool has too
+  // few blocks: nothing has changed then, and other sequences go on.
   virtual absl::Status Reserve(SequenceId sequence, int64_t tokens) = 0;
   // Tokens whose keys and values the sequence holds.
   virtual int64_t Length(SequenceId sequence) const = 0;
@@ -62,9 +63,9 @@ class Engine {
   // Most tokens in one step, over all its parts.
   virtual int64_t max_step_tokens() const = 0;
 
-  // Appends to each sequence and computes. INVALID_ARGUMENT (a token outside the vocabulary, too many
-  // tokens, a sequence twice), OUT_OF_RANGE (past the context) or RESOURCE_EXHAUSTED (no blocks): no
-  // sequence has changed then.
+  // Appends to each sequence and computes. INVALID_ARGUMENT (a token outside the vocabulary, too
+  // many tokens, a sequence twice), OUT_OF_RANGE (past the context) or RESOURCE_EXHAUSTED (no
+  // blocks): no sequence has changed then.
   virtual absl::Status Step(std::span<const SequenceStep> steps, Logits* logits) = 0;
 };
 

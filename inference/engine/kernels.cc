@@ -22,8 +22,8 @@ using V = hn::Vec<D>;
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kVectors = 16 / kLanes;  // vectors a panel row
 
-// MR rows by NP panels, over the whole of k. Every accumulator is one chain in ascending k, so MR and
-// NP change the speed and never a bit of the result.
+// MR rows by NP panels, over the whole of k. Every accumulator is one chain in ascending k, so MR
+// and NP change the speed and never a bit of the result.
 template <int MR, int NP>
 HWY_INLINE void Tile(const float* HWY_RESTRICT x, int64_t x_stride, const float* HWY_RESTRICT w,
                      int64_t depth, const MatMulEpilogue& epilogue, float* HWY_RESTRICT y,
@@ -41,8 +41,8 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT x, int64_t x_stride, const float*
     V b[kWide];
 #pragma GCC unroll 64
     for (int v = 0; v < kWide; ++v) {
-      b[v] = hn::Load(d, w + (v / kVectors) * panel_floats + k * kPanelColumns +
-                             (v % kVectors) * kLanes);
+      b[v] = hn::Load(
+          d, w + (v / kVectors) * panel_floats + k * kPanelColumns + (v % kVectors) * kLanes);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < MR; ++r) {
@@ -148,9 +148,10 @@ void RmsNormImpl(const float* x, const float* gain, float eps, int64_t width, fl
 void SwiGluImpl(const float* gate, const float* up, int64_t width, float* y) {
   const D d;
   const V one = hn::Set(d, 1.0f);
+  const V limit = hn::Set(d, 88.0f);  // where exp still is a number
   for (int64_t i = 0; i < width; i += kLanes) {
     const V g = hn::LoadU(d, gate + i);
-    const V silu = hn::Div(g, hn::Add(one, hn::Exp(d, hn::Neg(g))));
+    const V silu = hn::Div(g, hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(g), limit))));
     hn::StoreU(hn::Mul(silu, hn::LoadU(d, up + i)), d, y + i);
   }
 }

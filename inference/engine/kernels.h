@@ -32,9 +32,9 @@ struct PanelRange {
   int64_t end = 0;
 };
 
-// y[r][c] = sum over k ascending of x[r][k] * W[c][k], one fused chain from zero (mul then add where the
-// machine has no FMA); then `bias[c]` is added where given (padded to whole panels), and with
-// `accumulate` the sum is added to what y holds.
+// y[r][c] = sum over k ascending of x[r][k] * W[c][k], one fused chain from zero (mul then add
+// where the machine has no FMA); then `bias[c]` is added where given (padded to whole panels), and
+// with `accumulate` the sum is added to what y holds.
 struct MatMulEpilogue {
   const float* bias = nullptr;
   bool accumulate = false;
@@ -48,8 +48,8 @@ void RmsNorm(const float* x, const float* gain, float eps, int64_t width, float*
 // y = silu(gate) * up, width rounded up to 16 (all three padded). y may be gate.
 void SwiGlu(const float* gate, const float* up, int64_t width, float* y);
 
-// Where one sequence's keys and values of one layer and key/value head lie. A block holds 16 tokens:
-// keys as [head_dim][16], values as [16][RoundUp16(head_dim)].
+// Where one sequence's keys and values of one layer and key/value head lie. A block holds 16
+// tokens: keys as [head_dim][16], values as [16][RoundUp16(head_dim)].
 struct KvHeadView {
   const float* pool = nullptr;
   const int32_t* blocks = nullptr;  // block numbers of the sequence, in order of position

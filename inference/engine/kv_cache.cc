@@ -21,8 +21,8 @@ int64_t KvBlockBytes(const model::Blueprint& blueprint) {
 
 absl::StatusOr<KvCache> KvCache::Create(const model::Blueprint& blueprint, int64_t num_blocks) {
   if (num_blocks < 1 || num_blocks > INT32_MAX) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the KV cache needs 1 to 2^31-1 blocks, not ", num_blocks, "; raise its memory budget"));
+    return absl::InvalidArgumentError(absl::StrCat("the KV cache needs 1 to 2^31-1 blocks, not ",
+                                                   num_blocks, "; raise its memory budget"));
   }
   KvCache cache;
   cache.head_dim_ = blueprint.head_dim;
@@ -31,9 +31,9 @@ absl::StatusOr<KvCache> KvCache::Create(const model::Blueprint& blueprint, int64
   cache.block_stride_ = blueprint.num_layers * blueprint.num_kv_heads * cache.head_stride_;
   cache.pool_ = AlignedFloats(cache.block_stride_ * num_blocks);
   if (cache.pool_.data() == nullptr) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("no memory for a KV cache of ", num_blocks, " blocks of ",
-                     KvBlockBytes(blueprint), " bytes; lower its memory budget"));
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for a KV cache of ", num_blocks,
+                                                     " blocks of ", KvBlockBytes(blueprint),
+                                                     " bytes; lower its memory budget"));
   }
   cache.total_ = num_blocks;
   // Taken from the back: the lowest number first.

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
 #include "inference/engine/aligned_floats.h"
 #include "inference/engine/engine.h"
 #include "inference/engine/kernels.h"
@@ -40,9 +41,7 @@ class KvCache {
   KvUsage usage() const;
 
   // The sequence's block numbers; valid until its next Reserve or Close.
-  const int32_t* Blocks(SequenceId sequence) const {
-    return sequences_.at(sequence).blocks.data();
-  }
+  const int32_t* Blocks(SequenceId sequence) const { return sequences_.at(sequence).blocks.data(); }
   KvHeadView View(const int32_t* blocks, int64_t layer, int64_t kv_head) const;
   // Stores one position's key and value of one head, head_dim floats each.
   void Write(const KvHeadView& view, int64_t position, const float* key, const float* value);

@@ -1,8 +1,8 @@
 // A weight matrix in the order in which the kernels read it.
 //
-// W is [out, in] row-major in a checkpoint and y = W x. Packed, 16 output columns form a panel, and a
-// panel lies as [in][16]: one step along `in` is one cache line. The layout does not depend on the
-// instruction set. Rows beyond `out` in the last panel are zero.
+// W is [out, in] row-major in a checkpoint and y = W x. Packed, 16 output columns form a panel, and
+// a panel lies as [in][16]: one step along `in` is one cache line. The layout does not depend on
+// the instruction set. Rows beyond `out` in the last panel are zero.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+
 #include "base/status_macros.h"
 #include "base/view.h"
 
@@ -46,8 +47,9 @@ class Reader {
     }
     PackedMatrix packed(rows, in);
     if (packed.bytes() == 0) {
-      return absl::ResourceExhaustedError(absl::StrCat("no memory to pack tensor ", sources[0].first,
-                                                       "; use a machine with more, or unload a model"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat("no memory to pack tensor ", sources[0].first,
+                       "; use a machine with more, or unload a model"));
     }
     return packed;
   }
@@ -70,14 +72,16 @@ absl::StatusOr<LayerWeights> LoadLayer(const Reader& reader, const model::Bluepr
                                              b.hidden_size));
   if (b.family == model::Family::kQwen2) {
     for (const auto& [name, width] : {std::pair{"q", q}, std::pair{"k", kv}, std::pair{"v", kv}}) {
-      FLOE_ASSIGN_OR_RETURN(std::vector<float> bias,
-                            reader.Floats(absl::StrCat(at, "self_attn.", name, "_proj.bias"), {width}));
+      FLOE_ASSIGN_OR_RETURN(
+          std::vector<float> bias,
+          reader.Floats(absl::StrCat(at, "self_attn.", name, "_proj.bias"), {width}));
       w.qkv_bias.insert(w.qkv_bias.end(), bias.begin(), bias.end());
     }
     w.qkv_bias.resize(static_cast<size_t>(RoundUp16(q + 2 * kv)));
   }
   if (b.family == model::Family::kQwen3) {
-    FLOE_ASSIGN_OR_RETURN(w.query_norm, reader.Floats(at + "self_attn.q_norm.weight", {b.head_dim}));
+    FLOE_ASSIGN_OR_RETURN(w.query_norm,
+                          reader.Floats(at + "self_attn.q_norm.weight", {b.head_dim}));
     FLOE_ASSIGN_OR_RETURN(w.key_norm, reader.Floats(at + "self_attn.k_norm.weight", {b.head_dim}));
   }
   FLOE_ASSIGN_OR_RETURN(w.attention_out,
@@ -107,10 +111,10 @@ absl::StatusOr<Weights> LoadWeights(const model::Checkpoint& checkpoint) {
   const model::Blueprint& b = checkpoint.blueprint();
   FLOE_RETURN_IF_ERROR(b.Validate());
   if (b.family == model::Family::kGpt2 || b.ffn != model::FfnKind::kGated) {
-    return absl::UnimplementedError(absl::StrCat(
-        "the CPU engine runs the families qwen3, llama and qwen2 with a gated FFN; ",
-        checkpoint.folder().string(), " is ", AbslView(model::FamilyName(b.family)),
-        b.ffn == model::FfnKind::kGated ? " (gated)" : " (plain)"));
+    return absl::UnimplementedError(
+        absl::StrCat("the CPU engine runs the families qwen3, llama and qwen2 with a gated FFN; ",
+                     checkpoint.folder().string(), " is ", AbslView(model::FamilyName(b.family)),
+                     b.ffn == model::FfnKind::kGated ? " (gated)" : " (plain)"));
   }
   const Reader reader(checkpoint);
   Weights w;
@@ -122,8 +126,7 @@ absl::StatusOr<Weights> LoadWeights(const model::Checkpoint& checkpoint) {
   }
   FLOE_ASSIGN_OR_RETURN(w.final_norm, reader.Floats("model.norm.weight", {b.hidden_size}));
   if (!b.tie_embeddings) {
-    FLOE_ASSIGN_OR_RETURN(w.head,
-                          reader.Matrix({{"lm_head.weight", b.vocab_size}}, b.hidden_size));
+    FLOE_ASSIGN_OR_RETURN(w.head, reader.Matrix({{"lm_head.weight", b.vocab_size}}, b.hidden_size));
   }
   return w;
 }

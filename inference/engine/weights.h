@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+
 #include "inference/engine/aligned_floats.h"
 #include "inference/engine/packed_matrix.h"
 #include "model/checkpoint.h"
@@ -33,8 +34,8 @@ struct Weights {
   int64_t bytes() const;
 };
 
-// Families qwen3, llama and qwen2 with a gated FFN; others are UNIMPLEMENTED. Stored types narrower than
-// 32 bits are widened. DATA_LOSS names a tensor that holds a NaN or an infinity.
+// Families qwen3, llama and qwen2 with a gated FFN; others are UNIMPLEMENTED. Stored types narrower
+// than 32 bits are widened. DATA_LOSS names a tensor that holds a NaN or an infinity.
 absl::StatusOr<Weights> LoadWeights(const model::Checkpoint& checkpoint);
 
 }  // namespace floe::inference

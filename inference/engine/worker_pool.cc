@@ -55,7 +55,8 @@ bool WorkerPool::RunOne(int thread) {
   while (true) {
     const uint64_t next = state & kIndexMask;
     if (next >= ((state >> kIndexBits) & kIndexMask)) return false;
-    // Read before the claim: a claim that succeeds proves that the loop, and so its body, still lives.
+    // Read before the claim: a claim that succeeds proves that the loop, and so its body, still
+    // lives.
     const auto* body = body_.load(std::memory_order_relaxed);
     if (claim_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) {
       (*body)(static_cast<int64_t>(next), thread);

@@ -1,9 +1,9 @@
 // From logits to the next token.
 //
-// The choice is a pure function of (logits, params, position): no state, so that a stream can move to
-// another worker, be pre-empted and recomputed, or be asked for again, and go on with the same tokens.
-// Order of the filters: temperature, top_k, top_p, min_p; each sees what the one before left,
-// renormalised. Equal logits rank by lower id.
+// The choice is a pure function of (logits, params, position): no state, so that a stream can move
+// to another worker, be pre-empted and recomputed, or be asked for again, and go on with the same
+// tokens. Order of the filters: temperature, top_k, top_p, min_p; each sees what the one before
+// left, renormalised. Equal logits rank by lower id.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +28,12 @@ struct SamplingParams {
 };
 
 // 53 random bits as a number in [0, 1), from (seed, position) alone: two rounds of the splitmix64
-// finaliser (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators") over the seed
-// and then over the seed's hash combined with the position.
+// finaliser (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators") over the
+// seed and then over the seed's hash combined with the position.
 double UniformAt(uint64_t seed, int64_t position);
 
-// The id of the next token; `position` is its index in the sequence, prompt included. `logits` is not
-// empty; a NaN is taken as never likely.
+// The id of the next token; `position` is its index in the sequence, prompt included. `logits` is
+// not empty; a NaN is taken as never likely.
 int32_t Sample(std::span<const float> logits, const SamplingParams& params, int64_t position);
 
 // Natural logarithm of softmax(logits)[id]: the model's own probability, before temperature and

@@ -73,7 +73,8 @@ class Planner {
         promised += BlocksMissing(i, sequences_[i].pending);
       }
     }
-    const bool any_preempted = std::find(preempted_.begin(), preempted_.end(), true) != preempted_.end();
+    const bool any_preempted =
+        std::find(preempted_.begin(), preempted_.end(), true) != preempted_.end();
     for (size_t i = 0; i < sequences_.size() && !any_preempted; ++i) {
       if (sequences_[i].running) continue;
       const int64_t needed = BlocksMissing(i, sequences_[i].pending);

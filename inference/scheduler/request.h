@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+
 #include "inference/sampling/sampler.h"
 
 namespace floe::inference {
@@ -19,8 +20,8 @@ using RequestId = int64_t;
 // Carried with the request; the scheduler serves all tiers alike.
 enum class ServiceTier { kFlex, kDefault, kPriority };
 
-// Ids to text as they come; a tokenizer's stream decoder behind an interface. Used by one thread at a
-// time.
+// Ids to text as they come; a tokenizer's stream decoder behind an interface. Used by one thread at
+// a time.
 class TextStream {
  public:
   virtual ~TextStream() = default;
@@ -36,11 +37,11 @@ struct Request {
   std::vector<int32_t> prompt;  // at least one id
   int64_t max_tokens = 0;       // new tokens, at least 1; the context may end it earlier
   SamplingParams sampling;
-  std::vector<std::string> stop;    // texts; need `text`
-  std::vector<int32_t> stop_ids;    // end-of-text ids included
+  std::vector<std::string> stop;     // texts; need `text`
+  std::vector<int32_t> stop_ids;     // end-of-text ids included
   std::unique_ptr<TextStream> text;  // null: ids only
   int64_t score_from = 0;            // in [1, prompt.size())
-  int top_logprobs = -1;             // -1: none; n: each new id's log-probability and the n likeliest
+  int top_logprobs = -1;  // -1: none; n: each new id's log-probability and the n likeliest
   ServiceTier tier = ServiceTier::kDefault;
 };
 

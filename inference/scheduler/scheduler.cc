@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+
 #include "base/status_macros.h"
 #include "inference/scheduler/stop_matcher.h"
 
@@ -79,13 +80,13 @@ absl::Status Scheduler::Check(const Request& request) const {
   }
   const bool scoring = request.score_from != 0;
   if (prompt > blueprint_.context || (!scoring && prompt == blueprint_.context)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the prompt has ", prompt, " tokens and the model's context is ",
-                     blueprint_.context, "; shorten it", scoring ? "" : " to leave room for an answer"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the prompt has ", prompt, " tokens and the model's context is ", blueprint_.context,
+        "; shorten it", scoring ? "" : " to leave room for an answer"));
   }
   if (scoring && (request.score_from < 1 || request.score_from >= prompt)) {
-    return absl::InvalidArgumentError(absl::StrCat("score_from is ", request.score_from,
-                                                   "; it must lie in [1, ", prompt, ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("score_from is ", request.score_from, "; it must lie in [1, ", prompt, ")"));
   }
   if (!scoring && request.max_tokens < 1) {
     return absl::InvalidArgumentError(
@@ -119,10 +120,10 @@ absl::StatusOr<RequestId> Scheduler::Submit(Request request, EventSink sink) {
   if (stats_.waiting + 1 > options_.max_waiting ||
       stats_.waiting_tokens + prompt > options_.max_waiting_tokens) {
     ++stats_.rejected;
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the queue is full: ", stats_.waiting, " of ", options_.max_waiting, " requests and ",
-        stats_.waiting_tokens, " of ", options_.max_waiting_tokens,
-        " prompt tokens wait; try again later or ask another worker"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the queue is full: ", stats_.waiting, " of ", options_.max_waiting,
+                     " requests and ", stats_.waiting_tokens, " of ", options_.max_waiting_tokens,
+                     " prompt tokens wait; try again later or ask another worker"));
   }
   const RequestId id = next_id_++;
   active->id = id;
@@ -229,12 +230,13 @@ void Scheduler::StepOnce() {
       active->usage.queue_time = clock_.Monotonic() - active->submitted_at;
     }
     const std::span<const int32_t> tokens(active->tokens);
-    steps.push_back({active->sequence,
-                     tokens.subspan(active->computed, plan.parts[next].tokens), active->scoring()});
+    steps.push_back({active->sequence, tokens.subspan(active->computed, plan.parts[next].tokens),
+                     active->scoring()});
     parts.push_back(active.get());
     ++next;
   }
   if (steps.empty()) return;
+  PublishStats();  // those that were admitted no longer fill the queue
   const absl::Status status = engine_->Step(steps, &logits_);
   int64_t row = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -305,11 +307,11 @@ void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
   if (++active.usage.completion_tokens == 1) {
     active.usage.time_to_first_token = clock_.Monotonic() - active.submitted_at;
   }
-  const bool stop_id = std::find(request.stop_ids.begin(), request.stop_ids.end(), id) !=
-                       request.stop_ids.end();
+  const bool stop_id =
+      std::find(request.stop_ids.begin(), request.stop_ids.end(), id) != request.stop_ids.end();
   if (request.text != nullptr && !stop_id) event.text = active.stops.Push(request.text->Push(id));
-  const bool full = active.usage.completion_tokens >= request.max_tokens ||
-                    position + 1 >= blueprint_.context;
+  const bool full =
+      active.usage.completion_tokens >= request.max_tokens || position + 1 >= blueprint_.context;
   if (!stop_id && !active.stops.matched() && !full) {
     active.sink(std::move(event));
     return;

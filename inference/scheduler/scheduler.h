@@ -1,5 +1,5 @@
-// Iteration-level batching: before every step it is decided anew who takes part, so no request waits for
-// another to finish.
+// Iteration-level batching: before every step it is decided anew who takes part, so no request
+// waits for another to finish.
 //
 // The scheduler owns its engine and one thread that steps it. All public methods are thread-safe.
 // Answers come through the request's sink, on that thread.
@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
 #include "base/clock.h"
 #include "inference/engine/engine.h"
 #include "inference/scheduler/plan.h"
@@ -24,8 +25,8 @@ namespace floe::inference {
 
 struct SchedulerOptions {
   PlanLimits plan;
-  int64_t max_waiting = 256;              // requests in the queue
-  int64_t max_waiting_tokens = 262'144;   // prompt tokens in the queue
+  int64_t max_waiting = 256;             // requests in the queue
+  int64_t max_waiting_tokens = 262'144;  // prompt tokens in the queue
 };
 
 // Counters grow from the start of the scheduler.
@@ -34,12 +35,12 @@ struct SchedulerStats {
   int64_t waiting = 0;
   int64_t waiting_tokens = 0;
   KvUsage kv;
-  int64_t prompt_tokens = 0;      // of finished and running requests that left the queue
+  int64_t prompt_tokens = 0;  // of finished and running requests that left the queue
   int64_t generation_tokens = 0;
   int64_t steps = 0;
-  int64_t step_tokens = 0;        // rows computed over all steps
+  int64_t step_tokens = 0;  // rows computed over all steps
   int64_t preemptions = 0;
-  int64_t rejected = 0;           // RESOURCE_EXHAUSTED
+  int64_t rejected = 0;  // RESOURCE_EXHAUSTED
 };
 
 class Scheduler {
@@ -51,12 +52,12 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // INVALID_ARGUMENT says which part of the request is wrong; RESOURCE_EXHAUSTED when the queue is full,
-  // in requests or in tokens, or the request could never fit the KV cache; UNAVAILABLE when draining.
-  // The sink is called only after OK.
+  // INVALID_ARGUMENT says which part of the request is wrong; RESOURCE_EXHAUSTED when the queue is
+  // full, in requests or in tokens, or the request could never fit the KV cache; UNAVAILABLE when
+  // draining. The sink is called only after OK.
   absl::StatusOr<RequestId> Submit(Request request, EventSink sink);
-  // Ends the request before the next step, wherever it is: queued, in its prompt, decoding. Its blocks
-  // are free when its last event arrives. An id that is not there (any more) is ignored.
+  // Ends the request before the next step, wherever it is: queued, in its prompt, decoding. Its
+  // blocks are free when its last event arrives. An id that is not there (any more) is ignored.
   void Cancel(RequestId id);
 
   // Refuses new requests; those that are in go on.

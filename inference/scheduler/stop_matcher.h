@@ -1,8 +1,8 @@
 // Finds stop texts in a stream of pieces, and lets nothing of one leave.
 //
-// The stream ends at the first character that completes any stop text (of several completed there, the
-// longest), so the outcome does not depend on how the text was cut into pieces. What could still
-// become the beginning of a stop text is held back.
+// The stream ends at the first character that completes any stop text (of several completed there,
+// the longest), so the outcome does not depend on how the text was cut into pieces. What could
+// still become the beginning of a stop text is held back.
 #pragma once
 
 #include <string>

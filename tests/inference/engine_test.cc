@@ -1,0 +1,212 @@
+// What the engine promises: the logits of a sequence are a function of its tokens alone, bit for
+// bit.
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "inference/engine/cpu_engine.h"
+#include "inference/engine/kv_cache.h"
+#include "tests/inference/tiny_checkpoint.h"
+
+namespace floe::inference {
+namespace {
+
+using testing::HasSubstr;
+using Tokens = std::vector<int32_t>;
+
+Tokens RandomTokens(size_t n, uint32_t seed, int32_t vocab = 64) {
+  std::mt19937 engine(seed);
+  Tokens tokens(n);
+  for (int32_t& token : tokens) token = static_cast<int32_t>(engine() % vocab);
+  return tokens;
+}
+
+// Large enough that loops are shared among threads, with shapes that are no multiple of 16.
+model::Blueprint OddBlueprint() {
+  model::Blueprint b = TinyBlueprint(model::Family::kQwen3);
+  b.vocab_size = 301;
+  b.hidden_size = 72;
+  b.num_heads = 6;
+  b.num_kv_heads = 2;
+  b.head_dim = 24;
+  b.ffn_hidden = 200;
+  b.context = 256;
+  return b;
+}
+
+std::unique_ptr<Engine> MakeEngine(const model::Blueprint& blueprint, int threads = 1,
+                                   int64_t blocks = 256) {
+  auto engine =
+      CreateCpuEngine(FormulaCheckpoint(blueprint),
+                      {.num_threads = threads, .kv_bytes = blocks * KvBlockBytes(blueprint)});
+  if (!engine.ok()) ADD_FAILURE() << engine.status();
+  return *std::move(engine);
+}
+
+// Logits after every token of one sequence, in a single step: what all else is compared with.
+std::vector<std::vector<float>> Reference(Engine& engine, const Tokens& tokens) {
+  const SequenceId id = engine.Open();
+  const SequenceStep step{id, tokens, true};
+  Logits logits;
+  EXPECT_TRUE(engine.Step({&step, 1}, &logits).ok());
+  std::vector<std::vector<float>> rows;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const auto row = logits.Row(static_cast<int64_t>(i));
+    rows.emplace_back(row.begin(), row.end());
+  }
+  engine.Close(id);
+  return rows;
+}
+
+class BatchTest : public testing::TestWithParam<int> {};
+
+TEST_P(BatchTest, LogitsDoNotDependOnBatchOrChunks) {
+  const auto engine = MakeEngine(OddBlueprint());
+  const int batch = GetParam();
+  std::mt19937 random(static_cast<uint32_t>(batch));
+  struct Running {
+    Tokens tokens;
+    SequenceId id;
+    size_t done = 0;
+    std::vector<std::vector<float>> expected;
+  };
+  std::vector<Running> all(static_cast<size_t>(batch));
+  for (int i = 0; i < batch; ++i) {
+    all[i].tokens = RandomTokens(5 + random() % 70, static_cast<uint32_t>(100 + i), 301);
+    all[i].expected = Reference(*engine, all[i].tokens);
+    all[i].id = engine->Open();
+  }
+  Logits logits;
+  for (bool any = true; any;) {
+    std::vector<SequenceStep> steps;
+    std::vector<Running*> parts;
+    for (Running& r : all) {
+      const size_t left = r.tokens.size() - r.done;
+      // A chunk of the prompt, a single token, or no part in this step.
+      const size_t count = std::min<size_t>(left, random() % 3 == 0 ? random() % 15 : random() % 2);
+      if (count == 0) continue;
+      steps.push_back({r.id, std::span(r.tokens).subspan(r.done, count), random() % 4 == 0});
+      parts.push_back(&r);
+    }
+    if (!steps.empty()) {
+      ASSERT_TRUE(engine->Step(steps, &logits).ok());
+    }
+    int64_t row = 0;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const size_t count = steps[i].tokens.size();
+      for (size_t k = steps[i].all_logits ? 0 : count - 1; k < count; ++k, ++row) {
+        const auto got = logits.Row(row);
+        ASSERT_EQ(std::vector<float>(got.begin(), got.end()),
+                  parts[i]->expected[parts[i]->done + k])
+            << "position " << parts[i]->done + k;
+      }
+      parts[i]->done += count;
+    }
+    any = std::any_of(all.begin(), all.end(),
+                      [](const Running& r) { return r.done < r.tokens.size(); });
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, BatchTest, testing::Values(1, 3, 8, 16));
+
+TEST(Engine, LogitsDoNotDependOnTheNumberOfThreads) {
+  const Tokens tokens = RandomTokens(150, 1, 301);
+  const auto one = Reference(*MakeEngine(OddBlueprint(), 1), tokens);
+  EXPECT_EQ(Reference(*MakeEngine(OddBlueprint(), 2), tokens), one);
+  EXPECT_EQ(Reference(*MakeEngine(OddBlueprint(), 5), tokens), one);
+}
+
+TEST(Engine, PrefillThenDecodeEqualsOnePrefillInEveryFamily) {
+  for (const auto family : {model::Family::kQwen3, model::Family::kQwen2, model::Family::kLlama}) {
+    const auto engine = MakeEngine(TinyBlueprint(family));
+    const Tokens tokens = RandomTokens(50, 2);
+    const auto expected = Reference(*engine, tokens);
+    const SequenceId id = engine->Open();
+    Logits logits;
+    for (size_t done = 0; done < tokens.size();) {
+      const size_t count = done == 0 ? 20 : 1;
+      const SequenceStep step{id, std::span(tokens).subspan(done, count)};
+      ASSERT_TRUE(engine->Step({&step, 1}, &logits).ok());
+      done += count;
+      const auto row = logits.Row(0);
+      ASSERT_EQ(std::vector<float>(row.begin(), row.end()), expected[done - 1]);
+    }
+    EXPECT_EQ(engine->Length(id), 50);
+  }
+}
+
+TEST(Engine, FreedBlocksAreUsedAgainWithoutATrace) {
+  const auto engine = MakeEngine(TinyBlueprint(model::Family::kQwen3), 1, 4);
+  const Tokens tokens = RandomTokens(40, 3);
+  const auto expected = Reference(*engine, tokens);
+  Reference(*engine, RandomTokens(64, 4));
+  EXPECT_EQ(Reference(*engine, tokens), expected);
+  EXPECT_EQ(engine->kv().free_blocks, 4);
+}
+
+TEST(Engine, ExhaustedPoolIsAStatusThatChangesNothing) {
+  const auto engine = MakeEngine(TinyBlueprint(model::Family::kQwen3), 1, 3);
+  const SequenceId a = engine->Open();
+  const SequenceId b = engine->Open();
+  ASSERT_TRUE(engine->Reserve(a, 32).ok());
+  EXPECT_EQ(engine->kv().free_blocks, 1);
+  EXPECT_EQ(engine->Reserve(b, 17).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(engine->kv().free_blocks, 1);
+  const Tokens tokens = RandomTokens(17, 5);
+  const SequenceStep step{b, tokens};
+  Logits logits;
+  EXPECT_EQ(engine->Step({&step, 1}, &logits).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(engine->Length(b), 0);
+  EXPECT_EQ(engine->kv().free_blocks, 1);
+  engine->Close(a);
+  EXPECT_EQ(engine->kv().free_blocks, 3);
+  EXPECT_TRUE(engine->Step({&step, 1}, &logits).ok());
+}
+
+TEST(Engine, WrongStepsAreRefusedByName) {
+  const auto engine = MakeEngine(TinyBlueprint(model::Family::kQwen3));
+  const SequenceId id = engine->Open();
+  Logits logits;
+  const auto step = [&](Tokens tokens, SequenceId sequence) {
+    const SequenceStep one{sequence, tokens};
+    return engine->Step({&one, 1}, &logits);
+  };
+  EXPECT_THAT(step({64}, id).message(), HasSubstr("token id 64 is outside the vocabulary of 64"));
+  EXPECT_FALSE(step({-1}, id).ok());
+  EXPECT_FALSE(step({}, id).ok());
+  EXPECT_FALSE(step({1}, id + 1).ok());
+  EXPECT_EQ(step(RandomTokens(65, 6), id).code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(engine->Reserve(id, 65).code(), absl::StatusCode::kOutOfRange);
+  const Tokens one = {1};
+  const SequenceStep twice[] = {{id, one}, {id, one}};
+  EXPECT_EQ(engine->Step(twice, &logits).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(engine->Length(id), 0);
+}
+
+TEST(Engine, OptionsAndFamiliesThatItCannotRunAreRefused) {
+  const model::Checkpoint checkpoint = FormulaCheckpoint(TinyBlueprint(model::Family::kQwen3));
+  EXPECT_EQ(CreateCpuEngine(checkpoint, {.num_threads = 0}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CreateCpuEngine(checkpoint, {.max_step_tokens = 0}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  model::Blueprint gpt2 = TinyBlueprint(model::Family::kGpt2);
+  gpt2.num_kv_heads = gpt2.num_heads;
+  gpt2.ffn = model::FfnKind::kPlain;
+  gpt2.tie_embeddings = true;
+  EXPECT_EQ(CreateCpuEngine(FormulaCheckpoint(gpt2), {}).status().code(),
+            absl::StatusCode::kUnimplemented);
+}
+
+TEST(Engine, WeightsThatAreNotNumbersAreNamed) {
+  const model::Checkpoint checkpoint = FormulaCheckpoint(TinyBlueprint(model::Family::kQwen3),
+                                                         std::numeric_limits<float>::infinity());
+  const absl::Status status = CreateCpuEngine(checkpoint, {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(status.message(), HasSubstr("model.embed_tokens.weight"));
+}
+
+}  // namespace
+}  // namespace floe::inference

@@ -1,0 +1,68 @@
+#include "tests/inference/fake_engine.h"
+
+#include "base/status_macros.h"
+
+namespace floe::inference {
+namespace {
+
+model::Blueprint FakeBlueprint() {
+  model::Blueprint b;
+  b.vocab_size = FakeEngine::kVocab;
+  b.hidden_size = 4;
+  b.num_layers = b.num_heads = b.num_kv_heads = 1;
+  b.head_dim = b.ffn_hidden = 4;
+  b.context = FakeEngine::kContext;
+  return b;
+}
+
+}  // namespace
+
+void StepGate::Allow(int64_t n) {
+  const std::lock_guard lock(mutex_);
+  allowed_ += n;
+  changed_.notify_all();
+}
+
+void StepGate::WaitForStep(int64_t n) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return entered_ >= n; });
+}
+
+std::vector<std::vector<int64_t>> StepGate::parts() const {
+  const std::lock_guard lock(mutex_);
+  return parts_;
+}
+
+void StepGate::Enter(std::vector<int64_t> parts) {
+  std::unique_lock lock(mutex_);
+  parts_.push_back(std::move(parts));
+  ++entered_;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return allowed_ >= entered_; });
+}
+
+FakeEngine::FakeEngine(StepGate& gate, int64_t blocks)
+    : gate_(gate), blueprint_(FakeBlueprint()), kv_(*KvCache::Create(blueprint_, blocks)) {}
+
+absl::Status FakeEngine::Step(std::span<const SequenceStep> steps, Logits* logits) {
+  std::vector<int64_t> parts;
+  for (const SequenceStep& step : steps) {
+    parts.push_back(static_cast<int64_t>(step.tokens.size()));
+    FLOE_RETURN_IF_ERROR(kv_.Reserve(step.sequence, parts.back()));
+    kv_.Advance(step.sequence, parts.back());
+  }
+  gate_.Enter(std::move(parts));
+  logits->vocab = logits->stride = kVocab;
+  logits->values.clear();
+  for (const SequenceStep& step : steps) {
+    const size_t count = step.tokens.size();
+    for (size_t i = step.all_logits ? 0 : count - 1; i < count; ++i) {
+      std::vector<float> row(kVocab);
+      row[(step.tokens[i] + 1) % kVocab] = 10;
+      logits->values.insert(logits->values.end(), row.begin(), row.end());
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace floe::inference

@@ -1,0 +1,134 @@
+#include "inference/scheduler/plan.h"
+
+#include <map>
+#include <random>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace floe::inference {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+SequenceState Decoding(RequestId id, int64_t computed) {
+  return {id, true, computed, 1, (computed + 15) / 16};
+}
+SequenceState Prefilling(RequestId id, int64_t computed, int64_t pending) {
+  return {id, true, computed, pending, (computed + 15) / 16};
+}
+SequenceState Waiting(RequestId id, int64_t pending) { return {id, false, 0, pending, 0}; }
+
+Snapshot Of(std::vector<SequenceState> sequences, int64_t free_blocks = 1000) {
+  Snapshot snapshot;
+  snapshot.sequences = std::move(sequences);
+  snapshot.free_blocks = free_blocks;
+  snapshot.limits = {.max_running = 4, .max_step_tokens = 64, .prefill_tokens = 32};
+  return snapshot;
+}
+
+PlannedPart Part(RequestId id, int64_t tokens) { return {id, tokens}; }
+
+TEST(PlanStep, NothingToDoIsAnEmptyPlan) { EXPECT_THAT(PlanStep(Of({})).parts, IsEmpty()); }
+
+TEST(PlanStep, DecodersGoOnBesideALongPrompt) {
+  EXPECT_THAT(PlanStep(Of({Prefilling(1, 100, 400), Decoding(2, 20), Decoding(3, 30)})).parts,
+              ElementsAre(Part(1, 32), Part(2, 1), Part(3, 1)));
+}
+
+TEST(PlanStep, APromptAloneGetsTheWholeStep) {
+  EXPECT_THAT(PlanStep(Of({Waiting(1, 400)})).parts, ElementsAre(Part(1, 64)));
+}
+
+TEST(PlanStep, AShortPromptDoesNotWaitForALongOne) {
+  EXPECT_THAT(PlanStep(Of({Prefilling(1, 64, 400), Waiting(2, 10)})).parts,
+              ElementsAre(Part(1, 54), Part(2, 10)));
+}
+
+TEST(PlanStep, AdmissionStopsAtTheRunningLimitAndOvertakesNobody) {
+  EXPECT_THAT(
+      PlanStep(Of({Decoding(1, 5), Decoding(2, 5), Decoding(3, 5), Waiting(4, 9), Waiting(5, 2)}))
+          .parts,
+      ElementsAre(Part(1, 1), Part(2, 1), Part(3, 1), Part(4, 9)));
+  // 4 needs ten blocks, five are free: 5 does not slip past it.
+  EXPECT_THAT(PlanStep(Of({Decoding(1, 5), Waiting(4, 160), Waiting(5, 2)}, 5)).parts,
+              ElementsAre(Part(1, 1)));
+}
+
+TEST(PlanStep, AdmissionLeavesTheBlocksThatPromptsInWorkStillNeed) {
+  EXPECT_THAT(PlanStep(Of({Prefilling(1, 16, 64), Waiting(2, 32)}, 5)).parts,
+              ElementsAre(Part(1, 64)));
+}
+
+TEST(PlanStep, TheYoungestGivesWayWhenBlocksRunOut) {
+  const Plan plan = PlanStep(Of({Decoding(1, 32), Decoding(2, 20), Decoding(3, 32)}, 0));
+  EXPECT_THAT(plan.preempt, ElementsAre(3));
+  EXPECT_THAT(plan.parts, ElementsAre(Part(1, 1), Part(2, 1)));
+}
+
+TEST(PlanStep, TheYoungestItselfWaitsWhenNobodyIsYounger) {
+  const Plan plan = PlanStep(Of({Decoding(1, 20), Decoding(2, 32)}, 0));
+  EXPECT_THAT(plan.preempt, IsEmpty());
+  EXPECT_THAT(plan.parts, ElementsAre(Part(1, 1)));
+}
+
+TEST(PlanStep, PromptsThatHoldEachOtherUpAreUntied) {
+  const Plan plan = PlanStep(Of({Prefilling(1, 32, 50), Prefilling(2, 32, 50)}, 0));
+  EXPECT_THAT(plan.preempt, ElementsAre(2));
+  EXPECT_THAT(plan.parts, ElementsAre(Part(1, 32)));
+}
+
+TEST(PlanStep, ASequencesOwnLimitHolds) {
+  SequenceState scoring = Waiting(1, 400);
+  scoring.max_part = 7;
+  EXPECT_THAT(PlanStep(Of({scoring})).parts, ElementsAre(Part(1, 7)));
+}
+
+// Random lives of sequences under a small pool: the plan always fits, and all of them finish.
+TEST(PlanStep, AlwaysFitsAndAlwaysGetsThere) {
+  for (uint32_t seed = 0; seed < 50; ++seed) {
+    std::mt19937 random(seed);
+    const int64_t total = 12;
+    Snapshot snapshot = Of({});
+    std::map<RequestId, int64_t> left;  // tokens still to generate
+    for (RequestId id = 1; id <= 12; ++id) {
+      snapshot.sequences.push_back(Waiting(id, 1 + random() % 100));
+      left[id] = 1 + random() % 90;
+    }
+    int steps = 0;
+    while (!snapshot.sequences.empty()) {
+      ASSERT_LT(++steps, 5000) << "seed " << seed;
+      int64_t held = 0;
+      for (const auto& s : snapshot.sequences) held += s.blocks;
+      snapshot.free_blocks = total - held;
+      const Plan plan = PlanStep(snapshot);
+      ASSERT_THAT(plan.parts, testing::Not(IsEmpty())) << "seed " << seed << " step " << steps;
+      for (const RequestId id : plan.preempt) {
+        for (auto& s : snapshot.sequences) {
+          if (s.id == id) s = Waiting(id, s.computed + s.pending);
+        }
+      }
+      int64_t tokens = 0;
+      int64_t blocks = 0;
+      for (const PlannedPart& part : plan.parts) {
+        for (auto& s : snapshot.sequences) {
+          if (s.id != part.id) continue;
+          s.running = true;
+          s.computed += part.tokens;
+          s.pending -= part.tokens;
+          s.blocks = (s.computed + 15) / 16;
+          if (s.pending == 0 && --left[s.id] > 0) s.pending = 1;
+        }
+        tokens += part.tokens;
+      }
+      for (const auto& s : snapshot.sequences) blocks += s.blocks;
+      ASSERT_LE(tokens, 64);
+      ASSERT_LE(blocks, total) << "seed " << seed << " step " << steps;
+      std::erase_if(snapshot.sequences, [](const auto& s) { return s.pending == 0; });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace floe::inference

@@ -1,0 +1,23 @@
+// Tiny checkpoints whose weights follow a formula, so that another program can make the same ones.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "model/blueprint.h"
+#include "model/checkpoint.h"
+
+namespace floe::inference {
+
+// V 64, D 32, L 2, H 4 over 2 key/value heads, F 48, context 64.
+model::Blueprint TinyBlueprint(model::Family family);
+
+// Element i of tensor `name`: u = splitmix64(fnv1a64(name) + i) / 2^64 - 1/2 with 24 bits; 1 + u/2
+// where the name contains "norm", else u * spread.
+float FormulaValue(const std::string& name, int64_t i, float spread);
+
+// Writes a checkpoint of that formula under testing::TempDir() and opens it. Dies on an error.
+model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread = 0.5f);
+
+}  // namespace floe::inference
