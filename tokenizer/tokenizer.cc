@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "tokenizer/tokenizer_json.h"
+#include "tokenizer/unicode/nfc.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace floe::tokenizer {
@@ -76,6 +77,11 @@ void Tokenizer::EncodePiece(std::string_view piece, PieceCache& cache,
 }
 
 void Tokenizer::EncodeTo(std::string_view text, std::vector<TokenId>& ids) const {
+  std::string normalized;
+  if (vocabulary_.normalize_nfc && !IsPlainlyNfc(text)) {
+    normalized = ToNfc(text);
+    text = normalized;
+  }
   PieceCachePool::Lease cache(caches_);
   std::vector<TokenId> scratch;
   for (size_t begin = 0; begin < text.size();) {

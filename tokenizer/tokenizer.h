@@ -1,4 +1,5 @@
-// Text to token ids and back, losslessly: byte-level BPE over a frozen vocabulary.
+// Text to token ids and back, losslessly: byte-level BPE over a frozen vocabulary. (Files that ask
+// for NFC, such as Qwen's, give back the text in that form.)
 //
 // Ordinary text never becomes an added token: Encode("<|im_end|>") gives the pieces of that text.
 // Only EncodeWithSpecials, for templates that the program itself wrote, recognises them.

@@ -21,6 +21,8 @@ using IdOfSpelling = absl::flat_hash_map<std::string, TokenId>;
 // Deeper files are refused before parsing: writing a parsed value out again recurses.
 constexpr int kMaxDepth = 64;
 
+constexpr char kNfc[] = R"({"type": "NFC"})";
+
 absl::Status Bad(std::string_view field, std::string_view what) {
   return absl::InvalidArgumentError(
       absl::StrCat("tokenizer.json: ", AbslView(field), " ", AbslView(what)));
@@ -147,6 +149,13 @@ absl::StatusOr<Pattern> ReadPreTokenizer(const Json& value) {
                "must be false: the Split before it has cut the text already");
   }
   return ReadSplit(parts[0], "pre_tokenizer.pretokenizers[0]");
+}
+
+// Whether the file asks for NFC.
+absl::StatusOr<bool> ReadNormalizer(const Json& value) {
+  if (value.is_null()) return false;
+  if (value.is_object() && StringOr(Member(value, "type"), "") == "NFC") return true;
+  return Bad("normalizer", absl::StrCat("is ", Shown(value), "; only null and NFC are supported"));
 }
 
 absl::Status ReadAddedTokens(const Json& list, Vocabulary& vocabulary) {
@@ -326,14 +335,9 @@ absl::StatusOr<Vocabulary> ParseTokenizerJson(std::string_view json) {
   FLOE_ASSIGN_OR_RETURN(const Json root, ParseObject(json));
   const Json& model = Member(root, "model");
   FLOE_RETURN_IF_ERROR(CheckModel(model));
-  const Json& normalizer = Member(root, "normalizer");
-  if (!normalizer.is_null()) {
-    return Bad("normalizer", absl::StrCat("is ", Shown(normalizer),
-                                          "; only null is supported, since a normalizer changes "
-                                          "the text and Decode could not give it back"));
-  }
-  FLOE_RETURN_IF_ERROR(CheckByteLevel(Member(root, "decoder"), "decoder"));
   Vocabulary vocabulary;
+  FLOE_ASSIGN_OR_RETURN(vocabulary.normalize_nfc, ReadNormalizer(Member(root, "normalizer")));
+  FLOE_RETURN_IF_ERROR(CheckByteLevel(Member(root, "decoder"), "decoder"));
   FLOE_ASSIGN_OR_RETURN(vocabulary.pattern, ReadPreTokenizer(Member(root, "pre_tokenizer")));
   FLOE_RETURN_IF_ERROR(ReadAddedTokens(Member(root, "added_tokens"), vocabulary));
   FLOE_ASSIGN_OR_RETURN(const IdOfSpelling ids, ReadVocab(Member(model, "vocab"), vocabulary));
@@ -347,8 +351,8 @@ std::string WriteTokenizerJson(const Vocabulary& vocabulary) {
   std::string out = "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n";
   out += "  \"added_tokens\": [";
   AppendAddedTokens(vocabulary, out);
-  absl::StrAppend(&out, "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": ",
-                  PreTokenizerJson(vocabulary.pattern),
+  absl::StrAppend(&out, "\n  ],\n  \"normalizer\": ", vocabulary.normalize_nfc ? kNfc : "null",
+                  ",\n  \"pre_tokenizer\": ", PreTokenizerJson(vocabulary.pattern),
                   ",\n  \"post_processor\": ", vocabulary.post_processor, ",\n");
   out += R"(  "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, )"
          "\"use_regex\": false},\n";

@@ -1,10 +1,11 @@
 // Hugging Face's tokenizer.json, the part of it that says "byte-level BPE". Pure, thread-safe.
 //
-// Understood: model BPE (merges as "a b" or ["a","b"], ignore_merges); pre_tokenizer ByteLevel, or
-// a Sequence of Split on one of the known patterns and ByteLevel; decoder ByteLevel; added_tokens
-// without single_word, lstrip or rstrip. post_processor is kept word for word and not applied;
-// truncation and padding are dropped. Everything else (other models, any normalizer, dropout, other
-// patterns) is refused by name, since ignoring it would give other ids than the file means.
+// Understood: normalizer NFC or none; model BPE (merges as "a b" or ["a","b"], ignore_merges);
+// pre_tokenizer ByteLevel, or a Sequence of Split on one of the known patterns and ByteLevel;
+// decoder ByteLevel; added_tokens without single_word, lstrip or rstrip. post_processor is kept
+// word for word and not applied; truncation and padding are dropped. Everything else (other models,
+// any normalizer, dropout, other patterns) is refused by name, since ignoring it would give other
+// ids than the file means.
 #pragma once
 
 #include <string>

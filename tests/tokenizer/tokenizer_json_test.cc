@@ -34,6 +34,7 @@ TEST(TokenizerJsonTest, WhatIsWrittenIsReadBack) {
     Vocabulary vocabulary = TrainSample(pattern);
     vocabulary.added.push_back({410, "<t\"\n\u00E9>", false, false});
     vocabulary.ignore_merges = pattern == Pattern::kCl100k;
+    vocabulary.normalize_nfc = pattern == Pattern::kQwen2;
     vocabulary.post_processor = R"({"type":"ByteLevel"})";
     const std::string written = WriteTokenizerJson(vocabulary);
     const auto read = Tokenizer::Load(written).value();
@@ -81,9 +82,9 @@ TEST(TokenizerJsonTest, RefusesOtherKindsByName) {
   EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["type"] = "WordPiece"; }),
               HasSubstr("model.type is \"WordPiece\""));
   EXPECT_THAT(RefusalOf([](Json& f) {
-                f["normalizer"] = {{"type", "NFC"}};
+                f["normalizer"] = {{"type", "NFKC"}};
               }),
-              HasSubstr("normalizer is {\"type\":\"NFC\"}"));
+              HasSubstr("normalizer is {\"type\":\"NFKC\"}"));
   EXPECT_THAT(RefusalOf([](Json& f) { f["decoder"] = nullptr; }), HasSubstr("decoder is null"));
   EXPECT_THAT(RefusalOf([](Json& f) {
                 f["pre_tokenizer"] = {{"type", "Whitespace"}};

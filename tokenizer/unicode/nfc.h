@@ -1,0 +1,17 @@
+// Normalization Form C (Unicode Standard Annex 15): what the normalizer "NFC" of published
+// tokenizer files (Qwen's) does to a text before it is cut. Pure, thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace floe::tokenizer {
+
+// True when `text` holds only characters that NFC leaves alone whatever stands around them; false
+// says nothing. A look at the lead bytes: everything below U+0300 is such a character.
+bool IsPlainlyNfc(std::string_view text);
+
+// `text` in NFC. Bytes that are no UTF-8 stay as they are, and nothing combines across them.
+std::string ToNfc(std::string_view text);
+
+}  // namespace floe::tokenizer
