@@ -14,6 +14,14 @@ constexpr absl::Duration kLook = absl::Milliseconds(10);
 // Sequences of one Score call in the scheduler at once: the rest waits here, not in the queue.
 constexpr size_t kMaxScoresInFlight = 16;
 
+absl::Status CallerLeft(const runtime::CallContext& call) {
+  if (call.time_left() <= absl::ZeroDuration()) {
+    return absl::DeadlineExceededError(
+        "the deadline passed; ask for fewer tokens or allow more time");
+  }
+  return absl::CancelledError("the caller left");
+}
+
 // A request in the scheduler. Cancels it when it is dropped unfinished, and waits until the
 // scheduler has let go of it.
 class InFlight {
@@ -45,7 +53,7 @@ class InFlight {
   absl::StatusOr<Event> Next(const runtime::CallContext& call) {
     while (true) {
       if (auto event = Take(kLook)) return *std::move(event);
-      if (call.cancelled()) return absl::CancelledError("the caller left");
+      if (call.cancelled()) return CallerLeft(call);
     }
   }
 
@@ -92,7 +100,7 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
     }
     // An id whose text is still incomplete is sent all the same: ids are counted as they come.
     if (!writer.Write(ToProto(event)) || call.cancelled()) {
-      return absl::CancelledError("the caller left");
+      return CallerLeft(call);
     }
     if (event.finish.has_value()) return absl::OkStatus();
   }

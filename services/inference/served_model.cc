@@ -91,6 +91,11 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesyst
   } else if (!absl::IsNotFound(json.status())) {
     return json.status();
   }
+  if (served->end_ids.empty() && served->tokenizer != nullptr) {
+    for (const std::string_view name : {"<|endoftext|>", "<|im_end|>"}) {
+      if (const auto id = served->tokenizer->SpecialId(name)) served->end_ids.push_back(*id);
+    }
+  }
   FLOE_ASSIGN_OR_RETURN(auto engine, CreateCpuEngine(checkpoint, options.engine));
   served->scheduler = std::make_unique<Scheduler>(std::move(engine), clock, options.scheduler);
   return served;

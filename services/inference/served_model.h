@@ -27,8 +27,9 @@ struct ServedModel {
   int64_t parameters = 0;
   int64_t bytes = 0;                                      // weights and KV cache
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer;  // null: the checkpoint has none
-  std::vector<int32_t> end_ids;                           // end of text
-  std::unique_ptr<Scheduler> scheduler;                   // ends first: it borrows the tokenizer
+  // End of text, by generation_config.json; where that says nothing, <|endoftext|> and <|im_end|>.
+  std::vector<int32_t> end_ids;
+  std::unique_ptr<Scheduler> scheduler;  // last, so that it ends first: it borrows the tokenizer
 
   // Text of ids as they come, added tokens left out; null without a tokenizer.
   std::unique_ptr<TextStream> NewTextStream() const;
