@@ -1,0 +1,14 @@
+// floe-tokenizer: text to ids and back by registered tokenizers.
+#include "services/runtime/host.h"
+#include "services/runtime/shutdown.h"
+#include "services/tokenizer/run.h"
+
+int main(int argc, char** argv) {
+  floe::runtime::BlockShutdownSignals();
+  floe::services::tokenizer::ServiceOptions options;
+  floe::runtime::Config config("floe-tokenizer",
+                               "Encodes, decodes and counts by registered tokenizers.");
+  floe::services::tokenizer::AddOptions(config, options);
+  if (const auto code = config.Parse(argc, argv)) return *code;
+  return floe::runtime::ExitCode(floe::services::tokenizer::RunService(options, config));
+}

@@ -1,0 +1,26 @@
+// The composition of floe-tokenizer: configuration to parts to a served, drained process.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+#include "services/runtime/config.h"
+#include "services/runtime/options.h"
+
+namespace floe::services::tokenizer {
+
+struct ServiceOptions {
+  runtime::CommonOptions common;
+  std::string registry;        // host:port of floe-registry
+  int cached_tokenizers = 16;  // parsed files kept in memory
+  int batch_threads = 2;       // of one batch call
+};
+
+// Adds every option of this binary, with its checks. Both must outlive `config`'s use.
+void AddOptions(runtime::Config& config, ServiceOptions& options);
+
+// Serves until SIGTERM.
+absl::Status RunService(const ServiceOptions& options, const runtime::Config& config);
+
+}  // namespace floe::services::tokenizer
