@@ -46,13 +46,12 @@ float FormulaValue(const std::string& name, int64_t i, float spread) {
   return name.find("norm") != std::string::npos ? 1.0f + 0.5f * u : spread * u;
 }
 
-model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread) {
-  static std::atomic<int> count{0};
-  const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) /
-      ("floe-tiny-" + std::to_string(getpid()) + "-" + std::to_string(count++));
+std::string WriteFormulaCheckpoint(const std::filesystem::path& folder,
+                                   const model::Blueprint& blueprint, float spread,
+                                   std::map<std::string, std::string> tokenizer_files) {
   model::CheckpointContents contents;
   contents.blueprint = blueprint;
+  contents.tokenizer_files = std::move(tokenizer_files);
   std::vector<std::vector<float>> floats;
   for (const model::TensorSpec& spec : model::TensorsOf(blueprint)) {
     int64_t size = 1;
@@ -64,6 +63,15 @@ model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spr
   }
   const auto digest = model::WriteCheckpoint(folder, contents);
   if (!digest.ok()) ADD_FAILURE() << digest.status();
+  return digest.value_or("");
+}
+
+model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread) {
+  static std::atomic<int> count{0};
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) /
+      ("floe-tiny-" + std::to_string(getpid()) + "-" + std::to_string(count++));
+  WriteFormulaCheckpoint(folder, blueprint, spread);
   auto checkpoint = model::Checkpoint::Open(folder);
   if (!checkpoint.ok()) ADD_FAILURE() << checkpoint.status();
   // The mapping outlives its name.

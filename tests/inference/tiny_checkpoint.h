@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "model/blueprint.h"
@@ -16,6 +17,11 @@ model::Blueprint TinyBlueprint(model::Family family);
 // Element i of tensor `name`: u = splitmix64(fnv1a64(name) + i) / 2^64 - 1/2 with 24 bits; 1 + u/2
 // where the name contains "norm", else u * spread.
 float FormulaValue(const std::string& name, int64_t i, float spread);
+
+// Writes a checkpoint of that formula to `folder`, which does not exist yet. Its digest.
+std::string WriteFormulaCheckpoint(const std::filesystem::path& folder,
+                                   const model::Blueprint& blueprint, float spread,
+                                   std::map<std::string, std::string> tokenizer_files = {});
 
 // Writes a checkpoint of that formula under testing::TempDir() and opens it. Dies on an error.
 model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread = 0.5f);

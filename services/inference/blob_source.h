@@ -1,0 +1,34 @@
+// Where the bytes of a blob come from: a shared folder, or the registry.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+#include "base/clock.h"
+#include "services/runtime/client.h"
+
+namespace floe::inference {
+
+// Thread-safe.
+class BlobSource {
+ public:
+  virtual ~BlobSource() = default;
+  // Puts the blob's bytes at `to`, which does not exist yet; the caller verifies them. NOT_FOUND
+  // when there is no such blob.
+  virtual absl::Status Fetch(std::string_view digest, const std::filesystem::path& to) = 0;
+};
+
+// A content-addressed folder that this machine sees (<folder>/<first two characters>/<digest>).
+// Blobs are linked, not copied.
+std::unique_ptr<BlobSource> MakeFolderBlobSource(std::filesystem::path folder);
+
+// Streams from the registry's BlobService, and goes on where a broken stream stopped. A whole blob
+// must arrive within `at_most`.
+std::unique_ptr<BlobSource> MakeRegistryBlobSource(std::shared_ptr<grpc::Channel> registry,
+                                                   absl::Duration at_most);
+
+}  // namespace floe::inference

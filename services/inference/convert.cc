@@ -1,0 +1,104 @@
+#include "services/inference/convert.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/status_macros.h"
+
+namespace floe::inference {
+namespace {
+
+constexpr int kMaxStops = 16;
+
+absl::StatusOr<ServiceTier> ParseTier(const std::string& tier) {
+  if (tier.empty() || tier == "default") return ServiceTier::kDefault;
+  if (tier == "flex") return ServiceTier::kFlex;
+  if (tier == "priority") return ServiceTier::kPriority;
+  return absl::InvalidArgumentError(
+      absl::StrCat("service_tier is \"", tier, "\"; use flex, default or priority"));
+}
+
+absl::StatusOr<std::vector<int32_t>> Ids(const google::protobuf::RepeatedField<uint32_t>& from,
+                                         const char* field) {
+  std::vector<int32_t> ids;
+  ids.reserve(static_cast<size_t>(from.size()));
+  for (const uint32_t id : from) {
+    if (id > static_cast<uint32_t>(std::numeric_limits<int32_t>::max())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("id ", id, " in ", field, " is outside every vocabulary"));
+    }
+    ids.push_back(static_cast<int32_t>(id));
+  }
+  return ids;
+}
+
+void SetDuration(absl::Duration from, google::protobuf::Duration* to) {
+  *to = google::protobuf::util::TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(from));
+}
+
+}  // namespace
+
+absl::StatusOr<Request> RequestFromProto(const v1::GenerateRequest& request,
+                                         const ServedModel& model) {
+  Request out;
+  FLOE_ASSIGN_OR_RETURN(out.prompt, Ids(request.prompt_ids(), "prompt_ids"));
+  out.max_tokens = request.max_tokens();
+  const v1::Sampling& sampling = request.sampling();
+  out.sampling = {sampling.temperature(), sampling.top_k(), sampling.top_p(), sampling.min_p(),
+                  sampling.seed()};
+  if (request.stop_size() > kMaxStops) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stop has ", request.stop_size(), " texts; at most ", kMaxStops));
+  }
+  out.stop.assign(request.stop().begin(), request.stop().end());
+  FLOE_ASSIGN_OR_RETURN(out.stop_ids, Ids(request.stop_ids(), "stop_ids"));
+  if (!request.ignore_eos()) {
+    out.stop_ids.insert(out.stop_ids.end(), model.end_ids.begin(), model.end_ids.end());
+  }
+  FLOE_ASSIGN_OR_RETURN(out.tier, ParseTier(request.service_tier()));
+  out.text = model.NewTextStream();
+  return out;
+}
+
+absl::StatusOr<Request> RequestFromProto(const v1::ScoreRequest::Sequence& sequence) {
+  Request out;
+  FLOE_ASSIGN_OR_RETURN(out.prompt, Ids(sequence.ids(), "ids"));
+  if (sequence.score_from() < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("score_from is ", sequence.score_from(), "; it must be at least 1"));
+  }
+  out.score_from = sequence.score_from();
+  return out;
+}
+
+v1::GenerateResponse ToProto(const Event& event) {
+  v1::GenerateResponse response;
+  for (const int32_t id : event.ids) response.add_ids(static_cast<uint32_t>(id));
+  response.set_text(event.text);
+  if (event.finish.has_value()) {
+    const Usage& usage = event.finish->usage;
+    v1::Finish& finish = *response.mutable_finish();
+    finish.set_reason(event.finish->reason == FinishReason::kStop ? v1::Finish::STOP
+                                                                  : v1::Finish::LENGTH);
+    finish.set_prompt_tokens(usage.prompt_tokens);
+    finish.set_completion_tokens(usage.completion_tokens);
+    SetDuration(usage.queue_time, finish.mutable_queue_time());
+    SetDuration(usage.time_to_first_token, finish.mutable_time_to_first_token());
+    SetDuration(usage.total_time, finish.mutable_total_time());
+  }
+  return response;
+}
+
+v1::ScoreResponse::Scores ToProto(const std::vector<TokenScore>& scores) {
+  v1::ScoreResponse::Scores out;
+  for (const TokenScore& score : scores) {
+    out.add_log_probabilities(score.log_probability);
+    out.add_greedy(score.greedy);
+  }
+  return out;
+}
+
+}  // namespace floe::inference

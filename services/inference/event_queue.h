@@ -1,0 +1,51 @@
+// From the scheduler's thread to the call's: events of one request, joined while nobody takes them.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/time/time.h"
+
+#include "inference/scheduler/request.h"
+
+namespace floe::inference {
+
+// Thread-safe. Bounded by the request itself: it holds at most max_tokens ids.
+class EventQueue {
+ public:
+  void Push(Event event) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!pending_.has_value()) {
+        pending_ = std::move(event);
+      } else {
+        Join(std::move(event));
+      }
+    }
+    changed_.notify_one();
+  }
+
+  // What has come since the last call, as one event; nothing at the timeout.
+  std::optional<Event> Take(absl::Duration timeout) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout),
+                      [this] { return pending_.has_value(); });
+    return std::exchange(pending_, std::nullopt);
+  }
+
+ private:
+  void Join(Event event) {
+    pending_->ids.insert(pending_->ids.end(), event.ids.begin(), event.ids.end());
+    pending_->text += event.text;
+    if (!event.scores.empty()) pending_->scores = std::move(event.scores);
+    pending_->finish = std::move(event.finish);
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Event> pending_;  // guarded by mutex_
+};
+
+}  // namespace floe::inference

@@ -1,0 +1,40 @@
+// The worker's numbers, by the names that the field knows, with our prefix.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "inference/scheduler/scheduler.h"
+#include "services/inference/model_pool.h"
+#include "services/runtime/metrics.h"
+
+namespace floe::inference {
+
+// Thread-safe. Samples the schedulers' gauges and counters several times a second on a thread of
+// its own; what belongs to one request is observed when it ends. Borrows both.
+class InferenceMetrics {
+ public:
+  InferenceMetrics(runtime::Metrics& metrics, const ModelPool& pool);
+  ~InferenceMetrics();
+  InferenceMetrics(const InferenceMetrics&) = delete;
+  InferenceMetrics& operator=(const InferenceMetrics&) = delete;
+
+  void ObserveFinish(const Finish& finish);
+  void ObserveGap(absl::Duration between_tokens);
+
+ private:
+  void Sample();
+
+  runtime::Metrics& metrics_;
+  const ModelPool& pool_;
+  std::map<std::string, SchedulerStats> last_;  // by digest; the sampling thread's
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ending_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace floe::inference

@@ -1,0 +1,166 @@
+#include "services/inference/inference_rpc.h"
+
+#include <deque>
+
+#include "base/status_macros.h"
+#include "services/inference/convert.h"
+#include "services/inference/event_queue.h"
+
+namespace floe::inference {
+namespace {
+
+// How often a call that waits for events looks whether its client is still there.
+constexpr absl::Duration kLook = absl::Milliseconds(10);
+// Sequences of one Score call in the scheduler at once: the rest waits here, not in the queue.
+constexpr size_t kMaxScoresInFlight = 16;
+
+absl::Status CallerLeft(const runtime::CallContext& call) {
+  if (call.time_left() <= absl::ZeroDuration()) {
+    return absl::DeadlineExceededError(
+        "the deadline passed; ask for fewer tokens or allow more time");
+  }
+  return absl::CancelledError("the caller left");
+}
+
+// A request in the scheduler. Cancels it when it is dropped unfinished, and waits until the
+// scheduler has let go of it.
+class InFlight {
+ public:
+  explicit InFlight(std::shared_ptr<ServedModel> model) : model_(std::move(model)) {}
+  ~InFlight() {
+    if (!submitted_ || finished_) return;
+    model_->scheduler->Cancel(id_);
+    while (!finished_) Take(absl::Seconds(1));
+  }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+
+  absl::Status Submit(Request request) {
+    FLOE_ASSIGN_OR_RETURN(id_, model_->scheduler->Submit(std::move(request), [this](Event event) {
+      events_.Push(std::move(event));
+    }));
+    submitted_ = true;
+    return absl::OkStatus();
+  }
+
+  std::optional<Event> Take(absl::Duration timeout) {
+    std::optional<Event> event = events_.Take(timeout);
+    if (event.has_value() && event->finish.has_value()) finished_ = true;
+    return event;
+  }
+
+  // The next event; CANCELLED or DEADLINE_EXCEEDED when the caller is gone.
+  absl::StatusOr<Event> Next(const runtime::CallContext& call) {
+    while (true) {
+      if (auto event = Take(kLook)) return *std::move(event);
+      if (call.cancelled()) return CallerLeft(call);
+    }
+  }
+
+ private:
+  const std::shared_ptr<ServedModel> model_;  // shared: keeps the model loaded
+  EventQueue events_;
+  RequestId id_ = 0;
+  bool submitted_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+grpc::Status InferenceRpc::Generate(grpc::ServerContext* context,
+                                    const v1::GenerateRequest* request,
+                                    grpc::ServerWriter<v1::GenerateResponse>* writer) {
+  return calls_.Run(
+      *context, "inference.Generate",
+      [&](runtime::CallContext& call) { return Stream(call, *request, *writer); },
+      runtime::CallKind::kStream);
+}
+
+absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::GenerateRequest& request,
+                                  grpc::ServerWriter<v1::GenerateResponse>& writer) {
+  FLOE_ASSIGN_OR_RETURN(
+      std::shared_ptr<ServedModel> model,
+      pool_.Acquire(request.checkpoint_digest(), [&call] { return call.cancelled(); }));
+  FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request, *model));
+  InFlight in_flight(std::move(model));
+  FLOE_RETURN_IF_ERROR(in_flight.Submit(std::move(domain)));
+  absl::Duration last_token = absl::InfiniteDuration();
+  while (true) {
+    FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.Next(call));
+    const absl::Duration now = clock_.Monotonic();
+    if (!event.ids.empty()) {
+      if (last_token != absl::InfiniteDuration()) {
+        metrics_.ObserveGap((now - last_token) / static_cast<int64_t>(event.ids.size()));
+      }
+      last_token = now;
+    }
+    if (event.finish.has_value()) {
+      metrics_.ObserveFinish(*event.finish);
+      FLOE_RETURN_IF_ERROR(event.finish->status);
+    }
+    // An id whose text is still incomplete is sent all the same: ids are counted as they come.
+    if (!writer.Write(ToProto(event)) || call.cancelled()) {
+      return CallerLeft(call);
+    }
+    if (event.finish.has_value()) return absl::OkStatus();
+  }
+}
+
+grpc::Status InferenceRpc::Score(grpc::ServerContext* context, const v1::ScoreRequest* request,
+                                 v1::ScoreResponse* response) {
+  return calls_.Run(*context, "inference.Score", [&](runtime::CallContext& call) {
+    return ScoreAll(call, *request, *response);
+  });
+}
+
+absl::Status InferenceRpc::ScoreAll(runtime::CallContext& call, const v1::ScoreRequest& request,
+                                    v1::ScoreResponse& response) {
+  FLOE_ASSIGN_OR_RETURN(
+      const std::shared_ptr<ServedModel> model,
+      pool_.Acquire(request.checkpoint_digest(), [&call] { return call.cancelled(); }));
+  std::deque<std::unique_ptr<InFlight>> in_flight;  // in the order of the sequences
+  int next = 0;
+  while (next < request.sequences_size() || !in_flight.empty()) {
+    if (next < request.sequences_size() && in_flight.size() < kMaxScoresInFlight) {
+      FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request.sequences(next)));
+      auto one = std::make_unique<InFlight>(model);
+      const absl::Status status = one->Submit(std::move(domain));
+      if (status.ok()) {
+        in_flight.push_back(std::move(one));
+        ++next;
+        continue;
+      }
+      // A full queue empties while our own sequences are scored.
+      if (!absl::IsResourceExhausted(status) || in_flight.empty()) return status;
+    }
+    FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.front()->Next(call));
+    metrics_.ObserveFinish(*event.finish);
+    FLOE_RETURN_IF_ERROR(event.finish->status);
+    *response.add_scores() = ToProto(event.scores);
+    in_flight.pop_front();
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status InferenceRpc::GetWorkerStatus(grpc::ServerContext* context,
+                                           const v1::GetWorkerStatusRequest* request,
+                                           v1::WorkerStatus* response) {
+  return calls_.Run(*context, "inference.GetWorkerStatus", [&](runtime::CallContext&) {
+    for (const auto& model : pool_.Loaded()) {
+      const SchedulerStats stats = model->scheduler->stats();
+      response->set_requests_running(response->requests_running() +
+                                     static_cast<int>(stats.running));
+      response->set_requests_waiting(response->requests_waiting() +
+                                     static_cast<int>(stats.waiting));
+      v1::WorkerStatus::LoadedCheckpoint& checkpoint = *response->add_checkpoints();
+      checkpoint.set_digest(model->digest);
+      checkpoint.set_parameters(model->parameters);
+      checkpoint.set_context(model->scheduler->blueprint().context);
+      checkpoint.set_kv_blocks(stats.kv.total_blocks);
+      checkpoint.set_kv_blocks_free(stats.kv.free_blocks);
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace floe::inference

@@ -1,0 +1,98 @@
+#include "services/inference/model_pool.h"
+
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/status_macros.h"
+#include "model/checkpoint.h"
+
+namespace floe::inference {
+
+absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Acquire(
+    std::string_view digest, const std::function<bool()>& cancelled) {
+  const std::string key(digest);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    if (!accepting_) {
+      return absl::UnavailableError("the worker is shutting down; ask another one");
+    }
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) break;
+    if (found->second.model != nullptr) {
+      found->second.last_used = clock_.Monotonic();
+      return found->second.model;
+    }
+    if (cancelled()) return absl::CancelledError("the caller left while the model was loading");
+    changed_.wait_for(lock, std::chrono::milliseconds(50));
+  }
+  entries_[key].last_used = clock_.Monotonic();
+  lock.unlock();
+  auto model = Load(key);
+  lock.lock();
+  if (model.ok()) {
+    entries_[key].model = *model;
+    if (!accepting_) (*model)->scheduler->StopAccepting();
+  } else {
+    entries_.erase(key);
+  }
+  changed_.notify_all();
+  return model;
+}
+
+absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Load(const std::string& digest) {
+  FLOE_ASSIGN_OR_RETURN(const std::filesystem::path folder, source_.Fetch(digest));
+  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
+                        model::Checkpoint::Open(folder, /*verify=*/false));
+  FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(checkpoint.blueprint(), options_.serve)));
+  return LoadServedModel(folder, options_.serve, clock_);
+}
+
+absl::Status ModelPool::MakeRoom(const std::string& digest, int64_t bytes) {
+  // Dropped after the lock: ending a scheduler joins its thread.
+  std::vector<std::shared_ptr<ServedModel>> dropped;
+  const std::lock_guard lock(mutex_);
+  while (true) {
+    int64_t used = 0;
+    auto oldest = entries_.end();
+    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+      used += entry->second.bytes;
+      // Only the pool holds it, and new holders need the lock.
+      const bool idle = entry->second.model != nullptr && entry->second.model.use_count() == 1;
+      if (idle &&
+          (oldest == entries_.end() || entry->second.last_used < oldest->second.last_used)) {
+        oldest = entry;
+      }
+    }
+    if (used + bytes <= options_.memory_bytes) break;
+    if (oldest == entries_.end()) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("checkpoint ", digest, " needs ", bytes >> 20, " MiB with its KV cache; ",
+                       used >> 20, " of the worker's ", options_.memory_bytes >> 20,
+                       " MiB are in use; try later, ask another worker or raise --memory-mib"));
+    }
+    dropped.push_back(std::move(oldest->second.model));
+    entries_.erase(oldest);
+  }
+  entries_[digest].bytes = bytes;
+  return absl::OkStatus();
+}
+
+std::vector<std::shared_ptr<ServedModel>> ModelPool::Loaded() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<ServedModel>> models;
+  for (const auto& [digest, entry] : entries_) {
+    if (entry.model != nullptr) models.push_back(entry.model);
+  }
+  return models;
+}
+
+void ModelPool::StopAccepting() {
+  const std::lock_guard lock(mutex_);
+  accepting_ = false;
+  for (const auto& [digest, entry] : entries_) {
+    if (entry.model != nullptr) entry.model->scheduler->StopAccepting();
+  }
+}
+
+}  // namespace floe::inference

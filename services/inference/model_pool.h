@@ -1,0 +1,64 @@
+// The checkpoints that this worker has in memory: loaded when first asked for, dropped when idle
+// and room is needed.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+#include "base/clock.h"
+#include "inference/ports.h"
+#include "services/inference/served_model.h"
+
+namespace floe::inference {
+
+struct ModelPoolOptions {
+  ServeOptions serve;
+  int64_t memory_bytes = int64_t{8} << 30;  // of weights and KV caches together
+};
+
+// Thread-safe. Borrows `source` and `clock`.
+class ModelPool {
+ public:
+  ModelPool(WeightSource& source, const Clock& clock, const ModelPoolOptions& options)
+      : source_(source), clock_(clock), options_(options) {}
+
+  // The model, loaded by the first who asks while others wait; they may give up by `cancelled`. It
+  // stays loaded while the pointer is held (shared: with the pool and other calls).
+  // RESOURCE_EXHAUSTED when the memory budget is taken by models in use; else the errors of
+  // fetching and loading.
+  absl::StatusOr<std::shared_ptr<ServedModel>> Acquire(std::string_view digest,
+                                                       const std::function<bool()>& cancelled);
+  std::vector<std::shared_ptr<ServedModel>> Loaded() const;
+
+  // No new work for any of them.
+  void StopAccepting();
+
+ private:
+  struct Entry {
+    std::shared_ptr<ServedModel> model;  // null while it is being loaded
+    int64_t bytes = 0;
+    absl::Duration last_used;
+  };
+
+  absl::StatusOr<std::shared_ptr<ServedModel>> Load(const std::string& digest);
+  // Drops idle models, least recently used first, until `bytes` fit, and claims them for `digest`.
+  absl::Status MakeRoom(const std::string& digest, int64_t bytes);
+
+  WeightSource& source_;
+  const Clock& clock_;
+  const ModelPoolOptions options_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, Entry> entries_;  // guarded by mutex_
+  bool accepting_ = true;                 // guarded by mutex_
+};
+
+}  // namespace floe::inference

@@ -1,0 +1,104 @@
+#include "services/inference/served_model.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "inference/engine/kv_cache.h"
+#include "model/checkpoint.h"
+
+namespace floe::inference {
+namespace {
+
+constexpr uint64_t kMaxJsonBytes = 256 << 20;
+
+class TokenizerStream final : public TextStream {
+ public:
+  explicit TokenizerStream(const tokenizer::Tokenizer& tokenizer)
+      : decoder_(tokenizer, {.skip_special = true}) {}
+  // An id that the tokenizer does not know (the embedding may be padded) has no text.
+  std::string Push(int32_t id) override { return decoder_.Push(id).value_or(""); }
+  std::string Flush() override { return decoder_.Flush(); }
+
+ private:
+  tokenizer::StreamDecoder decoder_;
+};
+
+int64_t CountParameters(const model::Blueprint& blueprint) {
+  int64_t parameters = 0;
+  for (const model::TensorSpec& spec : model::TensorsOf(blueprint)) {
+    int64_t size = 1;
+    for (const int64_t dim : spec.shape) size *= dim;
+    parameters += size;
+  }
+  return parameters;
+}
+
+// `eos_token_id` of generation_config.json: a number or a list of numbers.
+absl::StatusOr<std::vector<int32_t>> EndIds(const std::filesystem::path& folder,
+                                            const model::Blueprint& blueprint) {
+  const std::filesystem::path path = folder / "generation_config.json";
+  const auto text = ReadFile(path, kMaxJsonBytes);
+  if (absl::IsNotFound(text.status())) return std::vector<int32_t>();
+  FLOE_RETURN_IF_ERROR(text.status());
+  const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const auto wrong = [&] {
+    return absl::InvalidArgumentError(
+        absl::StrCat("eos_token_id in ", path.string(), " must be an id below ",
+                     blueprint.vocab_size, " or a list of them; write the checkpoint again"));
+  };
+  if (!json.is_object()) return wrong();
+  const auto found = json.find("eos_token_id");
+  if (found == json.end() || found->is_null()) return std::vector<int32_t>();
+  std::vector<int32_t> ids;
+  for (const auto& id : found->is_array() ? *found : nlohmann::json::array({*found})) {
+    if (!id.is_number_unsigned() ||
+        id.get<uint64_t>() >= static_cast<uint64_t>(blueprint.vocab_size)) {
+      return wrong();
+    }
+    ids.push_back(id.get<int32_t>());
+  }
+  return ids;
+}
+
+}  // namespace
+
+std::unique_ptr<TextStream> ServedModel::NewTextStream() const {
+  return tokenizer == nullptr ? nullptr : std::make_unique<TokenizerStream>(*tokenizer);
+}
+
+int64_t BytesToServe(const model::Blueprint& blueprint, const ServeOptions& options) {
+  return CountParameters(blueprint) * static_cast<int64_t>(sizeof(float)) +
+         std::max(options.engine.kv_bytes, KvBlockBytes(blueprint));
+}
+
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,
+                                                             const ServeOptions& options,
+                                                             const Clock& clock) {
+  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
+                        model::Checkpoint::Open(folder, /*verify=*/false));
+  auto served = std::make_shared<ServedModel>();
+  served->digest = checkpoint.digest();
+  served->parameters = CountParameters(checkpoint.blueprint());
+  served->bytes = BytesToServe(checkpoint.blueprint(), options);
+  FLOE_ASSIGN_OR_RETURN(served->end_ids, EndIds(folder, checkpoint.blueprint()));
+  const auto json = ReadFile(folder / "tokenizer.json", kMaxJsonBytes);
+  if (json.ok()) {
+    FLOE_ASSIGN_OR_RETURN(served->tokenizer, tokenizer::Tokenizer::Load(*json));
+  } else if (!absl::IsNotFound(json.status())) {
+    return json.status();
+  }
+  if (served->end_ids.empty() && served->tokenizer != nullptr) {
+    for (const std::string_view name : {"<|endoftext|>", "<|im_end|>"}) {
+      if (const auto id = served->tokenizer->SpecialId(name)) served->end_ids.push_back(*id);
+    }
+  }
+  FLOE_ASSIGN_OR_RETURN(auto engine, CreateCpuEngine(checkpoint, options.engine));
+  served->scheduler = std::make_unique<Scheduler>(std::move(engine), clock, options.scheduler);
+  return served;
+}
+
+}  // namespace floe::inference

@@ -1,0 +1,105 @@
+#include "services/inference/service.h"
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/status_macros.h"
+#include "inference/engine/kernels.h"
+#include "services/inference/blob_source.h"
+#include "services/inference/inference_metrics.h"
+#include "services/inference/inference_rpc.h"
+#include "services/inference/model_pool.h"
+#include "services/inference/node_cache.h"
+#include "services/runtime/client.h"
+#include "services/runtime/host.h"
+
+namespace floe::inference {
+namespace {
+
+constexpr absl::Duration kBlobDeadline = absl::Minutes(10);
+
+absl::StatusOr<std::unique_ptr<BlobSource>> MakeBlobSource(const ServiceOptions& options) {
+  if (!options.blob_dir.empty()) return MakeFolderBlobSource(options.blob_dir);
+  FLOE_ASSIGN_OR_RETURN(auto channel, runtime::MakeChannel(options.registry, options.common.tls,
+                                                           options.common.insecure));
+  return MakeRegistryBlobSource(std::move(channel), kBlobDeadline);
+}
+
+ModelPoolOptions PoolOptions(const ServiceOptions& options) {
+  ModelPoolOptions pool;
+  const int machine = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  pool.serve.engine.num_threads = options.threads > 0 ? options.threads : machine;
+  pool.serve.engine.kv_bytes = options.kv_mib << 20;
+  pool.serve.engine.max_step_tokens = options.max_step_tokens;
+  pool.serve.scheduler.plan = {options.max_running, options.max_step_tokens,
+                               options.prefill_tokens};
+  pool.serve.scheduler.max_waiting = options.max_waiting;
+  pool.serve.scheduler.max_waiting_tokens = options.max_waiting_tokens;
+  pool.memory_bytes = options.memory_mib << 20;
+  return pool;
+}
+
+absl::Status CheckOptions(const ServiceOptions& options) {
+  if (options.blob_dir.empty() == options.registry.empty()) {
+    return absl::InvalidArgumentError(
+        "give either --blob-dir (a shared folder of blobs) or --registry (host:port)");
+  }
+  if (options.cache_dir.empty()) {
+    return absl::InvalidArgumentError(
+        "give --cache-dir, a folder of this machine to keep models in");
+  }
+  if (options.max_running < 1 || options.max_running > options.max_step_tokens ||
+      options.max_step_tokens > 8192 || options.prefill_tokens < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max-running is ", options.max_running, ", max-step-tokens ",
+                     options.max_step_tokens, ", prefill-tokens ", options.prefill_tokens,
+                     "; they must be positive, a step must hold all that run, at most 8192"));
+  }
+  if (options.memory_mib < 1 || options.kv_mib < 1 || options.kv_mib > options.memory_mib ||
+      options.max_waiting < 1 || options.max_waiting_tokens < 1 || options.threads < 0) {
+    return absl::InvalidArgumentError(
+        "memory-mib, kv-mib (not above memory-mib), max-waiting and max-waiting-tokens must be "
+        "positive, threads not negative");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddOptions(ServiceOptions& options, runtime::Config& config) {
+  config.AddCommon(options.common);
+  config.Add("blob-dir", options.blob_dir, "Shared folder of the content-addressed store");
+  config.Add("registry", options.registry, "Registry to stream blobs from, where none is shared");
+  config.Add("cache-dir", options.cache_dir, "Folder of verified checkpoints on this machine");
+  config.Add("preload", options.preload, "Digests of checkpoints to load before serving");
+  config.Add("threads", options.threads, "Threads that compute; 0: all of the machine's");
+  config.Add("memory-mib", options.memory_mib, "Budget of weights and KV caches together");
+  config.Add("kv-mib", options.kv_mib, "KV cache of one model");
+  config.Add("max-running", options.max_running, "Sequences computed at once, a model");
+  config.Add("max-step-tokens", options.max_step_tokens, "Tokens of one step");
+  config.Add("prefill-tokens", options.prefill_tokens, "Prompt tokens of a step beside decoders");
+  config.Add("max-waiting", options.max_waiting, "Requests in the queue of a model");
+  config.Add("max-waiting-tokens", options.max_waiting_tokens, "Prompt tokens in that queue");
+  config.AddCheck([&options] { return CheckOptions(options); });
+}
+
+absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
+  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("inference", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(auto blobs, MakeBlobSource(options));
+  NodeCache cache(options.cache_dir, std::move(blobs));
+  ModelPool pool(cache, host->clock(), PoolOptions(options));
+  host->logger().Info("kernels", {{"target", KernelTarget()}});
+  for (const std::string& digest : options.preload) {
+    FLOE_ASSIGN_OR_RETURN(const auto model, pool.Acquire(digest, [] { return false; }));
+    host->logger().Info("loaded", {{"digest", digest}, {"parameters", model->parameters}});
+  }
+  InferenceMetrics metrics(host->metrics(), pool);
+  InferenceRpc rpc(host->calls(), host->clock(), pool, metrics);
+  host->OnDrain([&pool] { pool.StopAccepting(); });
+  return host->Serve({&rpc});
+}
+
+}  // namespace floe::inference

@@ -1,0 +1,36 @@
+// floe-inference: a worker that computes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+#include "services/runtime/config.h"
+#include "services/runtime/options.h"
+
+namespace floe::inference {
+
+struct ServiceOptions {
+  runtime::CommonOptions common;
+  std::string blob_dir;   // shared content-addressed store; or
+  std::string registry;   // host:port of the registry
+  std::string cache_dir;  // verified checkpoints of this machine
+  std::vector<std::string> preload;
+  int threads = 0;  // 0: all of the machine's
+  int64_t memory_mib = 8192;
+  int64_t kv_mib = 512;
+  int64_t max_running = 16;
+  int64_t max_step_tokens = 256;
+  int64_t prefill_tokens = 128;
+  int64_t max_waiting = 256;
+  int64_t max_waiting_tokens = 262'144;
+};
+
+// Declares the options of floe-inference and their check.
+void AddOptions(ServiceOptions& options, runtime::Config& config);
+
+// Serves until SIGTERM and has then drained.
+absl::Status RunService(const ServiceOptions& options, const runtime::Config& config);
+
+}  // namespace floe::inference

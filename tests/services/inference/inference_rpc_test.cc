@@ -1,0 +1,216 @@
+#include <algorithm>
+#include <thread>
+
+#include "tests/services/inference/worker_fixture.h"
+
+namespace floe::inference {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(WorkerTest, GeneratesTheSameTokensEachTime) {
+  const std::string digest = Publish();
+  Start();
+  v1::GenerateRequest request = Ask(digest, "To be, or not", 20);
+  request.mutable_sampling()->set_temperature(1);
+  request.mutable_sampling()->set_seed(7);
+  request.set_ignore_eos(true);
+  const Answer first = Generate(request);
+  ASSERT_TRUE(first.status.ok()) << first.status.error_message();
+  EXPECT_EQ(first.ids.size(), 20u);
+  EXPECT_EQ(first.finish.reason(), v1::Finish::LENGTH);
+  EXPECT_EQ(first.finish.prompt_tokens(), 13);
+  EXPECT_EQ(first.finish.completion_tokens(), 20);
+  const Answer second = Generate(request);
+  EXPECT_EQ(second.ids, first.ids);
+  EXPECT_EQ(second.text, first.text);
+  request.mutable_sampling()->set_seed(8);
+  EXPECT_NE(Generate(request).ids, first.ids);
+}
+
+TEST_F(WorkerTest, ManyAtOnceAnswerAsEachAlone) {
+  const std::string digest = Publish();
+  Start();
+  const auto request = [&](int i) {
+    v1::GenerateRequest r = Ask(digest, std::string(static_cast<size_t>(1 + i), 'a'), 15);
+    r.mutable_sampling()->set_temperature(1);
+    r.mutable_sampling()->set_seed(static_cast<uint64_t>(i));
+    return r;
+  };
+  std::vector<Answer> alone(8), together(8);
+  for (int i = 0; i < 8; ++i) alone[i] = Generate(request(i));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] { together[i] = Generate(request(i)); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(together[i].status.ok());
+    EXPECT_EQ(together[i].ids, alone[i].ids);
+  }
+}
+
+TEST_F(WorkerTest, StopsAtAStopIdAndAtAStopText) {
+  const std::string digest = Publish();
+  Start();
+  v1::GenerateRequest request = Ask(digest, "hello", 60);
+  request.mutable_sampling()->set_temperature(1);
+  request.mutable_sampling()->set_seed(3);
+  const Answer whole = Generate(request);
+  ASSERT_TRUE(whole.status.ok()) << whole.status.error_message();
+  const auto letter = std::find_if(whole.ids.begin(), whole.ids.end(),
+                                   [](uint32_t id) { return id >= 'A' && id <= 'z'; });
+  ASSERT_NE(letter, whole.ids.end()) << "the seed gives no letter: choose another";
+  const std::string stop(1, static_cast<char>(*letter));
+  const auto count = static_cast<size_t>(letter - whole.ids.begin()) + 1;
+
+  request.add_stop_ids(*letter);
+  const Answer by_id = Generate(request);
+  EXPECT_EQ(by_id.finish.reason(), v1::Finish::STOP);
+  EXPECT_EQ(by_id.ids, std::vector<uint32_t>(whole.ids.begin(), letter + 1));
+  EXPECT_EQ(static_cast<size_t>(by_id.finish.completion_tokens()), count);
+
+  request.clear_stop_ids();
+  *request.add_stop() = stop;
+  const Answer by_text = Generate(request);
+  EXPECT_EQ(by_text.finish.reason(), v1::Finish::STOP);
+  EXPECT_EQ(by_text.ids.size(), count);
+  EXPECT_EQ(by_text.text, whole.text.substr(0, whole.text.find(stop)));
+}
+
+TEST_F(WorkerTest, CancellingFreesTheBlocks) {
+  const std::string digest = Publish(0.5f, 100'000);
+  Start();
+  v1::GenerateRequest request = Ask(digest, "x", 5'000);
+  request.set_ignore_eos(true);
+  grpc::ClientContext context;
+  const auto stream = stub().Generate(&context, request);
+  v1::GenerateResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  const auto model = pool().Acquire(digest, [] { return false; });
+  ASSERT_TRUE(model.ok());
+  Scheduler& scheduler = *(*model)->scheduler;
+  EXPECT_LT(scheduler.stats().kv.free_blocks, scheduler.stats().kv.total_blocks);
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(scheduler.WaitIdle(absl::Seconds(20)));
+  EXPECT_EQ(scheduler.stats().kv.free_blocks, scheduler.stats().kv.total_blocks);
+}
+
+TEST_F(WorkerTest, ADeadlineEndsAStreamAndFreesItsBlocks) {
+  const std::string digest = Publish(0.5f, 100'000);
+  Start();
+  const auto model = pool().Acquire(digest, [] { return false; });
+  v1::GenerateRequest request = Ask(digest, "x", 5'000);
+  request.set_ignore_eos(true);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+  const auto stream = stub().Generate(&context, request);
+  v1::GenerateResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE((*model)->scheduler->WaitIdle(absl::Seconds(20)));
+}
+
+TEST_F(WorkerTest, OverloadIsResourceExhausted) {
+  const std::string digest = Publish(0.5f, 100'000);
+  ModelPoolOptions options;
+  options.serve.scheduler.max_waiting_tokens = 10;
+  Start(options);
+  const Answer answer = Generate(Ask(digest, "more than ten tokens", 5));
+  EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(answer.status.error_message(), HasSubstr("the queue is full"));
+}
+
+TEST_F(WorkerTest, BadRequestsAreInvalidArgument) {
+  const std::string digest = Publish();
+  Start();
+  const auto message = [&](const v1::GenerateRequest& request) {
+    const Answer answer = Generate(request);
+    EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    return answer.status.error_message();
+  };
+  EXPECT_THAT(message(Ask("nonsense", "a", 1)), HasSubstr("no checkpoint digest"));
+  EXPECT_THAT(message(Ask(digest, "", 1)), HasSubstr("no ids"));
+  EXPECT_THAT(message(Ask(digest, "a", 0)), HasSubstr("max_tokens is 0"));
+  EXPECT_THAT(message(Ask(digest, "a", -5)), HasSubstr("max_tokens is -5"));
+  EXPECT_THAT(message(Ask(digest, std::string(512, 'a'), 1)), HasSubstr("context is 512"));
+  v1::GenerateRequest request = Ask(digest, "a", 1);
+  request.add_prompt_ids(4'000'000'000);
+  EXPECT_THAT(message(request), HasSubstr("4000000000"));
+  request = Ask(digest, "a", 1);
+  request.set_service_tier("gold");
+  EXPECT_THAT(message(request), HasSubstr("service_tier is \"gold\""));
+  request = Ask(digest, "a", 1);
+  for (int i = 0; i < 17; ++i) *request.add_stop() = std::string(1, 'x');
+  EXPECT_THAT(message(request), HasSubstr("17 texts"));
+}
+
+TEST_F(WorkerTest, ScoresMoreSequencesThanTheQueueHolds) {
+  const std::string digest = Publish();
+  ModelPoolOptions options;
+  options.serve.scheduler.max_waiting = 3;
+  Start(options);
+  v1::ScoreRequest request;
+  request.set_checkpoint_digest(digest);
+  for (int i = 0; i < 40; ++i) {
+    auto& sequence = *request.add_sequences();
+    for (int k = 0; k < 5 + i; ++k) sequence.add_ids(static_cast<uint32_t>((i + k * 3) % 256));
+    sequence.set_score_from(2);
+  }
+  grpc::ClientContext context;
+  v1::ScoreResponse response;
+  const grpc::Status status = stub().Score(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response.scores_size(), 40);
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_EQ(response.scores(i).log_probabilities_size(), 3 + i);
+    EXPECT_EQ(response.scores(i).greedy_size(), 3 + i);
+    for (const float value : response.scores(i).log_probabilities()) EXPECT_LT(value, 0);
+  }
+  // One alone scores the same, to the last bit.
+  v1::ScoreRequest one;
+  one.set_checkpoint_digest(digest);
+  *one.add_sequences() = request.sequences(20);
+  grpc::ClientContext again;
+  v1::ScoreResponse alone;
+  ASSERT_TRUE(stub().Score(&again, one, &alone).ok());
+  EXPECT_EQ(alone.scores(0).SerializeAsString(), response.scores(20).SerializeAsString());
+}
+
+TEST_F(WorkerTest, TellsWhatItHasLoadedAndCounts) {
+  const std::string digest = Publish();
+  Start();
+  ASSERT_TRUE(Generate(Ask(digest, "abc", 3)).status.ok());
+  grpc::ClientContext context;
+  v1::WorkerStatus status;
+  ASSERT_TRUE(stub().GetWorkerStatus(&context, {}, &status).ok());
+  ASSERT_EQ(status.checkpoints_size(), 1);
+  EXPECT_EQ(status.checkpoints(0).digest(), digest);
+  EXPECT_EQ(status.checkpoints(0).context(), 512);
+  EXPECT_GT(status.checkpoints(0).parameters(), 0);
+  EXPECT_EQ(status.checkpoints(0).kv_blocks(), status.checkpoints(0).kv_blocks_free());
+  EXPECT_THAT(metrics(), HasSubstr("floe_inference_time_to_first_token_seconds_count 1"));
+  EXPECT_THAT(metrics(), HasSubstr("floe_inference_request_success_total"));
+}
+
+TEST_F(WorkerTest, DrainingFinishesWhatRunsAndRefusesTheRest) {
+  const std::string digest = Publish();
+  Start();
+  v1::GenerateRequest request = Ask(digest, "x", 200);
+  request.set_ignore_eos(true);
+  grpc::ClientContext context;
+  const auto stream = stub().Generate(&context, request);
+  v1::GenerateResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  pool().StopAccepting();
+  EXPECT_EQ(Generate(request).status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  while (stream->Read(&response)) {
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(response.finish().completion_tokens(), 200);
+}
+
+}  // namespace
+}  // namespace floe::inference

@@ -1,0 +1,98 @@
+#include <fstream>
+#include <thread>
+
+#include "base/files.h"
+#include "model/checkpoint.h"
+#include "tests/services/inference/worker_fixture.h"
+
+namespace floe::inference {
+namespace {
+
+using testing::HasSubstr;
+
+bool Never() { return false; }
+
+// Flips one bit in the middle of a file.
+void Damage(const std::filesystem::path& path) {
+  auto bytes = ReadFile(path);
+  ASSERT_TRUE(bytes.ok());
+  (*bytes)[bytes->size() / 2] ^= 1;
+  std::ofstream(path, std::ios::binary) << *bytes;
+}
+
+std::string DigestOf(const std::filesystem::path& manifest, const std::string& file) {
+  return model::Manifest::Parse(*ReadFile(manifest))->files.at(file).digest;
+}
+
+TEST_F(WorkerTest, ConcurrentCallersShareOneLoad) {
+  const std::string digest = Publish();
+  Start();
+  std::vector<std::shared_ptr<ServedModel>> models(6);
+  std::vector<std::thread> threads;
+  for (auto& model : models) {
+    threads.emplace_back([&] { model = pool().Acquire(digest, Never).value_or(nullptr); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_NE(models[0], nullptr);
+  for (const auto& model : models) EXPECT_EQ(model, models[0]);
+  EXPECT_EQ(models[0]->digest, digest);
+  EXPECT_THAT(models[0]->end_ids, testing::Contains(kEndOfText));
+}
+
+TEST_F(WorkerTest, AChangedByteOfAnyFileIsDataLossThatNamesIt) {
+  const std::string digest = Publish();
+  Start();
+  const std::string weights = DigestOf(BlobPath(digest), "model.safetensors");
+  Damage(BlobPath(weights));
+  const auto model = pool().Acquire(digest, Never);
+  EXPECT_EQ(model.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(model.status().message()), HasSubstr("model.safetensors"));
+  Damage(BlobPath(weights));  // the bit back
+  EXPECT_TRUE(pool().Acquire(digest, Never).ok());
+  const std::string other = Publish(0.4f);
+  Damage(BlobPath(other));
+  EXPECT_THAT(std::string(pool().Acquire(other, Never).status().message()), HasSubstr("floe.json"));
+}
+
+TEST_F(WorkerTest, AMissingCheckpointIsNotFoundAndMayComeLater) {
+  const std::string digest = Publish();
+  Start();
+  const std::filesystem::path blob = BlobPath(digest);
+  std::filesystem::rename(blob, dir_ / "away");
+  EXPECT_EQ(pool().Acquire(digest, Never).status().code(), absl::StatusCode::kNotFound);
+  std::filesystem::rename(dir_ / "away", blob);
+  EXPECT_TRUE(pool().Acquire(digest, Never).ok());
+}
+
+TEST_F(WorkerTest, ADamagedCacheIsFetchedAnew) {
+  const std::string digest = Publish();
+  Start();
+  const auto folder = cache().Fetch(digest);
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  const auto bytes = ReadFile(*folder / "config.json");
+  std::filesystem::remove(*folder / "config.json");
+  std::ofstream(*folder / "config.json") << "{}";
+  ASSERT_TRUE(cache().Fetch(digest).ok());
+  EXPECT_EQ(*ReadFile(*folder / "config.json"), *bytes);
+}
+
+TEST_F(WorkerTest, IdleModelsMakeRoomAndModelsInUseDoNot) {
+  const std::string a = Publish(0.5f);
+  const std::string b = Publish(0.4f);
+  ModelPoolOptions options;
+  options.memory_bytes = 7 << 20;  // one model with its KV cache of 4 MiB, not two
+  Start(options);
+  {
+    const auto held = pool().Acquire(a, Never);
+    ASSERT_TRUE(held.ok()) << held.status();
+    const auto refused = pool().Acquire(b, Never);
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--memory-mib"));
+  }
+  ASSERT_TRUE(pool().Acquire(b, Never).ok());
+  ASSERT_EQ(pool().Loaded().size(), 1u);
+  EXPECT_EQ(pool().Loaded()[0]->digest, b);
+}
+
+}  // namespace
+}  // namespace floe::inference

@@ -1,0 +1,67 @@
+// A worker in this process: tiny checkpoints in a shared blob folder, the real service behind a
+// real gRPC channel.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "services/inference/inference_metrics.h"
+#include "services/inference/inference_rpc.h"
+#include "services/inference/model_pool.h"
+#include "services/inference/node_cache.h"
+#include "services/runtime/call.h"
+#include "tests/support/temp_dir.h"
+
+namespace floe::inference {
+
+// Ids 0 to 255 are the bytes, 256 is <|endoftext|>.
+inline constexpr int32_t kEndOfText = 256;
+
+class WorkerTest : public testing::Test {
+ protected:
+  // Publishes a checkpoint into the blob folder; `spread` tells several apart. Its digest.
+  std::string Publish(float spread = 0.5f, int64_t context = 512);
+  std::filesystem::path BlobPath(std::string_view digest) const;
+
+  void Start(ModelPoolOptions options = {});
+  v1::InferenceService::Stub& stub() { return *stub_; }
+  ModelPool& pool() { return *pool_; }
+  NodeCache& cache() { return *cache_; }
+  std::string metrics() const { return metrics_.Exposition(); }
+
+  struct Answer {
+    grpc::Status status;
+    std::vector<uint32_t> ids;
+    std::string text;
+    v1::Finish finish;
+    int messages = 0;
+  };
+  Answer Generate(const v1::GenerateRequest& request);
+  static v1::GenerateRequest Ask(const std::string& digest, std::string_view prompt,
+                                 int max_tokens);
+
+  test::TempDir dir_;
+  SystemClock clock_;
+
+ private:
+  UlidGenerator ids_{clock_};
+  runtime::Logger logger_{"inference", runtime::LogLevel::kError, [](std::string_view) {}};
+  runtime::Metrics metrics_;
+  runtime::Calls calls_{{logger_, metrics_, clock_, ids_, "inference.floe"}};
+  std::unique_ptr<NodeCache> cache_;
+  std::unique_ptr<ModelPool> pool_;
+  std::unique_ptr<InferenceMetrics> inference_metrics_;
+  std::unique_ptr<InferenceRpc> rpc_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::InferenceService::Stub> stub_;
+};
+
+}  // namespace floe::inference
