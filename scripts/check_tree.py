@@ -39,7 +39,8 @@ ROOMS = [
 ]
 BANNED_NAMES = re.compile(r'(^|[/_])(manager|helpers?|utils?|misc|handler2)([_.]|$)')
 UNFINISHED = re.compile(r'\b(' + 'TODO|FIXME|XXX|HACK' + r')\b')
-DEAD_CODE = re.compile(r'^\s*//\s*(if \(.*\) \{|for \(.*\) \{|return .*;|[\w:<>]+ \w+ = .*;|[\w.>-]+\(.*\);)\s*$')
+# An example in a header's comment is indented by more than one space; code put out of use is not.
+DEAD_CODE = re.compile(r'^\s*// ?(if \(.*\) \{|for \(.*\) \{|return .*;|[\w:<>]+ \w+ = .*;|[\w.>-]+\(.*\);)\s*$')
 MUTABLE_GLOBAL = re.compile(r'^(static\s+)?(std::(mutex|atomic\S*|map|vector|unordered_map|string)\S*|int|bool|int64_t|double|size_t)\s+g_?\w*\s*(=|;|\{)')
 SLEEP = re.compile(r'sleep_for|sleep_until|\busleep\(|\bSleepFor\(')
 FIXED_PORT = re.compile(r'(127\.0\.0\.1|localhost):([1-9]\d{2,4})\b')
