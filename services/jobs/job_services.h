@@ -1,0 +1,55 @@
+// Everything that a service needs to offer jobs over its own queue, in one object:
+//
+//   JobKinds kinds({&pretrain});
+//   FLOE_ASSIGN_OR_RETURN(auto jobs, JobServices::Create(*host, *pool, kinds, {"trainer"}));
+//   host->OnDrain([&] { jobs->Drain(); });
+//   return host->Serve({&jobs->job_service(), &jobs->lease_service()});
+#pragma once
+
+#include <grpcpp/impl/service_type.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "base/postgres/pool.h"
+#include "services/jobs/job_kinds.h"
+#include "services/runtime/host.h"
+
+namespace floe::jobs {
+
+// Thread-safe. Owns the queue, both RPC services and the thread that finds expired leases.
+class JobServices {
+ public:
+  struct Options {
+    std::string service;  // `trainer`: the schema of the queue and the prefix of its job ids
+    absl::Duration lease = absl::Seconds(30);              // a silent runner is given up after this
+    absl::Duration heartbeat_interval = absl::Seconds(5);  // how often a runner has to call
+    // How often expired leases are looked for, and how late another replica's jobs and events are
+    // seen; those of this process are seen at once.
+    absl::Duration poll_interval = absl::Seconds(1);
+  };
+
+  // Brings the tables in the schema `options.service` up to date and starts the thread. Borrows
+  // all of its arguments.
+  static absl::StatusOr<std::unique_ptr<JobServices>> Create(runtime::Host& host,
+                                                             postgres::Pool& pool,
+                                                             const JobKinds& kinds,
+                                                             Options options);
+  ~JobServices();
+
+  grpc::Service& job_service();    // floe.jobs.v1.JobService
+  grpc::Service& lease_service();  // floe.jobs.v1.LeaseService
+
+  // Ends waiting calls: watchers get UNAVAILABLE and come back elsewhere, runners get no lease.
+  void Drain();
+
+ private:
+  struct Parts;
+  explicit JobServices(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace floe::jobs
