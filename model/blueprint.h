@@ -1,8 +1,8 @@
 // The dials that fix a model's shape and parameter count before any token is seen.
 //
 // A Blueprint is a value. Everything else in the house asks it: the trainer builds the transformer
-// from it, the engine lays out weights and the KV cache by it, accounting.h counts by it, config.json
-// is written from it.
+// from it, the engine lays out weights and the KV cache by it, accounting.h counts by it,
+// config.json is written from it.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@
 
 namespace floe::model {
 
-// The layouts of Hugging Face's model_type of the same name. qwen3 is native (RMSNorm, RoPE, QK-norm,
-// GQA, no biases); llama has no QK-norm; qwen2 has q/k/v biases and no QK-norm; gpt2 has learned
-// positions, LayerNorm, biases everywhere and a fused c_attn.
+// The layouts of Hugging Face's model_type of the same name. qwen3 is native (RMSNorm, RoPE,
+// QK-norm, GQA, no biases); llama has no QK-norm; qwen2 has q/k/v biases and no QK-norm; gpt2 has
+// learned positions, LayerNorm, biases everywhere and a fused c_attn.
 enum class Family { kQwen3, kLlama, kQwen2, kGpt2 };
 
 // kGated: SwiGLU, down(silu(gate(x)) * up(x)). kPlain: down(gelu_tanh(up(x))).
@@ -40,8 +40,8 @@ struct Blueprint {
 
   bool operator==(const Blueprint&) const = default;
 
-  // OK, or INVALID_ARGUMENT whose message names every dial that is wrong, its value, and what it must
-  // be.
+  // OK, or INVALID_ARGUMENT whose message names every dial that is wrong, its value, and what it
+  // must be.
   absl::Status Validate() const;
 };
 
@@ -54,8 +54,8 @@ struct TensorSpec {
   std::vector<int64_t> shape;
 };
 
-// Every tensor that a checkpoint of this blueprint holds, in a fixed order (embedding, layers, final
-// norm, head unless tied). Requires Validate().ok().
+// Every tensor that a checkpoint of this blueprint holds, in a fixed order (embedding, layers,
+// final norm, head unless tied). Requires Validate().ok().
 std::vector<TensorSpec> TensorsOf(const Blueprint& blueprint);
 
 }  // namespace floe::model

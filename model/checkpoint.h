@@ -3,8 +3,8 @@
 //   config.json  model.safetensors  tokenizer.json  tokenizer_config.json  generation_config.json
 //   floe.json
 //
-// The manifest holds file digests, blueprint and parent digests, no times and no job ids, as canonical
-// JSON (RFC 8785). The checkpoint's digest is the SHA-256 of the manifest's bytes.
+// The manifest holds file digests, blueprint and parent digests, no times and no job ids, as
+// canonical JSON (RFC 8785). The checkpoint's digest is the SHA-256 of the manifest's bytes.
 #pragma once
 
 #include <filesystem>
@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
 #include "base/files.h"
 #include "model/blueprint.h"
 #include "model/safetensors.h"
@@ -59,8 +60,9 @@ absl::StatusOr<Blueprint> ParseConfigJson(std::string_view json);
 // An opened checkpoint. Owns the mapped weights; immutable; safe to read from many threads.
 class Checkpoint {
  public:
-  // Reads floe.json and maps model.safetensors. With `verify`, every file's SHA-256 is compared with
-  // the manifest's: a difference is DATA_LOSS naming the file. Tensors must be exactly TensorsOf(blueprint).
+  // Reads floe.json and maps model.safetensors. With `verify`, every file's SHA-256 is compared
+  // with the manifest's: a difference is DATA_LOSS naming the file. Tensors must be exactly
+  // TensorsOf(blueprint).
   static absl::StatusOr<Checkpoint> Open(const std::filesystem::path& folder, bool verify = true);
 
   const Blueprint& blueprint() const { return manifest_.blueprint; }
@@ -78,9 +80,10 @@ class Checkpoint {
   SafetensorsHeader header_;
 };
 
-// Writes a checkpoint folder: config.json and generation_config.json from the blueprint, the tensors,
-// and `tokenizer_files` (name → bytes: tokenizer.json, tokenizer_config.json), then the manifest last.
-// Returns the digest. The folder is written under a temporary name and renamed; `folder` must not exist.
+// Writes a checkpoint folder: config.json and generation_config.json from the blueprint, the
+// tensors, and `tokenizer_files` (name → bytes: tokenizer.json, tokenizer_config.json), then the
+// manifest last. Returns the digest. The folder is written under a temporary name and renamed;
+// `folder` must not exist.
 struct CheckpointContents {
   Blueprint blueprint;
   Parents parents;

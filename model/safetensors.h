@@ -21,7 +21,8 @@ enum class DType { kF32, kF16, kBF16 };
 int64_t DTypeBytes(DType dtype);
 std::string_view DTypeName(DType dtype);  // "F32", …
 
-// A borrowed tensor: `bytes` are row-major, little-endian, and live as long as the file that gave them.
+// A borrowed tensor: `bytes` are row-major, little-endian, and live as long as the file that gave
+// them.
 struct TensorView {
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
@@ -39,7 +40,8 @@ struct SafetensorsHeader {
 };
 
 // Parses a whole file held in memory. INVALID_ARGUMENT says which rule is broken and where. Views
-// borrow `file`. Never reads outside `file`; memory used is bounded by a small multiple of the header.
+// borrow `file`. Never reads outside `file`; memory used is bounded by a small multiple of the
+// header.
 absl::StatusOr<SafetensorsHeader> ParseSafetensors(std::string_view file);
 
 // Writes atomically; tensors in the order given, 4-byte alignment not needed as only whole elements
