@@ -1,0 +1,100 @@
+#include "gateway/auth/role_table.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/error_reason.h"
+#include "base/view.h"
+
+namespace floe::gateway {
+namespace {
+
+constexpr std::nullopt_t kInternal = std::nullopt;
+
+// Metadata is for viewers; bytes of data and weights (DownloadBlob) are for those who make models.
+constexpr auto kRules = std::to_array<MethodRule>({
+    {"/floe.gateway.v1.KeyService/CreateKey", Role::kAdmin},
+    {"/floe.gateway.v1.KeyService/ListKeys", Role::kAdmin},
+    {"/floe.gateway.v1.KeyService/RevokeKey", Role::kAdmin},
+    {"/floe.gateway.v1.KeyService/GetCaller", Role::kViewer},
+
+    {"/floe.inference.v1.InferenceService/Generate", Role::kConsumer},
+    {"/floe.inference.v1.InferenceService/Score", Role::kConsumer},
+    {"/floe.inference.v1.InferenceService/GetWorkerStatus", Role::kViewer},
+
+    {"/floe.jobs.v1.JobService/CreateJob", Role::kDeveloper},
+    {"/floe.jobs.v1.JobService/GetJob", Role::kViewer},
+    {"/floe.jobs.v1.JobService/ListJobs", Role::kViewer},
+    {"/floe.jobs.v1.JobService/WatchJob", Role::kViewer, true},
+    {"/floe.jobs.v1.JobService/CancelJob", Role::kDeveloper},
+    {"/floe.jobs.v1.LeaseService/AcquireLease", kInternal},
+    {"/floe.jobs.v1.LeaseService/Heartbeat", kInternal},
+    {"/floe.jobs.v1.LeaseService/FinishAttempt", kInternal},
+
+    {"/floe.registry.v1.RegistryService/CreateDataset", Role::kDeveloper},
+    {"/floe.registry.v1.RegistryService/GetDataset", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/ListDatasets", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/CreateTokenizer", Role::kDeveloper},
+    {"/floe.registry.v1.RegistryService/GetTokenizer", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/ListTokenizers", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/ListModels", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/GetModel", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/CreateModelVersion", Role::kDeveloper},
+    {"/floe.registry.v1.RegistryService/GetModelVersion", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/ListModelVersions", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/ResolveModelVersion", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/DeleteModelVersion", Role::kDeveloper},
+    {"/floe.registry.v1.RegistryService/SetAlias", Role::kDeveloper},
+    {"/floe.registry.v1.RegistryService/GetAlias", Role::kViewer},
+    {"/floe.registry.v1.BlobService/UploadBlob", Role::kDeveloper},
+    {"/floe.registry.v1.BlobService/DownloadBlob", Role::kDeveloper},
+    {"/floe.registry.v1.BlobService/GetBlob", Role::kViewer},
+    {"/floe.registry.v1.BlobService/VerifyBlob", Role::kDeveloper},
+
+    {"/floe.tokenizer.v1.TokenizerService/Encode", Role::kConsumer},
+    {"/floe.tokenizer.v1.TokenizerService/Decode", Role::kConsumer},
+    {"/floe.tokenizer.v1.TokenizerService/Count", Role::kConsumer},
+    {"/floe.tokenizer.v1.TokenizerService/BatchEncode", Role::kConsumer},
+    {"/floe.tokenizer.v1.TokenizerService/BatchDecode", Role::kConsumer},
+    {"/floe.tokenizer.v1.TokenizerService/BatchCount", Role::kConsumer},
+});
+
+}  // namespace
+
+const MethodRule* FindMethodRule(std::string_view method) {
+  const auto found = std::find_if(kRules.begin(), kRules.end(),
+                                  [&](const MethodRule& rule) { return rule.method == method; });
+  return found == kRules.end() ? nullptr : &*found;
+}
+
+absl::Status Authorize(const Identity& identity, std::string_view method) {
+  const MethodRule* rule = FindMethodRule(method);
+  if (rule == nullptr) {
+    return WithReason(absl::UnimplementedError(
+                          absl::StrCat("this fleet has no method ", AbslView(method.substr(0, 200)),
+                                       "; is the client newer than the gateway?")),
+                      "METHOD_UNKNOWN");
+  }
+  if (!rule->least) {
+    return WithReason(absl::PermissionDeniedError(absl::StrCat(
+                          AbslView(method), " is between services; no API key may call it")),
+                      "METHOD_INTERNAL", {{"method", std::string(method)}});
+  }
+  return RequireRole(identity, *rule->least, method);
+}
+
+absl::Status RequireRole(const Identity& identity, Role least, std::string_view what) {
+  if (identity.role >= least) return absl::OkStatus();
+  const std::string needed(RoleName(least));
+  const std::string has(RoleName(identity.role));
+  return WithReason(
+      absl::PermissionDeniedError(absl::StrCat(
+          AbslView(what), " needs the role ", needed, "; this key of team ", identity.team, " is ",
+          has, ". Ask an admin of the team for a key with that role")),
+      "ROLE_TOO_LOW", {{"role", has}, {"needed", needed}, {"method", std::string(what)}});
+}
+
+}  // namespace floe::gateway
