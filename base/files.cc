@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/atomic_file.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 
@@ -31,16 +31,6 @@ class Descriptor {
  private:
   int fd_;
 };
-
-absl::Status WriteAll(int fd, std::string_view bytes, std::string_view what) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(errno, what);
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -93,21 +83,10 @@ absl::Status SyncPath(const std::filesystem::path& path) {
 }
 
 absl::Status WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes) {
-  const std::string what = absl::StrCat("cannot write ", path.string());
-  std::string temporary = absl::StrCat(path.string(), ".tmp-XXXXXX");
-  Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (file.get() < 0) return ErrnoStatus(errno, what);
-  absl::Status status = WriteAll(file.get(), bytes, what);
-  if (status.ok() && ::fsync(file.get()) != 0) status = ErrnoStatus(errno, what);
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    status = ErrnoStatus(errno, what);
-  }
-  if (!status.ok()) {
-    ::unlink(temporary.c_str());
-    return status;
-  }
-  const auto folder = path.parent_path();
-  return SyncPath(folder.empty() ? std::filesystem::path(".") : folder);
+  FLOE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
+  FLOE_RETURN_IF_ERROR(file.Append(bytes));
+  FLOE_RETURN_IF_ERROR(file.Sync());
+  return file.Commit(path);
 }
 
 absl::StatusOr<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
