@@ -1,0 +1,235 @@
+#include "model/checkpoint.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "nlohmann/json.hpp"
+
+#include "base/sha256.h"
+#include "base/status_macros.h"
+#include "base/view.h"
+
+namespace floe::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kWeightsFile[] = "model.safetensors";
+constexpr char kConfigFile[] = "config.json";
+constexpr char kGenerationFile[] = "generation_config.json";
+constexpr uint64_t kMaxManifestFile = 1 << 20;
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
+// `shapes` must be exactly the tensors of the blueprint.
+absl::Status CheckTensors(const Blueprint& blueprint,
+                          const std::map<std::string, std::vector<int64_t>>& shapes) {
+  size_t known = 0;
+  for (const TensorSpec& spec : TensorsOf(blueprint)) {
+    const auto found = shapes.find(spec.name);
+    if (found == shapes.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(kWeightsFile, ": the tensor ", spec.name,
+                                                     " of ", ShapeText(spec.shape), " is missing"));
+    }
+    if (found->second != spec.shape) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(kWeightsFile, ": the tensor ", spec.name, " is ", ShapeText(found->second),
+                       ", but the blueprint makes it ", ShapeText(spec.shape)));
+    }
+    ++known;
+  }
+  if (known == shapes.size()) return absl::OkStatus();
+  const std::vector<TensorSpec> specs = TensorsOf(blueprint);
+  std::map<std::string, std::vector<int64_t>> extra = shapes;
+  for (const TensorSpec& spec : specs) extra.erase(spec.name);
+  return absl::InvalidArgumentError(absl::StrCat(kWeightsFile, ": the blueprint has no tensor \"",
+                                                 extra.begin()->first.substr(0, 120), "\""));
+}
+
+absl::Status VerifyFile(const std::string& name, const ManifestFileEntry& entry,
+                        std::string_view bytes) {
+  if (bytes.size() != entry.size) {
+    return absl::DataLossError(absl::StrCat(name, " has ", bytes.size(),
+                                            " bytes, but the manifest says ", entry.size,
+                                            ": fetch the checkpoint again"));
+  }
+  if (const std::string digest = Sha256::Hex(bytes); digest != entry.digest) {
+    return absl::DataLossError(absl::StrCat(name, " has the SHA-256 ", digest,
+                                            ", but the manifest says ", entry.digest,
+                                            ": fetch the checkpoint again"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VerifyFiles(const fs::path& folder, const Manifest& manifest) {
+  for (const auto& [name, entry] : manifest.files) {
+    const auto mapped = MappedFile::Open(folder / name);
+    if (absl::IsNotFound(mapped.status())) {
+      return absl::DataLossError(
+          absl::StrCat((folder / name).string(), " is missing, but the manifest lists it"));
+    }
+    FLOE_RETURN_IF_ERROR(mapped.status());
+    FLOE_RETURN_IF_ERROR(VerifyFile((folder / name).string(), entry, mapped->bytes()));
+  }
+  return absl::OkStatus();
+}
+
+// Other stacks go by config.json: it must describe the same model.
+absl::Status CheckConfig(const fs::path& folder, const Manifest& manifest) {
+  if (!manifest.files.contains(kConfigFile)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat((folder / kManifestFile).string(), ": files has no ", kConfigFile));
+  }
+  FLOE_ASSIGN_OR_RETURN(const std::string json, ReadFile(folder / kConfigFile));
+  FLOE_ASSIGN_OR_RETURN(const Blueprint described, ParseConfigJson(json));
+  if (ConfigJson(described) != ConfigJson(manifest.blueprint)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat((folder / kConfigFile).string(),
+                     " describes another model than the blueprint in ", kManifestFile));
+  }
+  return absl::OkStatus();
+}
+
+// The id that ends a text, where the tokenizer's files say it; stacks that serve the folder stop
+// there.
+nlohmann::ordered_json GenerationConfig(const std::map<std::string, std::string>& tokenizer_files) {
+  nlohmann::ordered_json config = {{"_from_model_config", false}, {"do_sample", true}};
+  const auto parsed = [&](const char* name) {
+    const auto file = tokenizer_files.find(name);
+    if (file == tokenizer_files.end()) return nlohmann::json();
+    return nlohmann::json::parse(file->second, nullptr, /*allow_exceptions=*/false);
+  };
+  const nlohmann::json settings = parsed("tokenizer_config.json");
+  const nlohmann::json tokenizer = parsed("tokenizer.json");
+  if (!settings.is_object() || !tokenizer.is_object()) return config;
+  const auto eos = settings.find("eos_token");
+  const auto added = tokenizer.find("added_tokens");
+  if (eos == settings.end() || added == tokenizer.end() || !added->is_array()) return config;
+  for (const nlohmann::json& token : *added) {
+    if (token.is_object() && token.contains("id") &&
+        token.value("content", nlohmann::json()) == *eos) {
+      config["eos_token_id"] = token["id"];
+    }
+  }
+  return config;
+}
+
+absl::StatusOr<ManifestFileEntry> EntryOf(const fs::path& path) {
+  FLOE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  return ManifestFileEntry{Sha256::Hex(file.bytes()), file.bytes().size()};
+}
+
+// Everything but the rename; `folder` exists and is empty.
+absl::StatusOr<std::string> WriteInto(const fs::path& folder, const CheckpointContents& contents) {
+  FLOE_RETURN_IF_ERROR(
+      WriteSafetensors(folder / kWeightsFile, contents.tensors, {{"format", "pt"}}));
+  std::map<std::string, std::string> texts = contents.tokenizer_files;
+  texts[kConfigFile] = ConfigJson(contents.blueprint);
+  texts[kGenerationFile] = GenerationConfig(contents.tokenizer_files).dump(2) + "\n";
+  Manifest manifest{contents.blueprint, contents.parents, {}};
+  for (const auto& [name, bytes] : texts) {
+    FLOE_RETURN_IF_ERROR(WriteFileAtomically(folder / name, bytes));
+    manifest.files[name] = {Sha256::Hex(bytes), bytes.size()};
+  }
+  FLOE_ASSIGN_OR_RETURN(manifest.files[kWeightsFile], EntryOf(folder / kWeightsFile));
+  const std::string canonical = manifest.Serialize();
+  FLOE_RETURN_IF_ERROR(WriteFileAtomically(folder / kManifestFile, canonical));
+  return Sha256::Hex(canonical);
+}
+
+absl::Status CheckContents(const fs::path& folder, const CheckpointContents& contents) {
+  FLOE_RETURN_IF_ERROR(contents.blueprint.Validate());
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const NamedTensor& named : contents.tensors) shapes[named.name] = named.tensor.shape;
+  FLOE_RETURN_IF_ERROR(CheckTensors(contents.blueprint, shapes));
+  Manifest manifest{contents.blueprint, contents.parents, {}};
+  for (const auto& [name, bytes] : contents.tokenizer_files) {
+    if (name == kWeightsFile || name == kConfigFile || name == kGenerationFile) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " is written from the blueprint and cannot be a tokenizer file"));
+    }
+    manifest.files[name] = {Sha256::Hex(bytes), bytes.size()};
+  }
+  // Names and parents are refused here as a reader would refuse them.
+  FLOE_RETURN_IF_ERROR(Manifest::Parse(manifest.Serialize()).status());
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(folder, error))) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("cannot write the checkpoint ", folder.string(), ": it exists"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Checkpoint> Checkpoint::Open(const fs::path& folder, bool verify) {
+  FLOE_ASSIGN_OR_RETURN(const std::string json, ReadFile(folder / kManifestFile, kMaxManifestFile));
+  Checkpoint checkpoint;
+  checkpoint.folder_ = folder;
+  FLOE_ASSIGN_OR_RETURN(checkpoint.manifest_, Manifest::Parse(json));
+  checkpoint.digest_ = Sha256::Hex(json);
+  const auto entry = checkpoint.manifest_.files.find(kWeightsFile);
+  if (entry == checkpoint.manifest_.files.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat((folder / kManifestFile).string(), ": files has no ", kWeightsFile));
+  }
+  if (verify) {
+    FLOE_RETURN_IF_ERROR(VerifyFiles(folder, checkpoint.manifest_));
+    FLOE_RETURN_IF_ERROR(CheckConfig(folder, checkpoint.manifest_));
+  }
+  FLOE_ASSIGN_OR_RETURN(checkpoint.weights_, MappedFile::Open(folder / kWeightsFile));
+  const absl::StatusOr<SafetensorsHeader> header = ParseSafetensors(checkpoint.weights_.bytes());
+  if (!header.ok()) {
+    return absl::Status(header.status().code(), absl::StrCat((folder / kWeightsFile).string(), ": ",
+                                                             header.status().message()));
+  }
+  checkpoint.header_ = *header;
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const auto& [name, view] : checkpoint.header_.tensors) shapes[name] = view.shape;
+  FLOE_RETURN_IF_ERROR(CheckTensors(checkpoint.blueprint(), shapes));
+  return checkpoint;
+}
+
+absl::StatusOr<TensorView> Checkpoint::Tensor(std::string_view name) const {
+  const auto found = header_.tensors.find(std::string(name));
+  if (found == header_.tensors.end()) {
+    return absl::NotFoundError(
+        absl::StrCat("the checkpoint ", folder_.string(), " has no tensor ", AbslView(name)));
+  }
+  return found->second;
+}
+
+absl::StatusOr<std::string> WriteCheckpoint(const fs::path& wanted,
+                                            const CheckpointContents& contents) {
+  // A trailing slash would put the temporary folder inside the one that must not exist.
+  const fs::path folder = wanted.has_filename() ? wanted : wanted.parent_path();
+  FLOE_RETURN_IF_ERROR(CheckContents(folder, contents));
+  std::string temporary = absl::StrCat(folder.string(), ".tmp-XXXXXX");
+  if (::mkdtemp(temporary.data()) == nullptr) {
+    return ErrnoStatus(errno, absl::StrCat("cannot create a folder beside ", folder.string()));
+  }
+  absl::StatusOr<std::string> digest = WriteInto(temporary, contents);
+  std::error_code error;
+  if (digest.ok()) {
+    fs::permissions(temporary, fs::perms(0755), error);
+    fs::rename(temporary, folder, error);
+    if (error) {
+      digest = ErrnoStatus(error.value(), absl::StrCat("cannot create ", folder.string()));
+    }
+  }
+  if (!digest.ok()) {
+    fs::remove_all(temporary, error);
+    return digest;
+  }
+  const fs::path parent = folder.parent_path();
+  FLOE_RETURN_IF_ERROR(SyncPath(parent.empty() ? fs::path(".") : parent));
+  return digest;
+}
+
+}  // namespace floe::model
