@@ -17,8 +17,9 @@ namespace floe::inference {
 
 using RequestId = int64_t;
 
-// Carried with the request; the scheduler serves all tiers alike.
+// OpenAI's service_tier; a later one goes before an earlier one.
 enum class ServiceTier { kFlex, kDefault, kPriority };
+inline constexpr int kNumTiers = 3;
 
 // Ids to text as they come; a tokenizer's stream decoder behind an interface. Used by one thread at
 // a time.
@@ -78,6 +79,7 @@ struct Finish {
   FinishReason reason = FinishReason::kStop;
   absl::Status status;
   Usage usage;
+  ServiceTier tier_met = ServiceTier::kFlex;  // the best tier, up to the requested, that it met
 };
 
 // A piece of the answer. The last one, and only it, has `finish`.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 
@@ -13,6 +14,8 @@ namespace {
 
 // Most logits that one step of scoring keeps: 64 MiB.
 constexpr int64_t kMaxScoreLogits = 16 << 20;
+// After as many admitted tokens, what was admitted before counts half for the tiers' shares.
+constexpr double kAdmissionHalfLife = 16384;
 
 }  // namespace
 
@@ -197,9 +200,11 @@ Snapshot Scheduler::TakeSnapshot() const {
   snapshot.free_blocks = kv.free_blocks;
   snapshot.block_tokens = kv.block_tokens;
   snapshot.limits = options_.plan;
+  snapshot.admitted = admitted_;
   for (const auto& active : active_) {
     SequenceState state{active->id, active->running, active->computed, active->pending()};
     state.blocks = (active->computed + kv.block_tokens - 1) / kv.block_tokens;
+    state.tier = active->request.tier;
     if (active->scoring()) {
       state.max_part = std::max<int64_t>(1, kMaxScoreLogits / blueprint_.vocab_size);
     }
@@ -227,6 +232,7 @@ void Scheduler::StepOnce() {
     }
     if (!active->started) {
       active->started = true;
+      CountAdmission(*active);
       active->usage.queue_time = clock_.Monotonic() - active->submitted_at;
     }
     const std::span<const int32_t> tokens(active->tokens);
@@ -257,6 +263,13 @@ void Scheduler::StepOnce() {
     }
   }
   RemoveEnded();
+}
+
+void Scheduler::CountAdmission(const Active& active) {
+  const auto tokens = static_cast<double>(active.pending() + active.request.max_tokens);
+  const double fading = std::exp2(-tokens / kAdmissionHalfLife);
+  for (double& admitted : admitted_) admitted *= fading;
+  admitted_[static_cast<size_t>(active.request.tier)] += tokens;
 }
 
 void Scheduler::Preempt(Active& active) {
@@ -339,7 +352,8 @@ void Scheduler::End(Active& active, FinishReason reason, absl::Status status, Ev
     if (active.started) stats_.prompt_tokens += active.usage.prompt_tokens;
     stats_.generation_tokens += active.usage.completion_tokens;
   }
-  event.finish = Finish{reason, std::move(status), active.usage};
+  event.finish = Finish{reason, std::move(status), active.usage,
+                        TierMet(options_.targets, active.request.tier, active.usage)};
   active.sink(std::move(event));
 }
 
@@ -353,12 +367,20 @@ void Scheduler::PublishStats() {
   stats_.running = 0;
   stats_.waiting = static_cast<int64_t>(submitted_.size());
   stats_.waiting_tokens = 0;
-  for (const auto& active : submitted_) stats_.waiting_tokens += active->target();
+  stats_.running_by_tier = {};
+  stats_.waiting_by_tier = {};
+  for (const auto& active : submitted_) {
+    stats_.waiting_tokens += active->target();
+    ++stats_.waiting_by_tier[static_cast<size_t>(active->request.tier)];
+  }
   for (const auto& active : active_) {
+    const auto tier = static_cast<size_t>(active->request.tier);
     if (active->running) {
       ++stats_.running;
+      ++stats_.running_by_tier[tier];
     } else {
       ++stats_.waiting;
+      ++stats_.waiting_by_tier[tier];
       stats_.waiting_tokens += active->target();
     }
   }

@@ -5,6 +5,7 @@
 // Answers come through the request's sink, on that thread.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "inference/engine/engine.h"
 #include "inference/scheduler/plan.h"
 #include "inference/scheduler/request.h"
+#include "inference/scheduler/tier_targets.h"
 
 namespace floe::inference {
 
@@ -27,12 +29,15 @@ struct SchedulerOptions {
   PlanLimits plan;
   int64_t max_waiting = 256;             // requests in the queue
   int64_t max_waiting_tokens = 262'144;  // prompt tokens in the queue
+  TierTargets targets;
 };
 
 // Counters grow from the start of the scheduler.
 struct SchedulerStats {
   int64_t running = 0;
   int64_t waiting = 0;
+  std::array<int64_t, kNumTiers> running_by_tier = {};
+  std::array<int64_t, kNumTiers> waiting_by_tier = {};
   int64_t waiting_tokens = 0;
   KvUsage kv;
   int64_t prompt_tokens = 0;  // of finished and running requests that left the queue
@@ -77,6 +82,7 @@ class Scheduler {
   bool TakeOrders();
   void StepOnce();
   Snapshot TakeSnapshot() const;
+  void CountAdmission(const Active& active);
   void Preempt(Active& active);
   void AfterPart(Active& active, int64_t tokens, int64_t row);
   void Score(Active& active, int64_t tokens, int64_t row);
@@ -94,6 +100,7 @@ class Scheduler {
   // The thread's own: requests by arrival, oldest first.
   std::deque<std::unique_ptr<Active>> active_;
   Logits logits_;
+  std::array<double, kNumTiers> admitted_ = {};  // tokens by tier, fading
 
   mutable std::mutex mutex_;
   std::condition_variable work_;  // for the thread

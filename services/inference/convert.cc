@@ -13,14 +13,6 @@ namespace {
 
 constexpr int kMaxStops = 16;
 
-absl::StatusOr<ServiceTier> ParseTier(const std::string& tier) {
-  if (tier.empty() || tier == "default") return ServiceTier::kDefault;
-  if (tier == "flex") return ServiceTier::kFlex;
-  if (tier == "priority") return ServiceTier::kPriority;
-  return absl::InvalidArgumentError(
-      absl::StrCat("service_tier is \"", tier, "\"; use flex, default or priority"));
-}
-
 absl::StatusOr<std::vector<int32_t>> Ids(const google::protobuf::RepeatedField<uint32_t>& from,
                                          const char* field) {
   std::vector<int32_t> ids;
@@ -58,7 +50,9 @@ absl::StatusOr<Request> RequestFromProto(const v1::GenerateRequest& request,
   if (!request.ignore_eos()) {
     out.stop_ids.insert(out.stop_ids.end(), model.end_ids.begin(), model.end_ids.end());
   }
-  FLOE_ASSIGN_OR_RETURN(out.tier, ParseTier(request.service_tier()));
+  if (!request.service_tier().empty()) {
+    FLOE_ASSIGN_OR_RETURN(out.tier, ParseTier(request.service_tier()));
+  }
   out.text = model.NewTextStream();
   return out;
 }
@@ -85,6 +79,8 @@ v1::GenerateResponse ToProto(const Event& event) {
                                                                   : v1::Finish::LENGTH);
     finish.set_prompt_tokens(usage.prompt_tokens);
     finish.set_completion_tokens(usage.completion_tokens);
+    finish.set_computed_tokens(usage.computed_tokens);
+    finish.set_service_tier_met(std::string(TierName(event.finish->tier_met)));
     SetDuration(usage.queue_time, finish.mutable_queue_time());
     SetDuration(usage.time_to_first_token, finish.mutable_time_to_first_token());
     SetDuration(usage.total_time, finish.mutable_total_time());

@@ -85,6 +85,10 @@ void InferenceMetrics::ObserveFinish(const Finish& finish) {
   if (usage.completion_tokens == 0) return;
   observe("floe_inference_time_to_first_token_seconds", "From arrival to the first token",
           SecondsBounds(), absl::ToDoubleSeconds(usage.time_to_first_token));
+  metrics_
+      .Counter("floe_inference_tier_met_total", "Answers by the best latency target that they met",
+               {{"tier", std::string(TierName(finish.tier_met))}})
+      .Increment();
   observe("floe_inference_request_generation_tokens", "Tokens generated", TokenBounds(),
           static_cast<double>(usage.completion_tokens));
 }
@@ -107,6 +111,13 @@ void InferenceMetrics::Sample() {
           static_cast<double>(now.running));
     gauge("floe_inference_num_requests_waiting", "Requests that wait",
           static_cast<double>(now.waiting));
+    for (size_t tier = 0; tier < kNumTiers; ++tier) {
+      runtime::Metrics::Labels of_tier = labels;
+      of_tier["tier"] = TierName(static_cast<ServiceTier>(tier));
+      metrics_
+          .Gauge("floe_inference_tier_requests_waiting", "Requests that wait, by tier", of_tier)
+          .Set(static_cast<double>(now.waiting_by_tier[tier]));
+    }
     gauge("floe_inference_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1",
           1 - static_cast<double>(now.kv.free_blocks) / static_cast<double>(now.kv.total_blocks));
     SchedulerStats& last = last_[model->digest];

@@ -36,6 +36,8 @@ ModelPoolOptions PoolOptions(const ServiceOptions& options) {
   pool.serve.engine.max_step_tokens = options.max_step_tokens;
   pool.serve.scheduler.plan = {options.max_running, options.max_step_tokens,
                                options.prefill_tokens};
+  pool.serve.scheduler.plan.guaranteed_share = {options.flex_share, options.default_share, 0.0};
+  pool.serve.scheduler.targets = options.targets;
   pool.serve.scheduler.max_waiting = options.max_waiting;
   pool.serve.scheduler.max_waiting_tokens = options.max_waiting_tokens;
   pool.memory_bytes = options.memory_mib << 20;
@@ -57,6 +59,12 @@ absl::Status CheckOptions(const ServiceOptions& options) {
         absl::StrCat("max-running is ", options.max_running, ", max-step-tokens ",
                      options.max_step_tokens, ", prefill-tokens ", options.prefill_tokens,
                      "; they must be positive, a step must hold all that run, at most 8192"));
+  }
+  if (options.flex_share < 0 || options.default_share < 0 ||
+      options.flex_share + options.default_share >= 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("flex-share is ", options.flex_share, " and default-share ",
+                     options.default_share, "; they are parts of the work, together below 1"));
   }
   if (options.memory_mib < 1 || options.kv_mib < 1 || options.kv_mib > options.memory_mib ||
       options.max_waiting < 1 || options.max_waiting_tokens < 1 || options.threads < 0) {
@@ -83,6 +91,15 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("prefill-tokens", options.prefill_tokens, "Prompt tokens of a step beside decoders");
   config.Add("max-waiting", options.max_waiting, "Requests in the queue of a model");
   config.Add("max-waiting-tokens", options.max_waiting_tokens, "Prompt tokens in that queue");
+  for (const ServiceTier tier : {ServiceTier::kDefault, ServiceTier::kPriority}) {
+    TierTarget& target = options.targets.tiers[static_cast<size_t>(tier)];
+    const std::string name(TierName(tier));
+    config.Add(name + "-first-token", target.first_token, "Target of the tier: first token");
+    config.Add(name + "-per-token", target.per_output_token,
+               "Target of the tier: each further token, on average");
+  }
+  config.Add("flex-share", options.flex_share, "Part of the work that flex is sure of");
+  config.Add("default-share", options.default_share, "Part of the work that default is sure of");
   config.AddCheck([&options] { return CheckOptions(options); });
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 
+#include "inference/scheduler/tier_targets.h"
 #include "services/runtime/config.h"
 #include "services/runtime/options.h"
 
@@ -25,6 +26,9 @@ struct ServiceOptions {
   int64_t prefill_tokens = 128;
   int64_t max_waiting = 256;
   int64_t max_waiting_tokens = 262'144;
+  TierTargets targets;
+  double flex_share = 0.1;     // of admitted tokens, guaranteed while flex waits
+  double default_share = 0.3;  // likewise
 };
 
 // Declares the options of floe-inference and their check.
