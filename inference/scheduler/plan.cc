@@ -96,8 +96,8 @@ class Planner {
     return all > 0 ? admitted_[tier] / all : 1;
   }
 
-  // The waiting sequence whose turn it is: of the tier that lacks most of its guaranteed share, else
-  // of the highest tier; within a tier the oldest.
+  // The waiting sequence whose turn it is: of the tier that lacks most of its guaranteed share,
+  // else of the highest tier; within a tier the oldest.
   std::optional<size_t> NextWaiting(const std::vector<bool>& passed) const {
     std::array<std::optional<size_t>, kNumTiers> first;
     for (size_t i = sequences_.size(); i-- > 0;) {
@@ -118,8 +118,8 @@ class Planner {
     return next;
   }
 
-  // The running sequence that gives way to a waiting one of `tier`: of the lowest tier below it that
-  // has had its share, the youngest.
+  // The running sequence that gives way to a waiting one of `tier`: of the lowest tier below it
+  // that has had its share, the youngest.
   std::optional<size_t> GivesWayTo(ServiceTier tier) const {
     for (size_t place = precedence_.size(); place-- > 0;) {
       const size_t i = precedence_[place];

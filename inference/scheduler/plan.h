@@ -6,9 +6,9 @@
 //     queue and is recomputed later, with the same tokens as outcome. So the first always moves on.
 //  2. Waiting sequences are admitted while there is a running slot and room for all that they still
 //     have to compute; the first that does not fit ends it, so none overtakes. Higher tiers go
-//     first, but a tier that has had less than its guaranteed share of what was admitted lately goes
-//     before them: none starves. A waiting sequence takes the slot and the blocks of running ones
-//     of lower tiers, as long as their tier has had its share.
+//     first, but a tier that has had less than its guaranteed share of what was admitted lately
+//     goes before them: none starves. A waiting sequence takes the slot and the blocks of running
+//     ones of lower tiers, as long as their tier has had its share.
 //  3. Prompts share what is left of the step, beside decoders at most `prefill_tokens`, so that a
 //     long prompt stalls no decoder. Higher tiers take theirs first, down to the guaranteed shares
 //     of the lower ones. Within a tier each gets an equal part, and what short ones leave goes to

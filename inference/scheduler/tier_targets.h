@@ -19,9 +19,9 @@ struct TierTarget {
 };
 
 struct TierTargets {
-  std::array<TierTarget, kNumTiers> tiers = {
-      TierTarget{}, TierTarget{absl::Seconds(5), absl::Milliseconds(250)},
-      TierTarget{absl::Seconds(1), absl::Milliseconds(100)}};
+  std::array<TierTarget, kNumTiers> tiers = {TierTarget{},
+                                             TierTarget{absl::Seconds(5), absl::Milliseconds(250)},
+                                             TierTarget{absl::Seconds(1), absl::Milliseconds(100)}};
 };
 
 std::string_view TierName(ServiceTier tier);  // "flex", "default", "priority"

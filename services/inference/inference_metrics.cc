@@ -114,8 +114,7 @@ void InferenceMetrics::Sample() {
     for (size_t tier = 0; tier < kNumTiers; ++tier) {
       runtime::Metrics::Labels of_tier = labels;
       of_tier["tier"] = TierName(static_cast<ServiceTier>(tier));
-      metrics_
-          .Gauge("floe_inference_tier_requests_waiting", "Requests that wait, by tier", of_tier)
+      metrics_.Gauge("floe_inference_tier_requests_waiting", "Requests that wait, by tier", of_tier)
           .Set(static_cast<double>(now.waiting_by_tier[tier]));
     }
     gauge("floe_inference_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1",

@@ -1,5 +1,6 @@
 #include "inference/scheduler/plan.h"
 
+#include <array>
 #include <map>
 #include <random>
 
@@ -94,6 +95,8 @@ TEST(PlanStep, AlwaysFitsAndAlwaysGetsThere) {
     std::map<RequestId, int64_t> left;  // tokens still to generate
     for (RequestId id = 1; id <= 12; ++id) {
       snapshot.sequences.push_back(Waiting(id, 1 + random() % 100));
+      // Every other life has tiers.
+      if (seed % 2 == 1) snapshot.sequences.back().tier = static_cast<ServiceTier>(random() % 3);
       left[id] = 1 + random() % 90;
     }
     int steps = 0;
@@ -106,7 +109,10 @@ TEST(PlanStep, AlwaysFitsAndAlwaysGetsThere) {
       ASSERT_THAT(plan.parts, testing::Not(IsEmpty())) << "seed " << seed << " step " << steps;
       for (const RequestId id : plan.preempt) {
         for (auto& s : snapshot.sequences) {
-          if (s.id == id) s = Waiting(id, s.computed + s.pending);
+          if (s.id != id) continue;
+          const ServiceTier tier = s.tier;
+          s = Waiting(id, s.computed + s.pending);
+          s.tier = tier;
         }
       }
       int64_t tokens = 0;
@@ -128,6 +134,85 @@ TEST(PlanStep, AlwaysFitsAndAlwaysGetsThere) {
       std::erase_if(snapshot.sequences, [](const auto& s) { return s.pending == 0; });
     }
   }
+}
+
+SequenceState InTier(SequenceState state, ServiceTier tier) {
+  state.tier = tier;
+  return state;
+}
+constexpr auto kFlex = ServiceTier::kFlex;
+constexpr auto kDefault = ServiceTier::kDefault;
+constexpr auto kPriority = ServiceTier::kPriority;
+
+TEST(PlanStepTiers, HigherTiersAreAdmittedFirst) {
+  Snapshot snapshot =
+      Of({Decoding(1, 5), Decoding(2, 5), Decoding(3, 5), InTier(Waiting(4, 9), kFlex),
+          InTier(Waiting(5, 9), kDefault), InTier(Waiting(6, 9), kPriority)});
+  snapshot.admitted = {400, 400, 200};
+  EXPECT_THAT(PlanStep(snapshot).parts,
+              ElementsAre(Part(1, 1), Part(2, 1), Part(3, 1), Part(6, 9)));
+}
+
+TEST(PlanStepTiers, ATierBelowItsGuaranteedShareGoesFirst) {
+  Snapshot snapshot = Of({InTier(Decoding(1, 5), kPriority), InTier(Decoding(2, 5), kPriority),
+                          InTier(Decoding(3, 5), kPriority), InTier(Waiting(4, 9), kPriority),
+                          InTier(Waiting(5, 9), kFlex)});
+  snapshot.admitted = {5, 300, 695};
+  EXPECT_THAT(PlanStep(snapshot).parts,
+              ElementsAre(Part(1, 1), Part(2, 1), Part(3, 1), Part(5, 9)));
+}
+
+TEST(PlanStepTiers, PriorityTakesTheSlotOfTheYoungestOfTheLowestTier) {
+  Snapshot snapshot = Of({InTier(Decoding(1, 20), kFlex), InTier(Decoding(2, 20), kFlex),
+                          InTier(Decoding(3, 20), kDefault), InTier(Decoding(4, 20), kDefault),
+                          InTier(Waiting(5, 9), kPriority)});
+  snapshot.admitted = {500, 500, 0};
+  const Plan plan = PlanStep(snapshot);
+  EXPECT_THAT(plan.preempt, ElementsAre(2));
+  EXPECT_THAT(plan.parts, ElementsAre(Part(1, 1), Part(3, 1), Part(4, 1), Part(5, 9)));
+}
+
+TEST(PlanStepTiers, ATierThatHasNotHadItsShareKeepsItsSlots) {
+  Snapshot snapshot = Of({InTier(Decoding(1, 20), kFlex), InTier(Decoding(2, 20), kPriority),
+                          InTier(Decoding(3, 20), kPriority), InTier(Decoding(4, 20), kPriority),
+                          InTier(Waiting(5, 9), kPriority)});
+  snapshot.admitted = {50, 0, 950};
+  EXPECT_THAT(PlanStep(snapshot).preempt, IsEmpty());
+}
+
+TEST(PlanStepTiers, LowerTiersGiveBlocksFirst) {
+  // Both are at a block's end and none is free: the younger one is of the higher tier.
+  const Plan plan =
+      PlanStep(Of({InTier(Decoding(1, 32), kFlex), InTier(Decoding(2, 32), kPriority)}, 0));
+  EXPECT_THAT(plan.preempt, ElementsAre(1));
+  EXPECT_THAT(plan.parts, ElementsAre(Part(2, 1)));
+}
+
+TEST(PlanStepTiers, PromptsOfHigherTiersLeaveLowerOnesTheirShare) {
+  const Snapshot snapshot =
+      Of({InTier(Prefilling(1, 16, 400), kFlex), InTier(Prefilling(2, 16, 400), kDefault),
+          InTier(Prefilling(3, 16, 400), kPriority)});
+  // Of 64: flex is sure of a tenth, default of three tenths.
+  EXPECT_THAT(PlanStep(snapshot).parts, ElementsAre(Part(1, 6), Part(2, 19), Part(3, 39)));
+}
+
+// A scheduler in small: 1 slot, requests of one token, every tier always has ten waiting.
+TEST(PlanStepTiers, NoTierStarvesUnderAFlood) {
+  Snapshot snapshot = Of({});
+  snapshot.limits.max_running = 1;
+  std::array<int, kNumTiers> served = {};
+  for (int step = 0; step < 1000; ++step) {
+    snapshot.sequences = {InTier(Waiting(0, 8), kFlex), InTier(Waiting(1, 8), kDefault),
+                          InTier(Waiting(2, 8), kPriority)};
+    const Plan plan = PlanStep(snapshot);
+    ASSERT_EQ(plan.parts.size(), 1u);
+    const auto tier = static_cast<size_t>(plan.parts[0].id);
+    ++served[tier];
+    snapshot.admitted[tier] += 8;
+  }
+  EXPECT_NEAR(served[0], 100, 2);
+  EXPECT_NEAR(served[1], 300, 2);
+  EXPECT_NEAR(served[2], 600, 4);
 }
 
 }  // namespace
