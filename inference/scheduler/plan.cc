@@ -178,12 +178,12 @@ class Planner {
     for (const size_t i : prompts) {
       if (!preempted_[i]) by_tier[Rank(sequences_[i].tier)].push_back(i);
     }
+    const auto whole = static_cast<double>(budget);
     for (size_t tier = kNumTiers; tier-- > 0 && budget > 0;) {
       int64_t kept = 0;  // for lower tiers
       for (size_t lower = 0; lower < tier; ++lower) {
         if (by_tier[lower].empty()) continue;
-        const double sure = limits_.guaranteed_share[lower] * static_cast<double>(budget);
-        kept += std::max<int64_t>(1, static_cast<int64_t>(sure));
+        kept += std::max<int64_t>(1, static_cast<int64_t>(limits_.guaranteed_share[lower] * whole));
       }
       budget -= ShareWithin(by_tier[tier], std::max<int64_t>(1, budget - kept));
     }
