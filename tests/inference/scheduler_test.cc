@@ -306,7 +306,13 @@ TEST_F(SchedulerTest, EndingTellsEveryoneWhoIsLeft) {
   Submit(Ask({1}, 100), b_);
   gate_.Allow(1);
   gate_.WaitForStep(2);
+  // The engine stands at the gate, so the scheduler cannot be gone before the gate opens; once it
+  // refuses work, it knows that it is to end.
+  Scheduler& ending = *scheduler_;
   std::thread end([this] { scheduler_.reset(); });
+  while (!absl::IsUnavailable(ending.Submit(Ask({1}, 1), [](const Event&) {}).status())) {
+    std::this_thread::yield();
+  }
   gate_.AllowAll();
   end.join();
   EXPECT_EQ(a_.Wait().status.code(), absl::StatusCode::kUnavailable);
