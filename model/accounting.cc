@@ -24,10 +24,10 @@ int64_t& ComponentOf(const std::string& name, ParameterCounts& counts) {
   return has("lm_head") ? counts.head : counts.embeddings;
 }
 
-// A product that may pass 63 bits, held at the largest number.
+// A product that may pass 63 bits, held at a size that no machine has and that sums can still take.
 int64_t Saturated(double bytes) {
-  constexpr double kLargest = 9.2e18;
-  return bytes < kLargest ? static_cast<int64_t>(bytes) : INT64_MAX;
+  constexpr int64_t kLargest = int64_t{1} << 62;
+  return bytes < static_cast<double>(kLargest) ? static_cast<int64_t>(bytes) : kLargest;
 }
 
 }  // namespace

@@ -119,7 +119,7 @@ class Reader {
   // A switch that would change the computation: only `supported` can be served.
   void Only(const char* key, bool supported) {
     if (Boolean(key, supported) != supported) {
-      Add(absl::StrCat(key, " is ", !supported, ", which is not supported"));
+      Add(absl::StrCat(key, supported ? " is false" : " is true", ", which is not supported"));
     }
   }
   const Json& At(const char* key) const {
