@@ -1,0 +1,49 @@
+// What a client asks for, parsed and checked: a value, one for all endpoints that generate.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace floe::gateway {
+
+// OpenAI's `service_tier` values; `auto` is kDefault.
+enum class ServiceTier { kFlex, kDefault, kPriority };
+std::string_view TierName(ServiceTier tier);
+
+struct Message {
+  std::string role;  // system, user or assistant
+  std::string content;
+  bool operator==(const Message&) const = default;
+};
+
+// A conversation, a text to go on with, or the ids of one.
+using Prompt = std::variant<std::vector<Message>, std::string, std::vector<uint32_t>>;
+
+// Defaults are OpenAI's. Zero or one means "keep all" where the worker's fields say so.
+struct Sampling {
+  float temperature = 1;  // 0 to 2; 0 is greedy
+  int32_t top_k = 0;      // 0 keeps all
+  float top_p = 1;        // (0, 1]
+  float min_p = 0;        // 0 to 1
+  std::optional<uint64_t> seed;
+};
+
+struct Ask {
+  std::string model;  // `hamlet`, `hamlet@production`, `hamlet@3`, `sha256:…`
+  Prompt prompt;
+  Sampling sampling;
+  std::optional<int64_t> max_tokens;  // at least 1
+  std::vector<std::string> stop;      // none of them empty
+  ServiceTier tier = ServiceTier::kDefault;
+  bool stream = false;
+  bool include_usage = false;  // a chunk with the usage at the end of a stream
+  bool use_cache = true;       // `floe: {cache: "off"}` forbids a cached answer
+
+  bool is_chat() const { return std::holds_alternative<std::vector<Message>>(prompt); }
+};
+
+}  // namespace floe::gateway

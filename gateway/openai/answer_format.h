@@ -1,0 +1,67 @@
+// Answers in OpenAI's shapes: whole objects, stream chunks, model lists. Pure: JSON text out.
+//
+// Every final object carries `floe`: the checkpoint's digest and version, the tier that was asked
+// for and the one whose latency target was met, the seed that was used, the trace id, and timings
+// in milliseconds.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+
+#include "gateway/ask.h"
+#include "gateway/generation.h"
+
+namespace floe::gateway::openai {
+
+// What an answer says about itself.
+struct AnswerFacts {
+  std::string request_id;
+  bool chat = true;
+  bool include_usage = false;
+  absl::Time created;
+  std::string model;    // as the client wrote it
+  std::string digest;   // of the checkpoint
+  std::string version;  // its resource name
+  ServiceTier tier = ServiceTier::kDefault;
+  uint64_t seed = 0;
+  std::string trace_id;
+};
+
+// One a request. Immutable.
+class AnswerFormat {
+ public:
+  explicit AnswerFormat(AnswerFacts facts);
+
+  // The whole answer as one object.
+  std::string Whole(std::string_view text, const Finish& finish,
+                    const std::vector<StageTime>& times) const;
+
+  // The chunks of a stream, in order: Opening (chats only; else empty), Delta for each text,
+  // Closing with the reason, and Usage when it was asked for.
+  std::string Opening() const;
+  std::string Delta(std::string_view text) const;
+  std::string Closing(const Finish& finish, const std::vector<StageTime>& times) const;
+  std::string Usage(const Finish& finish) const;
+
+ private:
+  const AnswerFacts facts_;
+  std::string chunk_head_;  // up to the text of a delta
+  std::string chunk_tail_;  // from there on
+};
+
+struct ModelEntry {
+  std::string id;
+  std::string owner;
+  absl::Time created;
+};
+std::string ModelObject(const ModelEntry& model);
+std::string ModelList(const std::vector<ModelEntry>& models);
+
+// The value of the Server-Timing header: `identify;dur=0.1, policy;dur=1.2`, milliseconds.
+std::string ServerTiming(const std::vector<StageTime>& times);
+
+}  // namespace floe::gateway::openai

@@ -1,0 +1,213 @@
+#include "gateway/openai/parse.h"
+
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include <nlohmann/json.hpp>
+
+#include "base/status_macros.h"
+#include "base/view.h"
+#include "gateway/openai/field_reader.h"
+#include "gateway/openai/prompt.h"
+
+namespace floe::gateway::openai {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxModelBytes = 512;
+constexpr size_t kMaxLabelBytes = 4096;
+constexpr int64_t kMaxInt = std::numeric_limits<int64_t>::max();
+
+// The smallest nucleus: the likeliest token alone, which is what `top_p: 0` asks for. (0 itself
+// tells the worker to keep all.)
+constexpr float kSmallestTopP = 1e-6f;
+
+absl::StatusOr<json> ParseObject(std::string_view body) {
+  json object;
+  try {
+    object = json::parse(body);
+  } catch (const json::exception& error) {
+    return FieldError("", "INVALID_JSON",
+                      absl::StrCat("the request body is not valid JSON: ", error.what()));
+  }
+  if (object.is_object()) return object;
+  return FieldError(
+      "", "INVALID_TYPE",
+      absl::StrCat("the request body is ", AbslView(TypeName(object)), "; send a JSON object"));
+}
+
+void ReadSampling(FieldReader& fields, Sampling& sampling) {
+  const auto temperature = fields.Number("temperature", 0, 2);
+  const auto top_p = fields.Number("top_p", 0, 1);
+  const auto min_p = fields.Number("min_p", 0, 1);
+  const auto top_k = fields.Integer("top_k", -1, std::numeric_limits<int32_t>::max());
+  const auto seed = fields.Integer("seed", std::numeric_limits<int64_t>::min(), kMaxInt);
+  if (temperature) sampling.temperature = static_cast<float>(*temperature);
+  if (top_p) sampling.top_p = std::max(static_cast<float>(*top_p), kSmallestTopP);
+  if (min_p) sampling.min_p = static_cast<float>(*min_p);
+  // -1 is how other servers write "all".
+  if (top_k) sampling.top_k = static_cast<int32_t>(std::max<int64_t>(*top_k, 0));
+  if (seed) sampling.seed = static_cast<uint64_t>(*seed);
+}
+
+void ReadMaxTokens(FieldReader& fields, Ask& ask, bool chat) {
+  ask.max_tokens = fields.Integer("max_tokens", 1, kMaxInt);
+  if (!chat) return;
+  const auto newer = fields.Integer("max_completion_tokens", 1, kMaxInt);
+  if (newer && ask.max_tokens && *newer != *ask.max_tokens) {
+    fields.Fail("max_completion_tokens", "INVALID_VALUE",
+                "differs from max_tokens, its older name; send one of the two");
+  }
+  if (newer) ask.max_tokens = newer;
+}
+
+void ReadStop(FieldReader& fields, Ask& ask) {
+  const json* stop = fields.Take("stop");
+  if (stop == nullptr) return;
+  if (!stop->is_string() && !stop->is_array()) {
+    fields.Fail(
+        "stop", "INVALID_TYPE",
+        absl::StrCat("is ", AbslView(TypeName(*stop)), "; write a string or an array of strings"));
+    return;
+  }
+  const json list = stop->is_array() ? *stop : json::array({*stop});
+  if (list.size() > kMaxStops) {
+    fields.Fail("stop", "INVALID_VALUE",
+                absl::StrCat("has ", list.size(), " strings; send at most ", kMaxStops));
+    return;
+  }
+  for (size_t i = 0; i < list.size(); ++i) {
+    const std::string path = absl::StrCat("stop[", i, "]");
+    if (!list[i].is_string()) {
+      fields.Fail(path, "INVALID_TYPE",
+                  absl::StrCat("is ", AbslView(TypeName(list[i])), "; write a string"));
+      return;
+    }
+    auto text = list[i].get<std::string>();
+    if (text.empty() || text.size() > kMaxStopBytes) {
+      fields.Fail(path, "INVALID_VALUE",
+                  absl::StrCat("has ", text.size(), " bytes; write 1 to ", kMaxStopBytes));
+      return;
+    }
+    ask.stop.push_back(std::move(text));
+  }
+}
+
+void ReadTier(FieldReader& fields, Ask& ask) {
+  const auto tier = fields.String("service_tier", kMaxLabelBytes);
+  if (!tier || *tier == "auto" || *tier == "default") return;
+  if (*tier == "flex") {
+    ask.tier = ServiceTier::kFlex;
+  } else if (*tier == "priority") {
+    ask.tier = ServiceTier::kPriority;
+  } else {
+    fields.Fail("service_tier", "INVALID_VALUE",
+                "is not known; write auto, flex, default or priority");
+  }
+}
+
+void ReadStream(FieldReader& fields, Ask& ask) {
+  ask.stream = fields.Bool("stream").value_or(false);
+  const json* options = fields.Take("stream_options");
+  if (options == nullptr) return;
+  if (!options->is_object()) {
+    fields.Fail("stream_options", "INVALID_TYPE",
+                absl::StrCat("is ", AbslView(TypeName(*options)), "; write an object"));
+    return;
+  }
+  FieldReader inner(*options, "stream_options");
+  ask.include_usage = inner.Bool("include_usage").value_or(false);
+  inner.Ignore("include_obfuscation");
+  fields.Fail(inner.Finish());
+  if (!ask.stream) {
+    fields.Fail("stream_options", "INVALID_VALUE", "is only allowed with stream: true");
+  }
+}
+
+void ReadFloe(FieldReader& fields, Ask& ask) {
+  const json* floe = fields.Take("floe");
+  if (floe == nullptr) return;
+  if (!floe->is_object()) {
+    fields.Fail("floe", "INVALID_TYPE",
+                absl::StrCat("is ", AbslView(TypeName(*floe)), "; write an object"));
+    return;
+  }
+  FieldReader inner(*floe, "floe");
+  const auto cache = inner.String("cache", kMaxLabelBytes);
+  if (cache && *cache != "on" && *cache != "off") {
+    inner.Fail("cache", "INVALID_VALUE", "is not known; write on or off");
+  }
+  ask.use_cache = cache != "off";
+  fields.Fail(inner.Finish());
+}
+
+// What both endpoints know and this server does not offer, and what only labels a request.
+void ReadTheRest(FieldReader& fields) {
+  fields.Unsupported("n", 1);
+  fields.Unsupported("presence_penalty", 0);
+  fields.Unsupported("frequency_penalty", 0);
+  fields.Unsupported("logit_bias", json::object());
+  for (const std::string_view label :
+       {"user", "metadata", "safety_identifier", "prompt_cache_key"}) {
+    fields.Ignore(label);
+  }
+}
+
+void ReadChatOnly(FieldReader& fields) {
+  fields.Unsupported("logprobs", false);
+  fields.Unsupported("top_logprobs", 0);
+  fields.Unsupported("tools", json::array());
+  fields.Unsupported("tool_choice", "none");
+  fields.Unsupported("functions", json::array());
+  fields.Unsupported("function_call", "none");
+  fields.Unsupported("response_format", {{"type", "text"}});
+  fields.Unsupported("modalities", json::array({"text"}));
+  fields.Unsupported("audio", nullptr);
+  fields.Unsupported("prediction", nullptr);
+  fields.Unsupported("web_search_options", nullptr);
+  fields.Unsupported("reasoning_effort", nullptr);
+  fields.Unsupported("verbosity", nullptr);
+  fields.Unsupported("store", false);
+  fields.Ignore("parallel_tool_calls");
+}
+
+void ReadCompletionOnly(FieldReader& fields) {
+  fields.Unsupported("logprobs", nullptr);
+  fields.Unsupported("best_of", 1);
+  fields.Unsupported("echo", false);
+  fields.Unsupported("suffix", "");
+}
+
+absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
+  FLOE_ASSIGN_OR_RETURN(const json object, ParseObject(body));
+  FieldReader fields(object, "");
+  Ask ask;
+  const auto model = fields.String("model", kMaxModelBytes);
+  if (!model || model->empty()) {
+    fields.Fail("model", "MISSING_REQUIRED_PARAMETER",
+                "is missing; name a model, as GET /v1/models lists them");
+  } else {
+    ask.model = *model;
+  }
+  fields.Fail(chat ? ReadMessages(fields, ask.prompt) : ReadPrompt(fields, ask.prompt));
+  ReadMaxTokens(fields, ask, chat);
+  ReadSampling(fields, ask.sampling);
+  ReadStop(fields, ask);
+  ReadTier(fields, ask);
+  ReadStream(fields, ask);
+  ReadFloe(fields, ask);
+  ReadTheRest(fields);
+  chat ? ReadChatOnly(fields) : ReadCompletionOnly(fields);
+  FLOE_RETURN_IF_ERROR(fields.Finish());
+  return ask;
+}
+
+}  // namespace
+
+absl::StatusOr<Ask> ParseChat(std::string_view body) { return Parse(body, /*chat=*/true); }
+
+absl::StatusOr<Ask> ParseCompletion(std::string_view body) { return Parse(body, /*chat=*/false); }
+
+}  // namespace floe::gateway::openai

@@ -1,0 +1,26 @@
+// OpenAI's request bodies → what is asked. Pure; any bytes are answered with a value or an error
+// that names the field, never with a crash.
+//
+// Fields of the API that are not offered are refused by name unless they ask for nothing (`n: 1`,
+// `logprobs: false`); unknown fields are refused too, since ignoring a misspelt one would answer
+// another question. Fields that only label a request (`user`, `metadata`) are accepted.
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+#include "gateway/ask.h"
+
+namespace floe::gateway::openai {
+
+inline constexpr size_t kMaxStops = 4;  // as OpenAI's API
+inline constexpr size_t kMaxStopBytes = 1024;
+inline constexpr size_t kMaxMessages = 4096;
+
+// INVALID_ARGUMENT with a reason (INVALID_JSON, INVALID_TYPE, INVALID_VALUE, UNKNOWN_PARAMETER,
+// UNSUPPORTED_PARAMETER, MISSING_REQUIRED_PARAMETER) and the path of the field as `param`.
+absl::StatusOr<Ask> ParseChat(std::string_view body);
+absl::StatusOr<Ask> ParseCompletion(std::string_view body);
+
+}  // namespace floe::gateway::openai

@@ -1,0 +1,147 @@
+#include "gateway/openai/prompt.h"
+
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/status_macros.h"
+#include "base/view.h"
+#include "gateway/openai/parse.h"
+
+namespace floe::gateway::openai {
+namespace {
+
+using nlohmann::json;
+
+absl::Status WrongType(const std::string& path, const json& value, std::string_view wanted) {
+  return FieldError(
+      path, "INVALID_TYPE",
+      absl::StrCat(path, " is ", AbslView(TypeName(value)), "; write ", AbslView(wanted)));
+}
+
+absl::StatusOr<std::string> ReadParts(const json& parts, const std::string& path) {
+  std::string text;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const std::string part_path = absl::StrCat(path, "[", i, "]");
+    if (!parts[i].is_object()) return WrongType(part_path, parts[i], "an object");
+    FieldReader part(parts[i], part_path);
+    const auto type = part.String("type", 64);
+    if (!part.failed() && type != "text") {
+      part.Fail("type", "UNSUPPORTED_PARAMETER", "must be text: models here read nothing but text");
+    }
+    const auto piece = part.String("text", std::numeric_limits<size_t>::max());
+    if (!piece) part.Fail("text", "MISSING_REQUIRED_PARAMETER", "is missing; write a string");
+    FLOE_RETURN_IF_ERROR(part.Finish());
+    text += *piece;
+  }
+  return text;
+}
+
+absl::StatusOr<std::string> ReadContent(FieldReader& message) {
+  const json* content = message.Take("content");
+  const std::string path = message.PathOf("content");
+  if (content == nullptr) {
+    message.Fail("content", "MISSING_REQUIRED_PARAMETER", "is missing; write a string");
+    return std::string();
+  }
+  if (content->is_string()) return content->get<std::string>();
+  if (content->is_array()) return ReadParts(*content, path);
+  return WrongType(path, *content, "a string or an array of text parts");
+}
+
+absl::StatusOr<Message> ReadMessage(const json& value, const std::string& path) {
+  if (!value.is_object()) {
+    return WrongType(path, value, "an object {\"role\": …, \"content\": …}");
+  }
+  FieldReader fields(value, path);
+  std::string role = fields.String("role", 64).value_or("");
+  if (role == "developer") role = "system";
+  if (role == "tool" || role == "function") {
+    fields.Fail("role", "UNSUPPORTED_PARAMETER",
+                "must be system, user or assistant: tools are not supported by this server");
+  }
+  if (role != "system" && role != "user" && role != "assistant") {
+    fields.Fail("role", role.empty() ? "MISSING_REQUIRED_PARAMETER" : "INVALID_VALUE",
+                "must be system, developer, user or assistant");
+  }
+  auto content = ReadContent(fields);
+  fields.Fail(content.status());
+  // An answer sent back carries these, empty.
+  fields.Unsupported("name", nullptr);
+  fields.Unsupported("tool_calls", json::array());
+  fields.Unsupported("function_call", nullptr);
+  fields.Unsupported("tool_call_id", nullptr);
+  fields.Unsupported("audio", nullptr);
+  fields.Ignore("refusal");
+  fields.Ignore("annotations");
+  FLOE_RETURN_IF_ERROR(fields.Finish());
+  return Message{std::move(role), *std::move(content)};
+}
+
+absl::StatusOr<std::vector<uint32_t>> ReadIds(const json& list, const std::string& path) {
+  std::vector<uint32_t> ids;
+  ids.reserve(list.size());
+  for (size_t i = 0; i < list.size(); ++i) {
+    const json& id = list[i];
+    if (!id.is_number_unsigned() || id.get<uint64_t>() > std::numeric_limits<uint32_t>::max()) {
+      return FieldError(path, "INVALID_VALUE",
+                        absl::StrCat(path, "[", i, "] must be a token id, a non-negative integer"));
+    }
+    ids.push_back(id.get<uint32_t>());
+  }
+  return ids;
+}
+
+}  // namespace
+
+absl::Status ReadMessages(FieldReader& body, Prompt& prompt) {
+  const json* list = body.Take("messages");
+  if (body.failed()) return absl::OkStatus();  // the first mistake is already recorded
+  if (list == nullptr) {
+    return FieldError("messages", "MISSING_REQUIRED_PARAMETER",
+                      "messages is missing; send [{\"role\": \"user\", \"content\": \"…\"}]");
+  }
+  if (!list->is_array()) return WrongType("messages", *list, "an array of messages");
+  if (list->empty() || list->size() > kMaxMessages) {
+    return FieldError(
+        "messages", "INVALID_VALUE",
+        absl::StrCat("messages has ", list->size(), " entries; send 1 to ", kMaxMessages));
+  }
+  std::vector<Message> messages;
+  messages.reserve(list->size());
+  for (size_t i = 0; i < list->size(); ++i) {
+    FLOE_ASSIGN_OR_RETURN(messages.emplace_back(),
+                          ReadMessage((*list)[i], absl::StrCat("messages[", i, "]")));
+  }
+  prompt = std::move(messages);
+  return absl::OkStatus();
+}
+
+absl::Status ReadPrompt(FieldReader& body, Prompt& prompt) {
+  const json* value = body.Take("prompt");
+  if (body.failed()) return absl::OkStatus();
+  if (value == nullptr) {
+    return FieldError("prompt", "MISSING_REQUIRED_PARAMETER",
+                      "prompt is missing; send a string or an array of token ids");
+  }
+  std::string path = "prompt";
+  if (value->is_array() && !value->empty() && !(*value)[0].is_number()) {
+    if (value->size() > 1) {
+      return FieldError("prompt", "UNSUPPORTED_PARAMETER",
+                        absl::StrCat("prompt has ", value->size(), " prompts; send one a request"));
+    }
+    value = &(*value)[0];
+    path = "prompt[0]";
+  }
+  if (value->is_string()) {
+    prompt = value->get<std::string>();
+    return absl::OkStatus();
+  }
+  if (!value->is_array()) return WrongType(path, *value, "a string or an array of token ids");
+  FLOE_ASSIGN_OR_RETURN(prompt, ReadIds(*value, path));
+  return absl::OkStatus();
+}
+
+}  // namespace floe::gateway::openai

@@ -1,0 +1,18 @@
+// `messages` and `prompt`: the part of a request body that holds the text.
+#pragma once
+
+#include "absl/status/status.h"
+
+#include "gateway/ask.h"
+#include "gateway/openai/field_reader.h"
+
+namespace floe::gateway::openai {
+
+// Roles system, developer (as system), user and assistant; content a string or an array of text
+// parts. What a client got as an answer may be sent back as it is.
+absl::Status ReadMessages(FieldReader& body, Prompt& prompt);
+
+// A string, an array of ids, or an array of one of these.
+absl::Status ReadPrompt(FieldReader& body, Prompt& prompt);
+
+}  // namespace floe::gateway::openai

@@ -1,0 +1,102 @@
+// What the stages need from outside. Each port is implemented in services/gateway, which decides
+// what is cheap enough for the I/O thread and what is not: awaiting never blocks it. All are
+// thread-safe unless they say otherwise. Cancelling the awaiting coroutine cancels the work behind
+// it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include <boost/asio/awaitable.hpp>
+
+#include "gateway/ask.h"
+#include "gateway/auth/key.h"
+#include "gateway/generation.h"
+
+namespace floe::gateway {
+
+template <typename T>
+using Awaitable = boost::asio::awaitable<T>;
+
+// On whose behalf a port is called: carried to the services behind.
+struct CallScope {
+  Identity caller;
+  std::string request_id;
+  std::string traceparent;  // W3C, this request's span
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+// A model reference, resolved once for the whole request.
+struct ResolvedModel {
+  std::string digest;            // SHA-256 of the checkpoint's manifest
+  std::string version;           // teams/nlp/models/hamlet/versions/7
+  std::string tokenizer_digest;  // SHA-256 of its tokenizer.json
+  int64_t context = 0;           // most tokens of prompt and answer together
+  absl::Time created;
+};
+
+struct ModelSummary {
+  std::string id;  // what a request may name: `hamlet`, `hamlet@canary`
+  std::string team;
+  absl::Time created;
+};
+
+class KeyLookup {
+ public:
+  virtual ~KeyLookup() = default;
+  // UNAUTHENTICATED when nobody has this key (any more).
+  virtual Awaitable<absl::StatusOr<Identity>> Identify(std::string_view secret) = 0;
+};
+
+class Models {
+ public:
+  virtual ~Models() = default;
+  // NOT_FOUND for what the caller's team does not have.
+  virtual Awaitable<absl::StatusOr<ResolvedModel>> Resolve(const CallScope& scope,
+                                                           const std::string& reference) = 0;
+  virtual Awaitable<absl::StatusOr<std::vector<ModelSummary>>> List(const CallScope& scope) = 0;
+};
+
+class PromptEncoder {
+ public:
+  virtual ~PromptEncoder() = default;
+  // The prompt by the model's own template and tokenizer: what the worker gets, and what is billed.
+  // INVALID_ARGUMENT names what cannot be encoded.
+  virtual Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope& scope,
+                                                                  const ResolvedModel& model,
+                                                                  const Prompt& prompt) = 0;
+};
+
+// Pieces of one answer, pulled: who does not pull slows the worker down. Used by one coroutine at a
+// time. Destroying it cancels what is behind it.
+class TokenStream {
+ public:
+  virtual ~TokenStream() = default;
+  // The next piece. After the one with `finish`, or an error, it must not be called again.
+  virtual Awaitable<absl::StatusOr<Piece>> Next() = 0;
+};
+
+struct GenerateCall {
+  const ResolvedModel& model;
+  const std::vector<uint32_t>& prompt_ids;
+  const Sampling& sampling;  // with a seed
+  int64_t max_tokens;
+  const std::vector<std::string>& stop;
+  ServiceTier tier;
+};
+
+class Generator {
+ public:
+  virtual ~Generator() = default;
+  // A stream whose first piece has come. RESOURCE_EXHAUSTED when every worker is full, UNAVAILABLE
+  // when none answers.
+  virtual Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(
+      const CallScope& scope, const GenerateCall& call) = 0;
+};
+
+}  // namespace floe::gateway

@@ -1,0 +1,20 @@
+#include "gateway/stages/answer.h"
+
+#include <utility>
+
+namespace floe::gateway {
+
+Awaitable<absl::Status> Answer::Enter(Request& request) {
+  while (true) {
+    absl::StatusOr<Piece> piece = co_await request.stream->Next();
+    if (!piece.ok()) co_return piece.status();
+    ++request.pieces;
+    request.finish = piece->finish;
+    if (piece->text.empty() && !piece->finish) continue;
+    const absl::Status written = co_await request.sink->Write(request, *piece);
+    if (!written.ok()) co_return written;
+    if (request.finish) co_return absl::OkStatus();
+  }
+}
+
+}  // namespace floe::gateway

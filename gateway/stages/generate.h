@@ -1,0 +1,21 @@
+// generate: digest → worker; ends when the first piece is there.
+#pragma once
+
+#include "gateway/stage.h"
+
+namespace floe::gateway {
+
+// Thread-safe. Borrows `generator`. Leaving cancels what still runs.
+class Generate final : public Stage {
+ public:
+  explicit Generate(Generator& generator) : generator_(generator) {}
+
+  std::string_view name() const override { return "generate"; }
+  Awaitable<absl::Status> Enter(Request& request) override;
+  void Leave(Request& request) noexcept override { request.stream.reset(); }
+
+ private:
+  Generator& generator_;
+};
+
+}  // namespace floe::gateway

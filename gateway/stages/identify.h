@@ -1,0 +1,22 @@
+// identify: the key → team and role.
+#pragma once
+
+#include "gateway/stage.h"
+
+namespace floe::gateway {
+
+// Thread-safe. Borrows `keys`.
+class Identify final : public Stage {
+ public:
+  explicit Identify(KeyLookup& keys) : keys_(keys) {}
+
+  std::string_view name() const override { return "identify"; }
+  // UNAUTHENTICATED (INVALID_API_KEY) without a key that works; PERMISSION_DENIED (ROLE_TOO_LOW)
+  // for a role below consumer.
+  Awaitable<absl::Status> Enter(Request& request) override;
+
+ private:
+  KeyLookup& keys_;
+};
+
+}  // namespace floe::gateway
