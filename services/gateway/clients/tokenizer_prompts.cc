@@ -1,0 +1,83 @@
+#include "services/gateway/clients/tokenizer_prompts.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/error_reason.h"
+#include "base/status_macros.h"
+#include "services/gateway/clients/handoff.h"
+#include "services/gateway/clients/unary_call.h"
+#include "tokenizer/chat_template.h"
+
+namespace floe::gateway {
+namespace {
+
+constexpr absl::Duration kFetchTime = absl::Seconds(30);
+// Encoding this much takes about a millisecond.
+constexpr size_t kInlineBytes = 8 << 10;
+
+using Ids = std::vector<uint32_t>;
+
+size_t SizeOf(const Prompt& prompt) {
+  if (const auto* text = std::get_if<std::string>(&prompt)) return text->size();
+  size_t size = 0;
+  if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
+    for (const Message& message : *messages) size += message.content.size();
+  }
+  return size;
+}
+
+absl::StatusOr<Ids> EncodeChat(const tokenizer::Tokenizer& tokenizer,
+                               const std::vector<Message>& messages) {
+  std::vector<tokenizer::ChatMessage> chat;
+  chat.reserve(messages.size());
+  for (const Message& message : messages) chat.push_back({message.role, message.content});
+  const auto ids = tokenizer::RenderChat(tokenizer, chat);
+  if (!ids.ok()) {
+    return WithReason(
+        ids.status(),
+        absl::IsFailedPrecondition(ids.status()) ? "CHAT_NOT_SUPPORTED" : "INVALID_VALUE",
+        {{"param", "messages"}});
+  }
+  return Ids(ids->begin(), ids->end());
+}
+
+absl::StatusOr<Ids> CheckIds(const tokenizer::Tokenizer& tokenizer, const Ids& ids) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < static_cast<uint32_t>(tokenizer.vocab_size())) continue;
+    return WithReason(absl::InvalidArgumentError(absl::StrCat("prompt[", i, "] is ", ids[i],
+                                                              "; this model's vocabulary ends at ",
+                                                              tokenizer.vocab_size() - 1)),
+                      "INVALID_VALUE", {{"param", "prompt"}});
+  }
+  return ids;
+}
+
+}  // namespace
+
+absl::StatusOr<Ids> EncodePrompt(const tokenizer::Tokenizer& tokenizer, const Prompt& prompt) {
+  if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
+    return EncodeChat(tokenizer, *messages);
+  }
+  if (const auto* ids = std::get_if<Ids>(&prompt)) return CheckIds(tokenizer, *ids);
+  const auto ids = tokenizer.Encode(std::get<std::string>(prompt));
+  return Ids(ids.begin(), ids.end());
+}
+
+Awaitable<absl::StatusOr<Ids>> TokenizerPrompts::Encode(const CallScope& scope,
+                                                        const ResolvedModel& model,
+                                                        const Prompt& prompt) {
+  auto here = tokenizers_.Find(model.tokenizer_digest);
+  if (here != nullptr && SizeOf(prompt) <= kInlineBytes) co_return EncodePrompt(*here, prompt);
+  auto work = [this, here = std::move(here), call = OutgoingFor(scope, kFetchTime),
+               digest = model.tokenizer_digest, prompt = prompt]() -> absl::StatusOr<Ids> {
+    if (here != nullptr) return EncodePrompt(*here, prompt);
+    FLOE_ASSIGN_OR_RETURN(const auto loaded, tokenizers_.Load(call, digest));
+    return EncodePrompt(*loaded, prompt);
+  };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
+}  // namespace floe::gateway

@@ -1,0 +1,32 @@
+// Prompts rendered and counted by the model's own tokenizer, in this process.
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+
+#include "gateway/ports.h"
+#include "services/gateway/clients/tokenizers.h"
+
+namespace floe::gateway {
+
+// Thread-safe. Borrows both. A tokenizer that is not here yet, and prompts longer than a few
+// kilobytes, are work for the pool; the rest is done at once.
+class TokenizerPrompts final : public PromptEncoder {
+ public:
+  TokenizerPrompts(Tokenizers& tokenizers, boost::asio::thread_pool& pool)
+      : tokenizers_(tokenizers), pool_(pool) {}
+
+  Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope& scope,
+                                                          const ResolvedModel& model,
+                                                          const Prompt& prompt) override;
+
+ private:
+  Tokenizers& tokenizers_;
+  boost::asio::thread_pool& pool_;
+};
+
+// Chats by ChatML, with the opening of an assistant's message; a text as it is; ids are checked
+// against the vocabulary. Pure.
+absl::StatusOr<std::vector<uint32_t>> EncodePrompt(const tokenizer::Tokenizer& tokenizer,
+                                                   const Prompt& prompt);
+
+}  // namespace floe::gateway

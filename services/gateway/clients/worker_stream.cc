@@ -1,0 +1,163 @@
+#include "services/gateway/clients/worker_stream.h"
+
+#include <grpcpp/support/client_callback.h>
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "services/runtime/status.h"
+
+namespace floe::gateway {
+namespace {
+
+namespace pb = inference::v1;
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+Piece FromProto(pb::GenerateResponse& response) {
+  Piece piece;
+  piece.ids.assign(response.ids().begin(), response.ids().end());
+  piece.text = std::move(*response.mutable_text());
+  if (!response.has_finish()) return piece;
+  const pb::Finish& finish = response.finish();
+  piece.finish = Finish{
+      .reason = finish.reason() == pb::Finish::LENGTH ? FinishReason::kLength : FinishReason::kStop,
+      .prompt_tokens = finish.prompt_tokens(),
+      .completion_tokens = finish.completion_tokens(),
+      .tier_met = finish.service_tier_met(),
+      .queue_time = FromProto(finish.queue_time()),
+      .time_to_first_token = FromProto(finish.time_to_first_token()),
+      .total_time = FromProto(finish.total_time())};
+  return piece;
+}
+
+}  // namespace
+
+pb::GenerateRequest ToProto(const GenerateCall& call) {
+  pb::GenerateRequest request;
+  request.set_checkpoint_digest(call.model.digest);
+  request.mutable_prompt_ids()->Add(call.prompt_ids.begin(), call.prompt_ids.end());
+  pb::Sampling& sampling = *request.mutable_sampling();
+  sampling.set_temperature(call.sampling.temperature);
+  sampling.set_top_k(call.sampling.top_k);
+  sampling.set_top_p(call.sampling.top_p);
+  sampling.set_min_p(call.sampling.min_p);
+  sampling.set_seed(call.sampling.seed.value_or(0));
+  request.set_max_tokens(static_cast<int32_t>(call.max_tokens));
+  for (const std::string& stop : call.stop) *request.add_stop() = stop;
+  request.set_service_tier(std::string(TierName(call.tier)));
+  return request;
+}
+
+struct WorkerStream::Event {
+  std::optional<pb::GenerateResponse> message;
+  grpc::Status status;  // without a message: how the call ended
+};
+
+// gRPC's side of the call. A hold keeps OnDone away while the owner may still start a read; it is
+// removed once, by the read that fails or by the owner that leaves with no read under way.
+class WorkerStream::Reactor final : public grpc::ClientReadReactor<pb::GenerateResponse> {
+ public:
+  Reactor(Handoff<Event>::Giver give, pb::GenerateRequest request)
+      : request_(std::move(request)), give_(std::move(give)) {}
+
+  void Start(pb::InferenceService::Stub& stub, const runtime::OutgoingCall& call) {
+    runtime::PrepareCall(context_, call);
+    stub.async()->Generate(&context_, &request_, this);
+    AddHold();
+    reading_ = true;
+    StartRead(&response_);
+    StartCall();
+  }
+
+  // The owner took the last message and wants another.
+  void ReadOn() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (ended_) return;
+      reading_ = true;
+    }
+    StartRead(&response_);
+  }
+
+  // The owner leaves: this object deletes itself when gRPC is done. A call that has told its finish
+  // is left to end by itself, so that the worker does not see it cancelled.
+  void Abandon(bool finished) {
+    if (!finished) context_.TryCancel();
+    bool remove = false;
+    {
+      const std::lock_guard lock(mutex_);
+      abandoned_ = true;
+      remove = !reading_ && !ended_;
+      if (remove) ended_ = true;
+    }
+    if (remove) RemoveHold();
+    DeleteWhenDone(/*done=*/false);
+  }
+
+  void OnReadDone(bool ok) override {
+    bool remove = false;
+    {
+      const std::lock_guard lock(mutex_);
+      reading_ = false;
+      // A failed read, and any read after the owner left, is the last.
+      remove = !ok || abandoned_;
+      if (remove) ended_ = true;
+    }
+    if (ok) give_({std::move(response_), {}});
+    if (remove) RemoveHold();
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    give_({std::nullopt, status});
+    DeleteWhenDone(/*done=*/true);
+  }
+
+ private:
+  void DeleteWhenDone(bool done) {
+    bool gone = false;
+    {
+      const std::lock_guard lock(mutex_);
+      (done ? done_ : left_) = true;
+      gone = done_ && left_;
+    }
+    if (gone) delete this;
+  }
+
+  grpc::ClientContext context_;
+  const pb::GenerateRequest request_;
+  pb::GenerateResponse response_;  // gRPC's while a read is under way
+  const Handoff<Event>::Giver give_;
+  std::mutex mutex_;
+  bool reading_ = false;    // guarded by mutex_
+  bool ended_ = false;      // guarded by mutex_: no further read; the hold is removed
+  bool abandoned_ = false;  // guarded by mutex_
+  bool done_ = false;       // guarded by mutex_: OnDone was called
+  bool left_ = false;       // guarded by mutex_: the owner is gone
+};
+
+WorkerStream::WorkerStream(pb::InferenceService::Stub& stub, const runtime::OutgoingCall& call,
+                           pb::GenerateRequest request,
+                           const boost::asio::any_io_executor& executor)
+    : events_(executor), reactor_(new Reactor(events_.giver(), std::move(request))) {
+  reactor_->Start(stub, call);
+}
+
+WorkerStream::~WorkerStream() { reactor_->Abandon(finished_); }
+
+Awaitable<absl::StatusOr<Piece>> WorkerStream::Next() {
+  Event event = co_await events_.Take();
+  if (!event.message) {
+    if (!event.status.ok()) co_return runtime::FromGrpcStatus(event.status);
+    co_return absl::UnavailableError("the worker ended its stream without saying how");
+  }
+  Piece piece = FromProto(*event.message);
+  finished_ = piece.finish.has_value();
+  reactor_->ReadOn();
+  co_return piece;
+}
+
+}  // namespace floe::gateway
