@@ -1,0 +1,275 @@
+#include "services/gateway/http/api.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include <boost/asio/this_coro.hpp>
+
+#include "base/error_reason.h"
+#include "base/view.h"
+#include "gateway/openai/error.h"
+#include "gateway/openai/parse.h"
+#include "gateway/stages/policy.h"
+#include "services/gateway/clients/handoff.h"
+#include "services/gateway/http/sinks.h"
+#include "services/runtime/trace.h"
+
+namespace floe::gateway {
+namespace {
+
+constexpr std::string_view kChat = "/v1/chat/completions";
+constexpr std::string_view kCompletions = "/v1/completions";
+constexpr std::string_view kModels = "/v1/models";
+constexpr int kClientLeft = 499;
+// Parsing this much takes about a millisecond.
+constexpr size_t kInlineBytes = 64 << 10;
+
+// A request id that may go into headers and logs.
+bool IsRequestId(std::string_view id) {
+  if (id.empty() || id.size() > 128) return false;
+  for (const char c : id) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.') return false;
+  }
+  return true;
+}
+
+// For metrics and errors: never what the client typed.
+std::string_view RouteOf(std::string_view path) {
+  if (path == kChat) return kChat;
+  if (path == kCompletions) return kCompletions;
+  if (path == kModels) return kModels;
+  if (path.starts_with("/v1/models/") && path.size() > kModels.size() + 1) {
+    return "/v1/models/{id}";
+  }
+  return "";
+}
+
+absl::Status NotFound(std::string_view path) {
+  return WithReason(
+      absl::NotFoundError(
+          absl::StrCat("there is no ", absl::CHexEscape(std::string(path.substr(0, 200))),
+                       "; this server offers /v1/chat/completions, /v1/completions, /v1/models and "
+                       "/v1/models/{id}")),
+      "UNKNOWN_URL");
+}
+
+absl::Status WrongMethod(const HttpRequest& http, std::string_view allowed) {
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat(absl::CHexEscape(http.method.substr(0, 20)),
+                                              " is not offered here; use ", AbslView(allowed))),
+      "METHOD_NOT_ALLOWED", {{"http_status", "405"}});
+}
+
+absl::Status EncodedBody(std::string_view encoding) {
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(
+                        "Content-Encoding ", absl::CHexEscape(std::string(encoding.substr(0, 40))),
+                        " is not supported; send the body as it is")),
+                    "UNSUPPORTED_ENCODING", {{"http_status", "415"}});
+}
+
+}  // namespace
+
+// Logs and counts one exchange when it ends, however it ends.
+class Api::Record {
+ public:
+  Record(const Parts& parts, std::string_view route, Request& request)
+      : parts_(parts), route_(route), request_(request), start_(parts.clock.Monotonic()) {
+    parts_.metrics.AddInFlight(1);
+  }
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+  ~Record() {
+    const absl::Duration took = parts_.clock.Monotonic() - start_;
+    parts_.metrics.AddInFlight(-1);
+    parts_.metrics.ObserveRequest(route_.empty() ? "other" : route_, code_, took);
+    parts_.metrics.ObserveStages(request_);
+    using runtime::LogLevel;
+    const LogLevel level = code_ >= 500   ? LogLevel::kError
+                           : code_ >= 400 ? LogLevel::kInfo
+                                          : LogLevel::kDebug;
+    const std::optional<Finish>& finish = request_.finish;
+    parts_.logger.For(request_.trace_id, request_.id)
+        .Log(level, "http",
+             {{"route", route_},
+              {"status", code_},
+              {"code", error_code_},
+              {"error", error_},
+              {"team", request_.scope.caller.team},
+              {"key_id", request_.scope.caller.key_id},
+              {"digest", request_.model.digest},
+              {"prompt_tokens", static_cast<int64_t>(request_.prompt_ids.size())},
+              {"completion_tokens", finish ? finish->completion_tokens : 0},
+              {"seconds", absl::ToDoubleSeconds(took)}});
+  }
+
+  void Answered(int code) { code_ = code; }
+  void Failed(const openai::ErrorAnswer& answer, const absl::Status& status) {
+    code_ = answer.http_status;
+    error_code_ = answer.code;
+    // Messages of bad requests may quote them; those of the fleet's own failures do not.
+    if (code_ >= 500) error_ = std::string(status.message());
+  }
+
+ private:
+  const Parts& parts_;
+  const std::string_view route_;
+  Request& request_;
+  const absl::Duration start_;
+  int code_ = kClientLeft;
+  std::string error_code_;
+  std::string error_;
+};
+
+Api::Api(const Parts& parts)
+    : parts_(parts),
+      generating_(GeneratingPipeline(parts.ports)),
+      looking_(LookingPipeline(parts.ports)) {}
+
+std::pair<HttpHead, std::string> Api::Refuse(const absl::Status& why) {
+  const std::string id = parts_.ids.Next();
+  openai::ErrorAnswer answer = openai::ToErrorAnswer(why, id);
+  parts_.metrics.ObserveRequest("refused", answer.http_status, absl::ZeroDuration());
+  HttpHead head;
+  head.status = answer.http_status;
+  head.headers.emplace_back("X-Request-Id", id);
+  return {std::move(head), std::move(answer.body)};
+}
+
+Request Api::Arrive(const HttpRequest& http, std::string_view route) const {
+  Request request;
+  request.id = IsRequestId(http.request_id) ? http.request_id : parts_.ids.Next();
+  request.what = absl::StrCat(http.method, " ", AbslView(route));
+  request.authorization = http.authorization;
+  request.arrived = parts_.clock.Now();
+  const auto parent = runtime::ParseTraceParent(http.traceparent);
+  const runtime::TraceParent trace = parent ? runtime::NewSpan(*parent) : runtime::NewTrace();
+  request.trace_id = trace.trace_id;
+  request.scope.request_id = request.id;
+  request.scope.traceparent = trace.ToHeader();
+  request.scope.deadline = request.arrived + parts_.request_timeout;
+  return request;
+}
+
+Awaitable<absl::Status> Api::SendError(const Request& request, HttpReply& reply,
+                                       const absl::Status& status, Record& record) {
+  openai::ErrorAnswer answer = openai::ToErrorAnswer(status, request.id);
+  record.Failed(answer, status);
+  HttpHead head = HeadFor(request, answer.http_status);
+  if (answer.retry_after_seconds) {
+    head.headers.emplace_back("Retry-After", absl::StrCat(*answer.retry_after_seconds));
+  }
+  if (answer.http_status == 401) head.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (answer.http_status == 405) {
+    head.headers.emplace_back("Allow", request.what.ends_with("completions") ? "POST" : "GET");
+  }
+  co_return co_await reply.Send(std::move(head), std::move(answer.body));
+}
+
+Awaitable<void> Api::Handle(HttpRequest http, HttpReply& reply) {
+  const std::string_view route = RouteOf(http.path);
+  const bool generates = route == kChat || route == kCompletions;
+  const std::string_view allowed = generates ? "POST" : "GET";
+  absl::Status refusal;
+  if (route.empty()) {
+    refusal = NotFound(http.path);
+  } else if (http.method != allowed) {
+    refusal = WrongMethod(http, allowed);
+  } else if (!http.content_encoding.empty() && http.content_encoding != "identity") {
+    refusal = EncodedBody(http.content_encoding);
+  }
+  if (!refusal.ok()) {
+    Request request = Arrive(http, route);
+    Record record(parts_, route, request);
+    (void)co_await SendError(request, reply, refusal, record);
+  } else if (generates) {
+    co_await Generate(std::move(http), reply, route == kChat);
+  } else if (route == kModels) {
+    co_await ListModels(http, reply);
+  } else {
+    co_await GetModel(http, reply);
+  }
+}
+
+Awaitable<absl::StatusOr<Ask>> Api::Parse(std::string body, bool chat) {
+  const auto parse = chat ? openai::ParseChat : openai::ParseCompletion;
+  if (body.size() <= kInlineBytes) co_return parse(body);
+  auto work = [parse, body = std::move(body)] { return parse(body); };
+  co_return co_await RunOn(parts_.pool, std::move(work));
+}
+
+Awaitable<void> Api::Generate(HttpRequest http, HttpReply& reply, bool chat) {
+  const std::string_view route = chat ? kChat : kCompletions;
+  Request request = Arrive(http, route);
+  Record record(parts_, route, request);
+  absl::StatusOr<Ask> ask = co_await Parse(std::move(http.body), chat);
+  if (!ask.ok()) {
+    // Who has no key learns nothing else.
+    absl::Status status = co_await looking_.Run(request);
+    if (status.ok()) status = ask.status();
+    (void)co_await SendError(request, reply, status, record);
+    co_return;
+  }
+  request.ask = *std::move(ask);
+  WholeSink whole(reply);
+  EventSink events(reply);
+  request.sink = request.ask.stream ? static_cast<AnswerSink*>(&events) : &whole;
+  const absl::Status status = co_await generating_.Run(request);
+  if (status.ok()) {
+    record.Answered(200);
+    co_return;
+  }
+  if (!events.begun()) {
+    (void)co_await SendError(request, reply, status, record);
+    co_return;
+  }
+  const openai::ErrorAnswer answer = openai::ToErrorAnswer(status, request.id);
+  (void)co_await events.Fail(answer.body);
+  record.Failed(answer, status);
+}
+
+Awaitable<void> Api::ListModels(const HttpRequest& http, HttpReply& reply) {
+  Request request = Arrive(http, kModels);
+  Record record(parts_, kModels, request);
+  absl::Status status = co_await looking_.Run(request);
+  if (status.ok()) {
+    const auto models = co_await parts_.ports.models.List(request.scope);
+    status = models.status();
+    if (models.ok()) {
+      std::vector<openai::ModelEntry> entries;
+      for (const ModelSummary& model : *models) {
+        entries.push_back({model.id, model.team, model.created});
+      }
+      HttpHead head = HeadFor(request, 200);
+      const absl::Status sent = co_await reply.Send(std::move(head), openai::ModelList(entries));
+      if (sent.ok()) record.Answered(200);
+      co_return;
+    }
+  }
+  (void)co_await SendError(request, reply, status, record);
+}
+
+Awaitable<void> Api::GetModel(const HttpRequest& http, HttpReply& reply) {
+  const std::string_view route = RouteOf(http.path);
+  Request request = Arrive(http, route);
+  Record record(parts_, route, request);
+  absl::Status status = co_await looking_.Run(request);
+  if (status.ok()) {
+    const std::string id = http.path.substr(kModels.size() + 1);
+    const auto model = co_await parts_.ports.models.Resolve(request.scope, id);
+    status = model.status();
+    if (absl::IsNotFound(status) || absl::IsInvalidArgument(status)) status = ModelNotFound(id);
+    if (model.ok()) {
+      const openai::ModelEntry entry{id, request.scope.caller.team, model->created};
+      HttpHead head = HeadFor(request, 200);
+      const absl::Status sent = co_await reply.Send(std::move(head), openai::ModelObject(entry));
+      if (sent.ok()) record.Answered(200);
+      co_return;
+    }
+  }
+  (void)co_await SendError(request, reply, status, record);
+}
+
+}  // namespace floe::gateway

@@ -1,0 +1,54 @@
+// The OpenAI-compatible API: routes to the stages, and their outcome to answers.
+//
+//   POST /v1/chat/completions   POST /v1/completions   GET /v1/models   GET /v1/models/{id}
+#pragma once
+
+#include <string_view>
+
+#include <boost/asio/thread_pool.hpp>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "gateway/stages.h"
+#include "services/gateway/http/exchange.h"
+#include "services/gateway/http/gateway_metrics.h"
+#include "services/runtime/logging.h"
+
+namespace floe::gateway {
+
+class EventSink;
+
+// Thread-safe. Borrows its parts.
+class Api final : public HttpHandler {
+ public:
+  struct Parts {
+    const Ports& ports;
+    const Clock& clock;
+    IdGenerator& ids;
+    const runtime::Logger& logger;
+    GatewayMetrics& metrics;
+    boost::asio::thread_pool& pool;  // parses large bodies
+    absl::Duration request_timeout;
+  };
+  explicit Api(const Parts& parts);
+
+  Awaitable<void> Handle(HttpRequest request, HttpReply& reply) override;
+  std::pair<HttpHead, std::string> Refuse(const absl::Status& why) override;
+
+ private:
+  class Record;
+
+  Request Arrive(const HttpRequest& http, std::string_view route) const;
+  Awaitable<void> Generate(HttpRequest http, HttpReply& reply, bool chat);
+  Awaitable<absl::StatusOr<Ask>> Parse(std::string body, bool chat);
+  Awaitable<void> ListModels(const HttpRequest& http, HttpReply& reply);
+  Awaitable<void> GetModel(const HttpRequest& http, HttpReply& reply);
+  Awaitable<absl::Status> SendError(const Request& request, HttpReply& reply,
+                                    const absl::Status& status, Record& record);
+
+  const Parts parts_;
+  const Pipeline generating_;
+  const Pipeline looking_;
+};
+
+}  // namespace floe::gateway

@@ -1,0 +1,37 @@
+// The gateway's numbers, by the names that the field knows, with our prefix.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gateway/request.h"
+#include "services/runtime/metrics.h"
+
+namespace floe::gateway {
+
+// Thread-safe. Borrows `metrics`.
+class GatewayMetrics {
+ public:
+  explicit GatewayMetrics(runtime::Metrics& metrics);
+
+  // One finished exchange; `code` is the HTTP status, 499 for a client that left.
+  void ObserveRequest(std::string_view route, int code, absl::Duration took);
+  // What the stages of a request took, and its tokens.
+  void ObserveStages(const Request& request);
+
+  void AddInFlight(int change);
+  void AddConnections(int change);
+  void CountRefusedConnection();
+
+ private:
+  runtime::Metrics& metrics_;
+  prometheus::Gauge& in_flight_;
+  prometheus::Gauge& connections_;
+  prometheus::Counter& refused_connections_;
+  prometheus::Counter& prompt_tokens_;
+  prometheus::Counter& generation_tokens_;
+  prometheus::Histogram& time_to_first_token_;
+};
+
+}  // namespace floe::gateway

@@ -1,0 +1,85 @@
+#include "services/gateway/http/sinks.h"
+
+#include <string_view>
+#include <utility>
+
+#include "base/status_macros.h"
+
+namespace floe::gateway {
+namespace {
+
+void AppendEvent(std::string& out, std::string_view data) {
+  out.append("data: ").append(data).append("\n\n");
+}
+
+}  // namespace
+
+openai::AnswerFacts FactsOf(const Request& request) {
+  openai::AnswerFacts facts;
+  facts.request_id = request.id;
+  facts.chat = request.ask.is_chat();
+  facts.include_usage = request.ask.include_usage;
+  facts.created = request.arrived;
+  facts.model = request.ask.model;
+  facts.digest = request.model.digest;
+  facts.version = request.model.version;
+  facts.tier = request.ask.tier;
+  facts.seed = request.ask.sampling.seed.value_or(0);
+  facts.trace_id = request.trace_id;
+  return facts;
+}
+
+HttpHead HeadFor(const Request& request, int status) {
+  HttpHead head;
+  head.status = status;
+  head.headers.emplace_back("X-Request-Id", request.id);
+  if (!request.times.empty()) {
+    head.headers.emplace_back("Server-Timing", openai::ServerTiming(request.times));
+  }
+  return head;
+}
+
+Awaitable<absl::Status> WholeSink::Write(const Request& request, const Piece& piece) {
+  text_ += piece.text;
+  if (!piece.finish) co_return absl::OkStatus();
+  const openai::AnswerFormat format(FactsOf(request));
+  std::string body = format.Whole(text_, *piece.finish, request.times);
+  HttpHead head = HeadFor(request, 200);
+  co_return co_await reply_.Send(std::move(head), std::move(body));
+}
+
+Awaitable<absl::Status> EventSink::Write(const Request& request, const Piece& piece) {
+  std::string data;
+  const bool first = !format_.has_value();
+  if (first) {
+    format_.emplace(FactsOf(request));
+    if (const std::string opening = format_->Opening(); !opening.empty()) {
+      AppendEvent(data, opening);
+    }
+  }
+  if (!piece.text.empty()) AppendEvent(data, format_->Delta(piece.text));
+  if (piece.finish) {
+    AppendEvent(data, format_->Closing(*piece.finish, request.times));
+    if (request.ask.include_usage) AppendEvent(data, format_->Usage(*piece.finish));
+    AppendEvent(data, "[DONE]");
+  }
+  if (first) {
+    HttpHead head = HeadFor(request, 200);
+    head.content_type = "text/event-stream; charset=utf-8";
+    head.headers.emplace_back("Cache-Control", "no-cache");
+    head.headers.emplace_back("X-Accel-Buffering", "no");  // proxies must not collect the events
+    const absl::Status begun = co_await reply_.BeginStream(std::move(head), std::move(data));
+    if (!begun.ok() || !piece.finish) co_return begun;
+    co_return co_await reply_.EndStream("");
+  }
+  if (piece.finish) co_return co_await reply_.EndStream(std::move(data));
+  co_return co_await reply_.SendPiece(std::move(data));
+}
+
+Awaitable<absl::Status> EventSink::Fail(const std::string& error_body) {
+  std::string data;
+  AppendEvent(data, error_body);
+  co_return co_await reply_.EndStream(std::move(data));
+}
+
+}  // namespace floe::gateway

@@ -1,0 +1,155 @@
+// What stands behind a gateway, in this process: a registry with one model, workers whose behaviour
+// a test writes, keys; and the gateway's HTTP server in front of them, on ports of the system's
+// choice.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <boost/asio/thread_pool.hpp>
+
+#include "floe/inference/v1/inference.grpc.pb.h"
+#include "floe/registry/v1/registry.grpc.pb.h"
+#include "services/gateway/clients/registry_models.h"
+#include "services/gateway/clients/tokenizer_prompts.h"
+#include "services/gateway/clients/worker_pool.h"
+#include "services/gateway/http/api.h"
+#include "services/gateway/http/server.h"
+
+namespace floe::gateway {
+
+inline constexpr int64_t kFakeContext = 512;
+inline constexpr char kFakeTeam[] = "nlp";
+
+// A tokenizer of bytes, with ChatML's special tokens at 256, 257 and 258.
+std::string ByteTokenizerJson();
+
+// `teams/nlp/models/hamlet`, version 1, alias production. Thread-safe.
+class FakeRegistry final : public registry::v1::RegistryService::Service,
+                           public registry::v1::BlobService::Service {
+ public:
+  FakeRegistry();
+  const std::string& digest() const { return version_.digest(); }
+  int resolves() const;
+  int downloads() const;
+  std::string last_traceparent() const;
+  // What every call answers while it is not OK.
+  void SetAway(grpc::Status away);
+
+  grpc::Status ResolveModelVersion(grpc::ServerContext* context,
+                                   const registry::v1::ResolveModelVersionRequest* request,
+                                   registry::v1::ModelVersion* answer) override;
+  grpc::Status ListModels(grpc::ServerContext* context,
+                          const registry::v1::ListModelsRequest* request,
+                          registry::v1::ListModelsResponse* answer) override;
+  grpc::Status DownloadBlob(
+      grpc::ServerContext* context, const registry::v1::DownloadBlobRequest* request,
+      grpc::ServerWriter<registry::v1::DownloadBlobResponse>* writer) override;
+
+ private:
+  registry::v1::ModelVersion version_;
+  std::map<std::string, std::string> blobs_;
+  mutable std::mutex mutex_;
+  grpc::Status away_;             // guarded by mutex_
+  int resolves_ = 0;              // guarded by mutex_
+  int downloads_ = 0;             // guarded by mutex_
+  std::string last_traceparent_;  // guarded by mutex_
+};
+
+// Answers by a function of the request. Thread-safe.
+class FakeWorker final : public inference::v1::InferenceService::Service {
+ public:
+  using Writer = grpc::ServerWriter<inference::v1::GenerateResponse>;
+  using Behaviour = std::function<grpc::Status(grpc::ServerContext&,
+                                               const inference::v1::GenerateRequest&, Writer&)>;
+
+  // At first: one letter a token, a function of seed and position, up to max_tokens.
+  FakeWorker();
+  void Behave(Behaviour behaviour);
+  // Sends `text`, then waits for the cancellation that it counts.
+  static Behaviour HangAfter(std::string text);
+  // Sends text without end; counted when the stream breaks.
+  static Behaviour Flood(size_t bytes_a_piece);
+
+  std::vector<inference::v1::GenerateRequest> requests() const;
+  // Whether that many calls have been seen, or have ended by cancellation, within 20 s.
+  bool WaitForCalls(int count);
+  bool WaitForCancelled(int count);
+
+  grpc::Status Generate(grpc::ServerContext* context, const inference::v1::GenerateRequest* request,
+                        Writer* writer) override;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  Behaviour behaviour_;                                   // guarded by mutex_
+  std::vector<inference::v1::GenerateRequest> requests_;  // guarded by mutex_
+  int cancelled_ = 0;                                     // guarded by mutex_
+};
+
+class FakeKeys final : public KeyLookup {
+ public:
+  Awaitable<absl::StatusOr<Identity>> Identify(std::string_view secret) override;
+};
+// Keys that FakeKeys knows.
+inline constexpr char kConsumerKey[] = "floe-consumer";
+inline constexpr char kViewerKey[] = "floe-viewer";
+inline constexpr char kOtherTeamKey[] = "floe-other";
+
+struct FakeFleetOptions {
+  int workers = 1;
+  HttpLimits limits;
+  int http_threads = 2;
+  RegistryModels::Options models;
+};
+
+// The whole: servers started, and ended in order.
+class FakeFleet {
+ public:
+  explicit FakeFleet(const FakeFleetOptions& options = {});
+  ~FakeFleet();
+
+  FakeRegistry& registry() { return registry_; }
+  FakeWorker& worker(size_t index = 0) { return *workers_[index]; }
+  // Ends a worker's server at once.
+  void StopWorker(size_t index) {
+    worker_servers_[index]->Shutdown(std::chrono::system_clock::now());
+  }
+  std::shared_ptr<grpc::Channel> WorkerChannel(size_t index = 0) const { return channels_[index]; }
+  HttpServer& http() { return *http_; }
+  int port() const { return http_->port(); }
+  std::string metrics() const { return metrics_.Exposition(); }
+
+ private:
+  void StartWorkers(int count);
+
+  SystemClock clock_;
+  UlidGenerator ids_{clock_};
+  runtime::Logger logger_{"gateway", runtime::LogLevel::kError, [](std::string_view) {}};
+  runtime::Metrics metrics_;
+  FakeRegistry registry_;
+  std::vector<std::unique_ptr<FakeWorker>> workers_;
+  std::unique_ptr<grpc::Server> registry_server_;
+  std::vector<std::unique_ptr<grpc::Server>> worker_servers_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  boost::asio::thread_pool pool_{2};
+  FakeKeys keys_;
+  std::unique_ptr<registry::RegistryClient> registry_client_;
+  std::unique_ptr<Tokenizers> tokenizers_;
+  std::unique_ptr<RegistryModels> models_;
+  std::unique_ptr<TokenizerPrompts> prompts_;
+  std::unique_ptr<WorkerPool> worker_pool_;
+  std::unique_ptr<Ports> ports_;
+  std::unique_ptr<GatewayMetrics> gateway_metrics_;
+  std::unique_ptr<Api> api_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+}  // namespace floe::gateway
