@@ -1,0 +1,220 @@
+#include "base/journal/journal.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "tests/support/temp_dir.h"
+
+namespace floe {
+namespace {
+
+class JournalTest : public testing::Test {
+ protected:
+  std::unique_ptr<Journal> Open(uint64_t segment_bytes = 8 << 20) {
+    auto journal = Journal::Open({.folder = folder(), .segment_bytes = segment_bytes});
+    EXPECT_TRUE(journal.ok()) << journal.status();
+    return *std::move(journal);
+  }
+  std::filesystem::path folder() const { return dir_.path() / "journal"; }
+  std::vector<std::filesystem::path> Segments() const {
+    std::vector<std::filesystem::path> found;
+    for (const auto& file : std::filesystem::directory_iterator(folder())) {
+      if (file.path().extension() == ".log") found.push_back(file.path());
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+  static std::vector<std::string> Records(const Journal& journal, uint64_t after = 0) {
+    std::vector<std::string> records;
+    const auto entries = journal.ReadAfter(after, 1000);
+    for (const auto& entry : *entries) records.push_back(entry.record);
+    return records;
+  }
+
+  test::TempDir dir_;
+};
+
+TEST_F(JournalTest, KeepsRecordsInOrderOverRestarts) {
+  {
+    const auto journal = Open();
+    ASSERT_TRUE(journal->AppendAndWait("one").ok());
+    ASSERT_TRUE(journal->AppendAndWait("").ok());
+  }
+  const auto journal = Open();
+  ASSERT_TRUE(journal->AppendAndWait(std::string("\0\xff", 2)).ok());
+  EXPECT_THAT(Records(*journal), testing::ElementsAre("one", "", std::string("\0\xff", 2)));
+  EXPECT_THAT(Records(*journal, 2), testing::ElementsAre(std::string("\0\xff", 2)));
+}
+
+TEST_F(JournalTest, AcknowledgedRecordsLeaveTheDiskAndStayAcknowledged) {
+  {
+    const auto journal = Open(64);
+    for (int i = 1; i <= 50; ++i) ASSERT_TRUE(journal->AppendAndWait(absl::StrCat("r", i)).ok());
+    const size_t before = Segments().size();
+    ASSERT_GT(before, 5u);
+    ASSERT_TRUE(journal->Acknowledge(40).ok());
+    EXPECT_LT(Segments().size(), before / 2);
+    EXPECT_EQ(journal->stats().pending(), 10u);
+  }
+  const auto journal = Open(64);
+  EXPECT_EQ(journal->stats().taken, 40u);
+  EXPECT_EQ(journal->stats().appended, 50u);
+  EXPECT_EQ(Records(*journal, 40).size(), 10u);
+  EXPECT_EQ(Records(*journal, 40).front(), "r41");
+}
+
+TEST_F(JournalTest, PositionsGoOnAfterEverythingWasTaken) {
+  {
+    const auto journal = Open(16);
+    for (int i = 0; i < 9; ++i) ASSERT_TRUE(journal->AppendAndWait("a record").ok());
+    ASSERT_TRUE(journal->Acknowledge(9).ok());
+  }
+  const auto journal = Open(16);
+  ASSERT_TRUE(journal->AppendAndWait("next").ok());
+  EXPECT_EQ(journal->ReadAfter(9, 10)->front().position, 10u);
+}
+
+TEST_F(JournalTest, ARecordThatWasCutOffAtTheEndIsDropped) {
+  for (const size_t cut : {1u, 5u, 9u, 11u}) {
+    std::filesystem::remove_all(folder());
+    {
+      const auto journal = Open();
+      ASSERT_TRUE(journal->AppendAndWait("first").ok());
+      ASSERT_TRUE(journal->AppendAndWait("last").ok());
+    }
+    const auto path = Segments().front();
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) - cut);
+    const auto journal = Open();
+    EXPECT_THAT(Records(*journal), testing::ElementsAre("first")) << "cut " << cut;
+    ASSERT_TRUE(journal->AppendAndWait("again").ok());
+    EXPECT_THAT(Records(*journal), testing::ElementsAre("first", "again"));
+  }
+}
+
+TEST_F(JournalTest, AChangedByteIsDataLossThatNamesThePlace) {
+  {
+    const auto journal = Open();
+    ASSERT_TRUE(journal->AppendAndWait("first").ok());
+    ASSERT_TRUE(journal->AppendAndWait("second").ok());
+  }
+  std::fstream file(Segments().front(), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(9);
+  file.put('X');
+  file.close();
+  const auto journal = Journal::Open({.folder = folder()});
+  EXPECT_EQ(journal.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(journal.status().message()), testing::HasSubstr("record 1 at byte 0"));
+}
+
+TEST_F(JournalTest, AMissingSegmentIsDataLoss) {
+  {
+    const auto journal = Open(16);
+    for (int i = 0; i < 9; ++i) ASSERT_TRUE(journal->AppendAndWait("a record").ok());
+  }
+  std::filesystem::remove(Segments()[1]);
+  EXPECT_EQ(Journal::Open({.folder = folder()}).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(JournalTest, OneProcessOwnsAFolder) {
+  const auto journal = Open();
+  EXPECT_EQ(Journal::Open({.folder = folder()}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(JournalTest, ManyThreadsAppendAtOnce) {
+  const auto journal = Open(512);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&journal, t] {
+      for (int i = 0; i < 100; ++i) {
+        ASSERT_TRUE(journal->AppendAndWait(absl::StrCat(t, ":", i)).ok());
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  std::vector<int> next(8, 0);
+  const auto entries = *journal->ReadAfter(0, 10000);
+  ASSERT_EQ(entries.size(), 800u);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    EXPECT_EQ(entries[i].position, i + 1);
+    const int thread = entries[i].record[0] - '0';
+    EXPECT_EQ(entries[i].record, absl::StrCat(thread, ":", next[thread]++));
+  }
+}
+
+TEST_F(JournalTest, RefusesARecordThatIsTooLarge) {
+  const auto journal = Open();
+  EXPECT_EQ(journal->AppendAndWait(std::string((1 << 20) + 1, 'x')).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(JournalTest, WaitingEndsWhenARecordComesOrItStops) {
+  const auto journal = Open();
+  std::thread writer([&] { ASSERT_TRUE(journal->AppendAndWait("r").ok()); });
+  EXPECT_TRUE(journal->WaitForMore(0, absl::Seconds(60)));
+  writer.join();
+  std::thread stopper([&] { journal->Stop(); });
+  EXPECT_FALSE(journal->WaitForMore(1, absl::Seconds(60)));
+  stopper.join();
+}
+
+// The disk is full: nobody is told that a record is durable, and once there is room it goes on.
+TEST_F(JournalTest, AFullDiskIsSaidAndOvercome) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  const auto journal = Open();
+  ASSERT_TRUE(journal->AppendAndWait("kept").ok());
+  rlimit old{};
+  getrlimit(RLIMIT_FSIZE, &old);
+  const rlimit tight{64, old.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &tight);
+  const absl::Status full = journal->AppendAndWait(std::string(500, 'x'));
+  setrlimit(RLIMIT_FSIZE, &old);
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted) << full;
+  ASSERT_TRUE(journal->AppendAndWait("later").ok());
+  EXPECT_THAT(Records(*journal), testing::ElementsAre("kept", "later"));
+}
+
+// Killed at any moment, every record whose writer was told so is there at the next start.
+TEST_F(JournalTest, NothingThatWasDurableIsLostByKill) {
+  for (int round = 0; round < 5; ++round) {
+    int told[2];
+    ASSERT_EQ(pipe(told), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      auto journal = Journal::Open({.folder = folder(), .segment_bytes = 256});
+      for (int i = 0; journal.ok(); ++i) {
+        if (!(*journal)->AppendAndWait(std::string(1 + i % 50, 'r')).ok()) break;
+        if (write(told[1], "x", 1) != 1) break;
+      }
+      _exit(1);
+    }
+    close(told[1]);
+    char byte = 0;
+    int durable = 0;
+    while (durable < 40 + 13 * round && read(told[0], &byte, 1) == 1) ++durable;
+    kill(child, SIGKILL);
+    while (read(told[0], &byte, 1) == 1) ++durable;
+    close(told[0]);
+    ASSERT_EQ(waitpid(child, nullptr, 0), child);
+    const auto journal = Open(256);
+    const uint64_t before = journal->stats().taken;
+    const auto entries = *journal->ReadAfter(before, 100000);
+    EXPECT_GE(entries.size(), static_cast<size_t>(durable));
+    ASSERT_TRUE(journal->Acknowledge(journal->stats().appended).ok());
+  }
+}
+
+}  // namespace
+}  // namespace floe
