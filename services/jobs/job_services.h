@@ -1,6 +1,7 @@
 // Everything that a service needs to offer jobs over its own queue, in one object:
 //
 //   JobKinds kinds({&pretrain});
+//   if (options.common.migrate_only) return JobServices::Migrate(*pool, "trainer");
 //   FLOE_ASSIGN_OR_RETURN(auto jobs, JobServices::Create(*host, *pool, kinds, {"trainer"}));
 //   host->OnDrain([&] { jobs->Drain(); });
 //   return host->Serve({&jobs->job_service(), &jobs->lease_service()});
@@ -14,9 +15,15 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "base/clock.h"
+#include "base/id.h"
 #include "base/postgres/pool.h"
+#include "jobs/leasing.h"
 #include "services/jobs/job_kinds.h"
+#include "services/runtime/call.h"
 #include "services/runtime/host.h"
+#include "services/runtime/logging.h"
+#include "services/runtime/metrics.h"
 
 namespace floe::jobs {
 
@@ -26,11 +33,25 @@ class JobServices {
   struct Options {
     std::string service;  // `trainer`: the schema of the queue and the prefix of its job ids
     absl::Duration lease = absl::Seconds(30);              // a silent runner is given up after this
-    absl::Duration heartbeat_interval = absl::Seconds(5);  // how often a runner has to call
-    // How often expired leases are looked for, and how late another replica's jobs and events are
-    // seen; those of this process are seen at once.
+    absl::Duration heartbeat_interval = absl::Seconds(2);  // how often a runner has to call
+    // How often expired leases are looked for, and how late jobs that became due and another
+    // replica's jobs and events are seen; what this process does is seen at once.
     absl::Duration poll_interval = absl::Seconds(1);
+    RetryPolicy retry;
   };
+
+  struct Surroundings {
+    runtime::Calls& calls;
+    const Clock& clock;
+    IdGenerator& ids;
+    const runtime::Logger& logger;
+    runtime::Metrics& metrics;
+    postgres::Pool& pool;
+    const JobKinds& kinds;
+  };
+
+  // Brings the tables in the schema `service` up to date, and nothing else.
+  static absl::Status Migrate(postgres::Pool& pool, const std::string& service);
 
   // Brings the tables in the schema `options.service` up to date and starts the thread. Borrows
   // all of its arguments.
@@ -38,12 +59,15 @@ class JobServices {
                                                              postgres::Pool& pool,
                                                              const JobKinds& kinds,
                                                              Options options);
+  static absl::StatusOr<std::unique_ptr<JobServices>> Create(const Surroundings& surroundings,
+                                                             Options options);
   ~JobServices();
 
   grpc::Service& job_service();    // floe.jobs.v1.JobService
   grpc::Service& lease_service();  // floe.jobs.v1.LeaseService
 
-  // Ends waiting calls: watchers get UNAVAILABLE and come back elsewhere, runners get no lease.
+  // Ends waiting calls: watchers and runners get UNAVAILABLE and come back a little later.
+  // Heartbeats and ends of attempts are accepted until the server stops.
   void Drain();
 
  private:

@@ -13,6 +13,7 @@ namespace floe::services::tokenizer {
 struct ServiceOptions {
   runtime::CommonOptions common;
   std::string registry;        // host:port of floe-registry
+  std::string database_url;    // Postgres connection string of the job queue; a secret
   int cached_tokenizers = 16;  // parsed files kept in memory
   int batch_threads = 2;       // of one batch call
 };

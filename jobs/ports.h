@@ -1,0 +1,71 @@
+// What the use cases of jobs need from outside.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "jobs/job.h"
+#include "jobs/transitions.h"
+
+namespace floe::jobs {
+
+struct JobPage {
+  std::vector<Job> jobs;  // newest first
+  bool more = false;
+};
+
+// The jobs of one service and their events. Every change is one transaction: the job is locked,
+// handed to a pure transition, and stored together with the events; when the transition fails
+// nothing changes. Thread-safe. While the store is away everything is UNAVAILABLE.
+class JobQueue {
+ public:
+  virtual ~JobQueue() = default;
+
+  // Stores a submitted job. When its team has used the request id before (unless that is empty),
+  // nothing is stored and the job of that time comes back.
+  virtual absl::StatusOr<Job> Insert(const Change& submitted) = 0;
+
+  // The job that a request id has made, if any.
+  virtual absl::StatusOr<std::optional<Job>> FindRequest(const std::string& team,
+                                                         const std::string& request_id) = 0;
+
+  // NOT_FOUND (JOB_NOT_FOUND) also for another team's.
+  virtual absl::StatusOr<Job> Get(const std::string& team, const std::string& id) = 0;
+
+  // The team's jobs older than `before_id` (empty: from the newest on), at most `limit`.
+  virtual absl::StatusOr<JobPage> List(const std::string& team, const std::string& before_id,
+                                       int limit) = 0;
+
+  // The job's events after `after_sequence`, in order, at most `limit`. None for an unknown job.
+  virtual absl::StatusOr<std::vector<Event>> Events(const std::string& id, int64_t after_sequence,
+                                                    int limit) = 0;
+
+  using Transition = absl::FunctionRef<absl::StatusOr<Change>(Job)>;
+  using CertainTransition = absl::FunctionRef<Change(Job)>;
+
+  // Changes one job; returns it as stored. NOT_FOUND as in Get, or the transition's error.
+  virtual absl::StatusOr<Job> Update(const std::string& team, const std::string& id,
+                                     Transition transition) = 0;
+
+  // Changes the queued job of one of `kinds` that has been due longest, passing over jobs that
+  // another caller is taking at this moment. Nothing when none is due.
+  virtual absl::StatusOr<std::optional<Job>> TakeNext(const std::vector<std::string>& kinds,
+                                                      absl::Time now,
+                                                      CertainTransition transition) = 0;
+
+  // Changes every job whose lease ended at `now` or before; returns them.
+  virtual absl::StatusOr<std::vector<Job>> UpdateExpired(absl::Time now,
+                                                         CertainTransition transition) = 0;
+
+  // How many jobs are in each state that is not an end; none: no entry.
+  virtual absl::StatusOr<std::map<State, int64_t>> CountOpen() = 0;
+};
+
+}  // namespace floe::jobs

@@ -1,0 +1,24 @@
+#include "jobs/submission.h"
+
+#include <utility>
+
+namespace floe::jobs {
+
+absl::StatusOr<Job> Submission::Submit(Order order) {
+  Job job;
+  job.id = service_ + "-" + ids_.Next();
+  job.team = std::move(order.team);
+  job.kind = std::move(order.kind);
+  job.spec = std::move(order.spec);
+  job.max_attempts = order.max_attempts;
+  job.creator = std::move(order.creator);
+  job.request_id = std::move(order.request_id);
+  return queue_.Insert(jobs::Submit(std::move(job), clock_.Now()));
+}
+
+absl::StatusOr<Job> Submission::Cancel(const std::string& team, const std::string& id) {
+  return queue_.Update(team, id,
+                       [&](Job job) { return jobs::Cancel(std::move(job), clock_.Now()); });
+}
+
+}  // namespace floe::jobs

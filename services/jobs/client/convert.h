@@ -1,0 +1,44 @@
+// Between the contract's messages and the domain's values. Pure.
+#pragma once
+
+#include <google/protobuf/repeated_field.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include "floe/jobs/v1/jobs.pb.h"
+#include "jobs/job.h"
+#include "jobs/transitions.h"
+
+namespace floe::jobs {
+
+void ToProto(absl::Time time, google::protobuf::Timestamp& proto);
+void ToProto(absl::Duration duration, google::protobuf::Duration& proto);
+absl::Time FromProto(const google::protobuf::Timestamp& proto);
+absl::Duration FromProto(const google::protobuf::Duration& proto);
+
+v1::Job ToProto(const Job& job);
+v1::Progress ToProto(const Progress& progress);
+v1::JobEvent ToProto(const Event& event);
+
+// INVALID_ARGUMENT names the event and what is missing in it.
+absl::StatusOr<std::vector<Event>> FromProto(
+    const google::protobuf::RepeatedPtrField<v1::JobEvent>& events);
+absl::StatusOr<AttemptEnd> FromProto(const v1::FinishAttemptRequest& request);
+
+// `text` with U+FFFD in place of each NUL, which Postgres does not store.
+std::string WithoutNul(const std::string& text);
+
+// The ids of `teams/{team}/jobs/{job}`.
+struct JobName {
+  std::string team;
+  std::string id;
+};
+absl::StatusOr<JobName> ParseJobName(const std::string& name);
+
+}  // namespace floe::jobs
