@@ -16,7 +16,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kMaxDepth = 64;
 constexpr uint64_t kMaxWhole = uint64_t{1} << 53;
 
 // Order by UTF-16 code units, read off UTF-8: the two differ only where a character outside the
