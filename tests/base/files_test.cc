@@ -1,0 +1,117 @@
+#include "base/files.h"
+
+#include <errno.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "tests/support/temp_dir.h"
+
+namespace floe {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::vector<std::string> NamesIn(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.push_back(entry.path().filename().string());
+  }
+  return names;
+}
+
+TEST(ReadFile, GivesTheWholeFile) {
+  const test::TempDir folder;
+  const std::string bytes("a\0b\n", 4);
+  EXPECT_EQ(*ReadFile(folder.Write("f", bytes)), bytes);
+  EXPECT_EQ(*ReadFile(folder.Write("empty", "")), "");
+}
+
+TEST(ReadFile, NamesWhatItCannotRead) {
+  const test::TempDir folder;
+  const auto missing = ReadFile(folder / "missing");
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr((folder / "missing").string()));
+  EXPECT_FALSE(ReadFile(folder.path()).ok()) << "a folder is no file";
+}
+
+TEST(ReadFile, RefusesMoreThanItsLimit) {
+  const test::TempDir folder;
+  const auto path = folder.Write("f", std::string(100, 'x'));
+  EXPECT_EQ(ReadFile(path, 100)->size(), 100u);
+  EXPECT_EQ(ReadFile(path, 99).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(WriteFileAtomically, ReplacesTheOldBytesAndLeavesNothingElse) {
+  const test::TempDir folder;
+  folder.Write("f", "a much longer old text");
+  ASSERT_TRUE(WriteFileAtomically(folder / "f", "new").ok());
+  EXPECT_EQ(*ReadFile(folder / "f"), "new");
+  EXPECT_THAT(NamesIn(folder.path()), ElementsAre("f"));
+}
+
+TEST(WriteFileAtomically, WithoutAFolderItIsNotFound) {
+  const test::TempDir folder;
+  EXPECT_EQ(WriteFileAtomically(folder / "no/such", "x").code(), absl::StatusCode::kNotFound);
+}
+
+TEST(WriteFileAtomically, AFailureLeavesWhatWasThere) {
+  const test::TempDir folder;
+  folder.Write("f/inside", "kept");  // a folder of that name: the rename must fail
+  EXPECT_FALSE(WriteFileAtomically(folder / "f", "x").ok());
+  EXPECT_EQ(*ReadFile(folder / "f/inside"), "kept");
+  EXPECT_THAT(NamesIn(folder.path()), ElementsAre("f"));
+}
+
+TEST(WriteFileAtomically, AReaderSeesOldBytesOrNewNeverAMixture) {
+  const test::TempDir folder;
+  const auto path = folder.Write("f", std::string(200'000, 'a'));
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 0; i < 50; ++i) {
+      const size_t size = i % 2 == 0 ? 100'000 : 200'000;
+      EXPECT_TRUE(WriteFileAtomically(path, std::string(size, i % 2 == 0 ? 'b' : 'a')).ok());
+    }
+    done = true;
+  });
+  while (!done) {
+    const auto bytes = ReadFile(path);
+    ASSERT_TRUE(bytes.ok()) << bytes.status();
+    const bool is_old = *bytes == std::string(200'000, 'a');
+    EXPECT_TRUE(is_old || *bytes == std::string(100'000, 'b')) << bytes->size();
+  }
+  writer.join();
+}
+
+TEST(ErrnoStatus, SaysWhatFailedAndWhy) {
+  EXPECT_EQ(ErrnoStatus(ENOSPC, "cannot write x").code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrnoStatus(EACCES, "x").code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(ErrnoStatus(EEXIST, "x").code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(ErrnoStatus(EIO, "x").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrnoStatus(ENOENT, "cannot open x").message(),
+            "cannot open x: No such file or directory");
+}
+
+TEST(MappedFile, GivesTheBytesWhileItLives) {
+  const test::TempDir folder;
+  auto mapped = MappedFile::Open(folder.Write("f", "mapped"));
+  ASSERT_TRUE(mapped.ok()) << mapped.status();
+  std::filesystem::remove(folder / "f");  // the mapping outlives the name
+  const MappedFile moved = *std::move(mapped);
+  EXPECT_EQ(moved.bytes(), "mapped");
+}
+
+TEST(MappedFile, AnEmptyFileIsEmptyAndAFolderIsRefused) {
+  const test::TempDir folder;
+  EXPECT_EQ(MappedFile::Open(folder.Write("f", ""))->bytes(), "");
+  EXPECT_EQ(MappedFile::Open(folder.path()).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MappedFile::Open(folder / "none").status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace floe
