@@ -1,0 +1,107 @@
+#include "services/registry/convert.h"
+
+#include "registry/names.h"
+
+namespace floe::registry {
+namespace {
+
+void SetTime(absl::Time time, google::protobuf::Timestamp* out) {
+  const timespec parts = absl::ToTimespec(time);
+  out->set_seconds(parts.tv_sec);
+  out->set_nanos(static_cast<int32_t>(parts.tv_nsec));
+}
+
+}  // namespace
+
+v1::Blob ToProto(const Blob& blob) {
+  v1::Blob out;
+  out.set_digest(blob.digest);
+  out.set_size_bytes(blob.size_bytes);
+  return out;
+}
+
+v1::Dataset ToProto(const Dataset& dataset) {
+  v1::Dataset out;
+  out.set_name(DatasetName(dataset.name));
+  out.set_digest(dataset.blob.digest);
+  out.set_size_bytes(dataset.blob.size_bytes);
+  out.set_format(dataset.format);
+  out.set_documents(dataset.documents);
+  out.set_description(dataset.description);
+  SetTime(dataset.create_time, out.mutable_create_time());
+  out.set_creator(dataset.creator);
+  return out;
+}
+
+v1::Tokenizer ToProto(const TokenizerRevision& tokenizer) {
+  v1::Tokenizer out;
+  out.set_name(TokenizerName(tokenizer.name));
+  out.set_digest(tokenizer.digest);
+  out.set_vocab_size(tokenizer.vocab_size);
+  out.set_config_digest(tokenizer.config_digest);
+  out.set_dataset_digest(tokenizer.dataset_digest);
+  out.set_job(tokenizer.job);
+  SetTime(tokenizer.create_time, out.mutable_create_time());
+  out.set_bytes_per_token(tokenizer.bytes_per_token);
+  return out;
+}
+
+v1::ModelVersion ToProto(const ModelVersion& version) {
+  v1::ModelVersion out;
+  out.set_name(ToString(version.name));
+  out.set_digest(version.digest);
+  out.set_manifest(version.manifest);
+  for (const VersionFile& file : version.files) {
+    auto& added = *out.add_files();
+    added.set_name(file.name);
+    added.set_digest(file.blob.digest);
+    added.set_size_bytes(file.blob.size_bytes);
+  }
+  auto& lineage = *out.mutable_lineage();
+  lineage.set_parent_digest(version.lineage.parent_digest);
+  lineage.set_dataset_digest(version.lineage.dataset_digest);
+  lineage.set_tokenizer_digest(version.lineage.tokenizer_digest);
+  lineage.set_job(version.lineage.job);
+  lineage.set_dataset(version.lineage.dataset);
+  lineage.set_tokenizer(version.lineage.tokenizer);
+  for (const auto& [name, value] : version.metrics) (*out.mutable_metrics())[name] = value;
+  SetTime(version.create_time, out.mutable_create_time());
+  out.set_creator(version.creator);
+  out.set_parameters(version.parameters);
+  for (const std::string& alias : version.aliases) out.add_aliases(alias);
+  return out;
+}
+
+v1::Alias ToProto(const Alias& alias) {
+  v1::Alias out;
+  out.set_name(ToString(alias.name));
+  out.set_version(ToString(VersionName{alias.name.model, alias.version}));
+  out.set_digest(alias.digest);
+  out.set_etag(alias.etag);
+  SetTime(alias.update_time, out.mutable_update_time());
+  for (const AliasMove& move : alias.history) {
+    auto& added = *out.add_history();
+    if (move.from_version > 0) {
+      added.set_from_version(ToString(VersionName{alias.name.model, move.from_version}));
+    }
+    added.set_to_version(ToString(VersionName{alias.name.model, move.to_version}));
+    added.set_actor(move.actor);
+    added.set_reason(move.reason);
+    SetTime(move.time, added.mutable_time());
+  }
+  return out;
+}
+
+v1::Model ToProto(const Model& model) {
+  v1::Model out;
+  out.set_name(ModelName(model.name));
+  SetTime(model.create_time, out.mutable_create_time());
+  out.set_version_count(model.version_count);
+  for (const Alias& alias : model.aliases) *out.add_aliases() = ToProto(alias);
+  if (model.latest_version > 0) {
+    out.set_latest_version(ToString(VersionName{model.name, model.latest_version}));
+  }
+  return out;
+}
+
+}  // namespace floe::registry
