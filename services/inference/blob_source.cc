@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "floe/registry/v1/registry.grpc.pb.h"
+#include "registry/blobs/layout.h"
 #include "services/runtime/status.h"
 
 namespace floe::inference {
@@ -21,7 +22,7 @@ class FolderBlobSource final : public BlobSource {
   explicit FolderBlobSource(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   absl::Status Fetch(std::string_view digest, const std::filesystem::path& to) override {
-    const std::filesystem::path blob = folder_ / digest.substr(0, 2) / digest;
+    const std::filesystem::path blob = registry::BlobPath(folder_, digest);
     std::error_code error;
     if (!std::filesystem::is_regular_file(blob, error)) {
       return absl::NotFoundError(

@@ -22,7 +22,7 @@ class BlobSource {
   virtual absl::Status Fetch(std::string_view digest, const std::filesystem::path& to) = 0;
 };
 
-// A content-addressed folder that this machine sees (<folder>/<first two characters>/<digest>).
+// The registry's content-addressed folder, where this machine sees it (registry/blobs/layout.h).
 // Blobs are linked, not copied.
 std::unique_ptr<BlobSource> MakeFolderBlobSource(std::filesystem::path folder);
 

@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "model/checkpoint.h"
+#include "registry/blobs/layout.h"
 #include "services/inference/blob_source.h"
 #include "tests/inference/tiny_checkpoint.h"
 #include "tokenizer/tokenizer.h"
@@ -24,7 +25,7 @@ std::string TokenizerJson() {
 }  // namespace
 
 std::filesystem::path WorkerTest::BlobPath(std::string_view digest) const {
-  return dir_.path() / "blobs" / digest.substr(0, 2) / digest;
+  return registry::BlobPath(dir_ / "blobs", digest);
 }
 
 std::string WorkerTest::Publish(float spread, int64_t context) {
