@@ -64,6 +64,8 @@ constexpr auto kRules = std::to_array<MethodRule>({
 
 }  // namespace
 
+std::span<const MethodRule> MethodRules() { return kRules; }
+
 const MethodRule* FindMethodRule(std::string_view method) {
   const auto found = std::find_if(kRules.begin(), kRules.end(),
                                   [&](const MethodRule& rule) { return rule.method == method; });

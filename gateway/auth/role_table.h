@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -17,6 +18,8 @@ struct MethodRule {
   // A stream that lasts as long as its client likes: ended when the door drains.
   bool endless = false;
 };
+
+std::span<const MethodRule> MethodRules();
 
 // Null when there is no such method.
 const MethodRule* FindMethodRule(std::string_view method);

@@ -61,7 +61,11 @@ bool CallContext::cancelled() const { return context_.IsCancelled() || absl::Now
 
 Calls::Open Calls::Begin(const grpc::ServerContextBase& context, std::string_view method,
                          CallKind kind) {
-  CallIdentity identity = IdentityOf(context, parts_.ids);
+  return Begin(context, method, kind, IdentityOf(context, parts_.ids));
+}
+
+Calls::Open Calls::Begin(const grpc::ServerContextBase& context, std::string_view method,
+                         CallKind kind, CallIdentity identity) {
   Logger logger = parts_.logger.For(identity.trace.trace_id, identity.request_id);
   return Open(CallContext(context, std::move(identity), DeadlineOf(context, kind), draining_,
                           std::move(logger)),

@@ -107,6 +107,10 @@ class Calls {
   };
   Open Begin(const grpc::ServerContextBase& context, std::string_view method,
              CallKind kind = CallKind::kUnary);
+  // The same where the metadata is not to be believed: at the gateway's door, which knows who
+  // calls.
+  Open Begin(const grpc::ServerContextBase& context, std::string_view method, CallKind kind,
+             CallIdentity identity);
   grpc::Status Finish(Open& call, const absl::Status& status);
 
   void SetDraining() { draining_ = true; }

@@ -36,7 +36,7 @@ struct DoorBackends {
 // are looked up on a few threads of the door's own. A stream holds one message a direction, so a
 // slow reader slows its writer. Deadlines, cancellation, half-closes, metadata and status details
 // pass both ways; what a client sends as x-floe-* does not. The standard health service and
-// reflection of what the gateway serves itself need no key.
+// reflection (of the door alone) need no key.
 class Door {
  public:
   // Parts are borrowed, and so are the services, which see the same metadata as a backend would.
