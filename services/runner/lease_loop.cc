@@ -130,9 +130,7 @@ void LeaseLoop::ExecuteLease(const jobs::Lease& lease, std::stop_token stop,
       .Counter("floe_runner_attempts_total", "Attempts that ended, by kind and outcome",
                {{"kind", lease.kind}, {"outcome", std::string(OutcomeName(end.outcome))}})
       .Increment();
-  const auto state = session.stop_reason() == StopReason::kLeaseLost
-                         ? absl::AbortedError("the lease was lost while the job was in work")
-                         : session.Finish(end, give_up);
+  const auto state = session.Finish(end, give_up);
   parts_.logger.Info("attempt ended",
                      {{"job", lease.job},
                       {"attempt", lease.attempt},

@@ -118,6 +118,9 @@ absl::StatusOr<jobs::State> Session::Finish(jobs::AttemptEnd end, std::stop_toke
   StopThread();
   end.attempt = lease_.attempt;
   while (true) {
+    if (stop_reason() == StopReason::kLeaseLost) {
+      return absl::AbortedError("the lease was lost before the attempt could be ended");
+    }
     Next next = Next::kGoOn;
     if (buffer_.waiting() > options_.batch) {
       next = Beat();
@@ -127,9 +130,7 @@ absl::StatusOr<jobs::State> Session::Finish(jobs::AttemptEnd end, std::stop_toke
       if (state.ok()) return *state;
       next = After(state.status());
     }
-    if (next == Next::kLost) {
-      return absl::AbortedError("the lease was lost before the attempt could be ended");
-    }
+    if (next == Next::kLost) RequestStop(StopReason::kLeaseLost);
     if (give_up.stop_requested()) {
       return absl::CancelledError("gave up: the queue did not hear how the attempt ended");
     }
