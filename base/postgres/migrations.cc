@@ -17,6 +17,7 @@ namespace {
 
 constexpr char kLock[] =
     "SELECT pg_advisory_xact_lock(hashtextextended('floe.migrations.' || $1, 0))";
+constexpr char kHasSchema[] = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
 // Within this transaction only: the names below are those of the schema.
 constexpr char kUseSchema[] = "SELECT set_config('search_path', quote_ident($1), true)";
 constexpr char kCreateRecord[] =
@@ -54,8 +55,12 @@ absl::Status Apply(pqxx::transaction_base& sql, const std::string& schema,
   sql.exec_params(kLock, schema);
   sql.exec("SET LOCAL statement_timeout = 0");
   sql.exec("SET LOCAL client_min_messages = warning");  // no notices about what exists already
-  // A schema's name cannot be a parameter; the connection quotes it.
-  sql.exec("CREATE SCHEMA IF NOT EXISTS " + sql.quote_name(schema));
+  // Not IF NOT EXISTS: that asks for the right to create schemas even where there is nothing to do,
+  // and a service's role may have no more than its own schema.
+  if (!sql.exec_params1(kHasSchema, schema)[0].as<bool>()) {
+    // A schema's name cannot be a parameter; the connection quotes it.
+    sql.exec("CREATE SCHEMA " + sql.quote_name(schema));
+  }
   sql.exec_params(kUseSchema, schema);
   sql.exec(kCreateRecord);
   std::map<int, std::string> applied;
