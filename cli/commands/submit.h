@@ -1,0 +1,27 @@
+// Jobs as several commands need them: submitted, watched to their end, told.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cli/door/session.h"
+
+namespace floe::cli {
+
+struct Submission {
+  std::string service;  // that owns the kind: trainer, tokenizer
+  std::string kind;
+  std::string spec;  // YAML or JSON
+};
+
+absl::StatusOr<jobs::v1::Job> SubmitJob(Session& session, const Submission& submission);
+
+// Shows the job's events from `after_sequence` on, on the way to its end. OK when it succeeded;
+// else JobFailedError. With --json: one event a line.
+absl::Status WatchToEnd(Session& session, const std::string& job_name, int64_t after_sequence);
+
+// Submits, says so, and watches when `watch` says so.
+absl::Status SubmitAndTell(Session& session, const Submission& submission, bool watch);
+
+}  // namespace floe::cli

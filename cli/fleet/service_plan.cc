@@ -1,0 +1,107 @@
+#include "cli/fleet/service_plan.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/view.h"
+
+namespace floe::cli {
+namespace {
+
+constexpr int kDrainSeconds = 15;
+
+constexpr std::array<ServiceKind, 6> kServices = {{
+    {"registry", true},
+    {"tokenizer", true},
+    {"trainer", true},
+    {"inference", false},
+    {"runner", false, false, 5},
+    {"gateway", true},
+}};
+
+std::string Address(int port) { return absl::StrCat("127.0.0.1:", port); }
+
+// The part of a command line that only this service has.
+std::vector<std::string> OwnArguments(std::string_view name, const Layout& layout,
+                                      const FleetFile& fleet, const MachineBudget& budget) {
+  const auto address = [&](const char* service) {
+    return Address(fleet.services.at(service).grpc);
+  };
+  const std::string threads = absl::StrCat(budget.threads);
+  if (name == "registry") return {"--blob-dir", layout.blobs()};
+  if (name == "tokenizer" || name == "trainer") return {"--registry", address("registry")};
+  if (name == "inference") {
+    return {
+        "--blob-dir", layout.blobs(), "--cache-dir",  layout.cache(),
+        "--threads",  threads,        "--memory-mib", absl::StrCat(budget.inference_memory_mib)};
+  }
+  if (name == "runner") {
+    return {"--queues",
+            absl::StrCat("tokenizer=", address("tokenizer"), ",trainer=", address("trainer")),
+            "--registry",
+            address("registry"),
+            "--work-dir",
+            layout.work(),
+            "--threads",
+            threads};
+  }
+  return {"--http-listen",
+          Address(fleet.http_port),
+          "--registry",
+          address("registry"),
+          "--tokenizer",
+          address("tokenizer"),
+          "--trainer",
+          address("trainer"),
+          "--workers",
+          address("inference"),
+          "--bootstrap-key-file",
+          layout.admin_key()};
+}
+
+}  // namespace
+
+std::span<const ServiceKind> FleetServices() { return kServices; }
+
+MachineBudget BudgetOf(int cores, int64_t memory_mib) {
+  MachineBudget budget;
+  budget.threads = std::max(1, cores);
+  budget.inference_memory_mib = std::clamp<int64_t>(memory_mib / 2, 1024, 8192);
+  return budget;
+}
+
+std::vector<ProcessSpec> ServiceProcesses(const Layout& layout, const FleetFile& fleet,
+                                          const MachineBudget& budget,
+                                          const std::filesystem::path& programs) {
+  std::vector<ProcessSpec> processes;
+  for (const ServiceKind& kind : kServices) {
+    const std::string name(kind.name);
+    const ServicePorts& ports = fleet.services.at(name);
+    ProcessSpec process{.name = name, .nice = kind.nice, .stop_grace_seconds = kDrainSeconds + 10};
+    process.argv = {programs / absl::StrCat("floe-", name),
+                    "--side-listen",
+                    Address(ports.side),
+                    "--tls-cert",
+                    layout.certs() / absl::StrCat(name, ".pem"),
+                    "--tls-key",
+                    layout.certs() / absl::StrCat(name, ".key"),
+                    "--tls-ca",
+                    layout.certs() / "ca.pem",
+                    "--drain-grace",
+                    absl::StrCat(kDrainSeconds, "s")};
+    const auto add = [&](std::initializer_list<std::string> words) {
+      process.argv.insert(process.argv.end(), words);
+    };
+    if (kind.grpc) add({"--listen", Address(ports.grpc)});
+    if (kind.database) add({"--database-url-file", layout.database_url(name)});
+    for (auto& word : OwnArguments(kind.name, layout, fleet, budget)) {
+      process.argv.push_back(std::move(word));
+    }
+    processes.push_back(std::move(process));
+  }
+  return processes;
+}
+
+}  // namespace floe::cli

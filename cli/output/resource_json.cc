@@ -1,0 +1,153 @@
+#include "cli/output/resource_json.h"
+
+#include <map>
+
+#include "cli/output/job_view.h"
+
+namespace floe::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json Stamp(bool has, const google::protobuf::Timestamp& time) {
+  if (!has) return nullptr;
+  return absl::FormatTime(absl::RFC3339_full, TimeOf(time), absl::UTCTimeZone());
+}
+
+Json Metrics(const google::protobuf::Map<std::string, double>& metrics) {
+  return std::map<std::string, double>(metrics.begin(), metrics.end());
+}
+
+Json ToJson(const jobs::v1::Progress& progress) {
+  Json json = {{"step", progress.step()},
+               {"steps", progress.steps()},
+               {"metrics", Metrics(progress.metrics())}};
+  if (progress.has_remaining()) json["remaining_seconds"] = progress.remaining().seconds();
+  return json;
+}
+
+// The specification and the manifest are JSON themselves.
+Json Parsed(const std::string& text) {
+  Json json = Json::parse(text, nullptr, false);
+  return json.is_discarded() ? Json(text) : json;
+}
+
+}  // namespace
+
+absl::Time TimeOf(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+}
+
+Json ToJson(const registry::v1::Dataset& dataset) {
+  return {{"name", dataset.name()},
+          {"digest", dataset.digest()},
+          {"size_bytes", dataset.size_bytes()},
+          {"format", dataset.format()},
+          {"documents", dataset.documents()},
+          {"description", dataset.description()},
+          {"create_time", Stamp(dataset.has_create_time(), dataset.create_time())},
+          {"creator", dataset.creator()}};
+}
+
+Json ToJson(const registry::v1::Tokenizer& tokenizer) {
+  return {{"name", tokenizer.name()},
+          {"digest", tokenizer.digest()},
+          {"vocab_size", tokenizer.vocab_size()},
+          {"config_digest", tokenizer.config_digest()},
+          {"dataset_digest", tokenizer.dataset_digest()},
+          {"job", tokenizer.job()},
+          {"bytes_per_token", tokenizer.bytes_per_token()},
+          {"create_time", Stamp(tokenizer.has_create_time(), tokenizer.create_time())}};
+}
+
+Json ToJson(const registry::v1::Alias& alias) {
+  Json json = {{"name", alias.name()},
+               {"version", alias.version()},
+               {"digest", alias.digest()},
+               {"etag", alias.etag()},
+               {"update_time", Stamp(alias.has_update_time(), alias.update_time())}};
+  json["history"] = Json::array();
+  for (const auto& move : alias.history()) {
+    json["history"].push_back({{"from_version", move.from_version()},
+                               {"to_version", move.to_version()},
+                               {"actor", move.actor()},
+                               {"reason", move.reason()},
+                               {"time", Stamp(move.has_time(), move.time())}});
+  }
+  return json;
+}
+
+Json ToJson(const registry::v1::Model& model) {
+  return {{"name", model.name()},
+          {"version_count", model.version_count()},
+          {"latest_version", model.latest_version()},
+          {"aliases", ToJsonArray(model.aliases())},
+          {"create_time", Stamp(model.has_create_time(), model.create_time())}};
+}
+
+Json ToJson(const registry::v1::ModelVersion& version) {
+  const auto& lineage = version.lineage();
+  Json json = {
+      {"name", version.name()},
+      {"digest", version.digest()},
+      {"parameters", version.parameters()},
+      {"aliases", std::vector<std::string>(version.aliases().begin(), version.aliases().end())},
+      {"lineage",
+       {{"parent_digest", lineage.parent_digest()},
+        {"dataset", lineage.dataset()},
+        {"dataset_digest", lineage.dataset_digest()},
+        {"tokenizer", lineage.tokenizer()},
+        {"tokenizer_digest", lineage.tokenizer_digest()},
+        {"job", lineage.job()}}},
+      {"metrics", Metrics(version.metrics())},
+      {"create_time", Stamp(version.has_create_time(), version.create_time())},
+      {"creator", version.creator()},
+      {"manifest", Parsed(version.manifest())}};
+  json["files"] = Json::array();
+  for (const auto& file : version.files()) {
+    json["files"].push_back(
+        {{"name", file.name()}, {"digest", file.digest()}, {"size_bytes", file.size_bytes()}});
+  }
+  return json;
+}
+
+Json ToJson(const jobs::v1::Job& job) {
+  Json json = {{"name", job.name()},
+               {"kind", job.kind()},
+               {"state", std::string(JobStateName(job.state()))},
+               {"attempt", job.attempt()},
+               {"max_attempts", job.max_attempts()},
+               {"error", job.error()},
+               {"result", job.result()},
+               {"creator", job.creator()},
+               {"runner", job.runner()},
+               {"create_time", Stamp(job.has_create_time(), job.create_time())},
+               {"start_time", Stamp(job.has_start_time(), job.start_time())},
+               {"end_time", Stamp(job.has_end_time(), job.end_time())},
+               {"spec", Parsed(job.spec())}};
+  if (job.has_progress()) json["progress"] = ToJson(job.progress());
+  return json;
+}
+
+Json ToJson(const jobs::v1::JobEvent& event) {
+  Json json = {{"sequence", event.sequence()},
+               {"time", Stamp(event.has_time(), event.time())},
+               {"attempt", event.attempt()}};
+  if (event.has_progress()) json["progress"] = ToJson(event.progress());
+  if (event.has_log()) json["log"] = {{"level", event.log().level()}, {"text", event.log().text()}};
+  if (event.event_case() == jobs::v1::JobEvent::kState) {
+    json["state"] = std::string(JobStateName(event.state()));
+  }
+  return json;
+}
+
+Json ToJson(const gateway::v1::Key& key) {
+  return {{"name", key.name()},
+          {"display_name", key.display_name()},
+          {"role", key.role()},
+          {"prefix", key.prefix()},
+          {"create_time", Stamp(key.has_create_time(), key.create_time())},
+          {"revoke_time", Stamp(key.has_revoke_time(), key.revoke_time())}};
+}
+
+}  // namespace floe::cli
