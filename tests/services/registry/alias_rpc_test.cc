@@ -3,11 +3,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 
 #include "base/error_reason.h"
-#include "base/sha256.h"
-#include "registry/collect.h"
 #include "tests/services/registry/registry_fixture.h"
 
 namespace floe::registry {
@@ -15,7 +12,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::UnorderedElementsAre;
 
 class AliasRpcTest : public RegistryTest {
  protected:
@@ -31,12 +27,6 @@ class AliasRpcTest : public RegistryTest {
     if (!status.ok()) return status;
     return answer;
   }
-  CollectReport Sweep(absl::Duration grace = absl::Hours(1), bool dry_run = false) {
-    const auto report = Collect(*store_, *index_, clock_).Run({grace, dry_run});
-    EXPECT_TRUE(report.ok()) << report.status();
-    return report.ok() ? *report : CollectReport();
-  }
-  bool HasBlob(const std::string& digest) { return client_->GetBlob(As(""), digest).ok(); }
 
   std::vector<v1::ModelVersion> versions_;
 };
@@ -189,65 +179,6 @@ TEST_F(AliasRpcTest, ParentsAndChildrenCannotPassEachOther) {
     EXPECT_EQ(deleted.code(), absl::StatusCode::kFailedPrecondition) << deleted;
     EXPECT_TRUE(client_->GetModelVersion(As("nlp"), parent->name()).ok());
   }
-}
-
-TEST_F(AliasRpcTest, CollectionKeepsWhatIsReferencedAndRecentAndRemovesTheRest) {
-  const std::string orphan = Upload("never published");
-  clock_.Advance(absl::Hours(2));
-  const std::string recent = Upload("just sent");
-  const int64_t files = StoredFiles();
-
-  const CollectReport plan = Sweep(absl::Hours(1), true);
-  ASSERT_EQ(plan.removed.size(), 1u);
-  EXPECT_EQ(plan.removed[0].digest, orphan);
-  EXPECT_EQ(plan.removed_bytes, 15);
-  EXPECT_EQ(StoredFiles(), files);
-
-  EXPECT_EQ(Sweep().removed.size(), 1u);
-  EXPECT_EQ(StoredFiles(), files - 1);
-  EXPECT_FALSE(HasBlob(orphan));
-  EXPECT_TRUE(HasBlob(recent));
-  for (const auto& version : versions_) {
-    EXPECT_TRUE(client_->VerifyBlob(As("nlp"), version.digest()).ok());
-    for (const auto& file : version.files()) {
-      EXPECT_TRUE(client_->VerifyBlob(As("nlp"), file.digest()).ok()) << file.name();
-    }
-  }
-  EXPECT_EQ(Sweep().removed.size(), 0u);
-}
-
-TEST_F(AliasRpcTest, ADeletedVersionsOwnBlobsGoAndSharedOnesStay) {
-  const std::string weights = Sha256::Hex("w1");
-  const std::string config = Sha256::Hex("{}");
-  ASSERT_TRUE(Delete(versions_[0].name()).ok());
-  clock_.Advance(absl::Hours(2));
-  std::vector<std::string> removed;
-  for (const Blob& blob : Sweep().removed) removed.push_back(blob.digest);
-  EXPECT_THAT(removed, UnorderedElementsAre(weights, versions_[0].digest()));
-  EXPECT_TRUE(HasBlob(config));
-}
-
-TEST_F(AliasRpcTest, SendingABlobAgainStartsItsGraceAnew) {
-  const std::string digest = Upload("slow job");
-  clock_.Advance(absl::Hours(2));
-  EXPECT_EQ(Upload("slow job"), digest);
-  EXPECT_EQ(Sweep().removed.size(), 0u);
-  EXPECT_TRUE(HasBlob(digest));
-}
-
-TEST_F(AliasRpcTest, CollectionRemovesFilesTheIndexDoesNotKnowAndRemainsOfUploads) {
-  const std::string stray = Sha256::Hex("stray");
-  std::filesystem::create_directories(BlobFile(stray).parent_path());
-  dir_.Write("blobs/sha256/" + stray.substr(0, 2) + "/" + stray, "stray");
-  dir_.Write("blobs/uploads/blob.tmp-crash", "half");
-  // Files carry the machine's time.
-  clock_.Advance(absl::Now() - clock_.Now() + absl::Hours(2));
-  const CollectReport report = Sweep();
-  ASSERT_EQ(report.removed.size(), 1u);
-  EXPECT_EQ(report.removed[0].digest, stray);
-  EXPECT_EQ(report.unfinished, 1);
-  EXPECT_FALSE(std::filesystem::exists(BlobFile(stray)));
-  EXPECT_TRUE(Unfinished().empty());
 }
 
 }  // namespace

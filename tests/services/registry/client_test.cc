@@ -42,6 +42,16 @@ TEST_F(RegistryClientTest, FilesGoUpAndComeDownVerifiedWithProgress) {
   EXPECT_TRUE(*ReadFile(dir_ / "back.txt") == bytes);
 }
 
+TEST_F(RegistryClientTest, ALargeFileThatIsThereAlreadyIsAnsweredInTheMiddleOfSending) {
+  const auto file = dir_.Write("large", std::string(24 << 20, 'z'));
+  const auto first = client_->UploadFile(As("nlp"), file);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto again = client_->UploadFile(As("nlp"), file);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->SerializeAsString(), first->SerializeAsString());
+  EXPECT_EQ(StoredFiles(), 1);
+}
+
 TEST_F(RegistryClientTest, AMissingFileIsNamed) {
   const auto blob = client_->UploadFile(As("nlp"), dir_ / "nowhere.txt");
   EXPECT_EQ(blob.status().code(), absl::StatusCode::kNotFound);
