@@ -1,0 +1,317 @@
+#include "tests/cli/fake_fleet.h"
+
+#include <grpcpp/server_builder.h>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/sha256.h"
+
+namespace floe::test {
+
+namespace reg = registry::v1;
+namespace job = jobs::v1;
+namespace gw = gateway::v1;
+
+struct FakeFleet::State {
+  std::mutex mutex;
+  std::map<std::string, std::string> blobs;
+  std::map<std::string, reg::Dataset> datasets;
+  std::map<std::string, reg::ModelVersion> versions;  // by model id; one version each
+  std::map<std::string, reg::Alias> aliases;
+  std::map<std::string, gw::Key> keys;
+  std::map<std::string, job::Job> jobs;
+  std::map<std::string, std::vector<job::JobEvent>> events;
+  std::set<int64_t> breaks;
+  Calls calls;
+
+  static std::string Metadata(const grpc::ServerContext& context, const char* key) {
+    const auto found = context.client_metadata().find(key);
+    if (found == context.client_metadata().end()) return {};
+    return std::string(found->second.data(), found->second.size());
+  }
+  static grpc::Status Check(const grpc::ServerContext& context) {
+    if (Metadata(context, "authorization") == absl::StrCat("Bearer ", kFakeKey)) {
+      return grpc::Status::OK;
+    }
+    return {grpc::StatusCode::UNAUTHENTICATED, "the key is not known"};
+  }
+};
+
+class FakeFleet::Registry final : public reg::RegistryService::Service {
+ public:
+  explicit Registry(State& state) : state_(state) {}
+
+  grpc::Status CreateDataset(grpc::ServerContext* context, const reg::CreateDatasetRequest* request,
+                             reg::Dataset* answer) override {
+    if (auto status = State::Check(*context); !status.ok()) return status;
+    std::lock_guard lock(state_.mutex);
+    *answer = request->dataset();
+    answer->set_name(absl::StrCat(request->parent(), "/datasets/", request->dataset_id()));
+    answer->set_size_bytes(static_cast<int64_t>(state_.blobs[answer->digest()].size()));
+    state_.datasets[answer->name()] = *answer;
+    state_.calls.created_datasets.push_back(*answer);
+    return grpc::Status::OK;
+  }
+
+  // One dataset a page, so that paging is always tried.
+  grpc::Status ListDatasets(grpc::ServerContext* context, const reg::ListDatasetsRequest* request,
+                            reg::ListDatasetsResponse* answer) override {
+    if (auto status = State::Check(*context); !status.ok()) return status;
+    std::lock_guard lock(state_.mutex);
+    auto next = request->page_token().empty() ? state_.datasets.begin()
+                                              : state_.datasets.lower_bound(request->page_token());
+    if (next == state_.datasets.end()) return grpc::Status::OK;
+    *answer->add_datasets() = next->second;
+    if (++next != state_.datasets.end()) answer->set_next_page_token(next->first);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ResolveModelVersion(grpc::ServerContext* context,
+                                   const reg::ResolveModelVersionRequest* request,
+                                   reg::ModelVersion* answer) override {
+    if (auto status = State::Check(*context); !status.ok()) return status;
+    std::lock_guard lock(state_.mutex);
+    const std::string model = request->reference().substr(0, request->reference().find('@'));
+    const auto found = state_.versions.find(model);
+    if (found == state_.versions.end()) {
+      return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no model '", model, "'")};
+    }
+    *answer = found->second;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetModel(grpc::ServerContext*, const reg::GetModelRequest* request,
+                        reg::Model*) override {
+    return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no model '", request->name(), "'")};
+  }
+
+  grpc::Status SetAlias(grpc::ServerContext*, const reg::SetAliasRequest* request,
+                        reg::Alias* answer) override {
+    std::lock_guard lock(state_.mutex);
+    answer->set_name(request->name());
+    answer->set_version(request->version());
+    auto& move = *answer->add_history();
+    move.set_to_version(request->version());
+    move.set_reason(request->reason());
+    state_.aliases[request->name()] = *answer;
+    return grpc::Status::OK;
+  }
+
+ private:
+  State& state_;
+};
+
+class FakeFleet::Blobs final : public reg::BlobService::Service {
+ public:
+  explicit Blobs(State& state) : state_(state) {}
+
+  grpc::Status UploadBlob(grpc::ServerContext*, grpc::ServerReader<reg::UploadBlobRequest>* reader,
+                          reg::Blob* answer) override {
+    reg::UploadBlobRequest part;
+    std::string digest, bytes;
+    int64_t largest = 0;
+    while (reader->Read(&part)) {
+      if (part.has_info()) digest = part.info().digest();
+      bytes += part.chunk();
+      largest = std::max(largest, static_cast<int64_t>(part.chunk().size()));
+    }
+    if (Sha256::Hex(bytes) != digest) return {grpc::StatusCode::DATA_LOSS, "digest"};
+    std::lock_guard lock(state_.mutex);
+    state_.blobs[digest] = bytes;
+    state_.calls.largest_chunk = std::max(state_.calls.largest_chunk, largest);
+    ++state_.calls.uploads;
+    answer->set_digest(digest);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetBlob(grpc::ServerContext*, const reg::GetBlobRequest* request,
+                       reg::Blob*) override {
+    std::lock_guard lock(state_.mutex);
+    if (state_.blobs.contains(request->digest())) return grpc::Status::OK;
+    return {grpc::StatusCode::NOT_FOUND, "no such blob"};
+  }
+
+  grpc::Status VerifyBlob(grpc::ServerContext*, const reg::VerifyBlobRequest* request,
+                          reg::Blob*) override {
+    std::lock_guard lock(state_.mutex);
+    const auto found = state_.blobs.find(request->digest());
+    if (found == state_.blobs.end()) return {grpc::StatusCode::NOT_FOUND, "no such blob"};
+    if (Sha256::Hex(found->second) == request->digest()) return grpc::Status::OK;
+    return {grpc::StatusCode::DATA_LOSS, "the bytes have another digest"};
+  }
+
+  grpc::Status DownloadBlob(grpc::ServerContext*, const reg::DownloadBlobRequest* request,
+                            grpc::ServerWriter<reg::DownloadBlobResponse>* writer) override {
+    std::string bytes;
+    {
+      std::lock_guard lock(state_.mutex);
+      bytes = state_.blobs[request->digest()];
+    }
+    for (size_t at = 0; at < bytes.size(); at += 7) {
+      reg::DownloadBlobResponse part;
+      part.set_chunk(bytes.substr(at, 7));
+      writer->Write(part);
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  State& state_;
+};
+
+class FakeFleet::Jobs final : public job::JobService::Service {
+ public:
+  explicit Jobs(State& state) : state_(state) {}
+
+  grpc::Status CreateJob(grpc::ServerContext* context, const job::CreateJobRequest* request,
+                         job::Job* answer) override {
+    std::lock_guard lock(state_.mutex);
+    Note(*context);
+    state_.calls.created_jobs.push_back(*request);
+    if (request->spec().find("bad") != std::string::npos) {
+      return {grpc::StatusCode::INVALID_ARGUMENT, "line 2: unknown key \"bad\""};
+    }
+    answer->set_name(absl::StrCat(request->parent(), "/jobs/",
+                                  State::Metadata(*context, "x-floe-service"), "-01new"));
+    answer->set_kind(request->kind());
+    answer->set_state(job::Job::QUEUED);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetJob(grpc::ServerContext* context, const job::GetJobRequest* request,
+                      job::Job* answer) override {
+    std::lock_guard lock(state_.mutex);
+    Note(*context);
+    const auto found = state_.jobs.find(request->name());
+    if (found == state_.jobs.end()) return {grpc::StatusCode::NOT_FOUND, "no such job"};
+    *answer = found->second;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListJobs(grpc::ServerContext* context, const job::ListJobsRequest*,
+                        job::ListJobsResponse* answer) override {
+    std::lock_guard lock(state_.mutex);
+    Note(*context);
+    const std::string service = State::Metadata(*context, "x-floe-service");
+    if (service == "tokenizer") return {grpc::StatusCode::UNAVAILABLE, "draining"};
+    for (const auto& [name, one] : state_.jobs) *answer->add_jobs() = one;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status WatchJob(grpc::ServerContext* context, const job::WatchJobRequest* request,
+                        grpc::ServerWriter<job::JobEvent>* writer) override {
+    std::lock_guard lock(state_.mutex);
+    Note(*context);
+    state_.calls.watched_after.push_back(request->after_sequence());
+    for (const job::JobEvent& event : state_.events[request->name()]) {
+      if (event.sequence() <= request->after_sequence()) continue;
+      writer->Write(event);
+      if (state_.breaks.erase(event.sequence()) > 0) {
+        return {grpc::StatusCode::UNAVAILABLE, "the service went away"};
+      }
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  void Note(const grpc::ServerContext& context) {
+    state_.calls.services.push_back(State::Metadata(context, "x-floe-service"));
+  }
+  State& state_;
+};
+
+class FakeFleet::Keys final : public gw::KeyService::Service {
+ public:
+  explicit Keys(State& state) : state_(state) {}
+
+  grpc::Status GetCaller(grpc::ServerContext* context, const gw::GetCallerRequest*,
+                         gw::Caller* answer) override {
+    if (auto status = State::Check(*context); !status.ok()) return status;
+    answer->set_team(kFakeTeam);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status CreateKey(grpc::ServerContext*, const gw::CreateKeyRequest* request,
+                         gw::CreateKeyResponse* answer) override {
+    if (request->key().role() == "admin") {
+      return {grpc::StatusCode::PERMISSION_DENIED, "only an admin makes admins"};
+    }
+    *answer->mutable_key() = request->key();
+    answer->mutable_key()->set_name(absl::StrCat(request->parent(), "/keys/01key"));
+    answer->set_secret("floe-secret");
+    return grpc::Status::OK;
+  }
+
+ private:
+  State& state_;
+};
+
+FakeFleet::FakeFleet() : state_(std::make_unique<State>()) {
+  services_.push_back(std::make_unique<Registry>(*state_));
+  services_.push_back(std::make_unique<Blobs>(*state_));
+  services_.push_back(std::make_unique<Jobs>(*state_));
+  services_.push_back(std::make_unique<Keys>(*state_));
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+  for (const auto& service : services_) builder.RegisterService(service.get());
+  server_ = builder.BuildAndStart();
+}
+
+FakeFleet::~FakeFleet() { server_->Shutdown(); }
+
+std::string FakeFleet::door() const { return absl::StrCat("127.0.0.1:", port_); }
+
+std::string FakeFleet::PutBlob(const std::string& bytes) {
+  std::lock_guard lock(state_->mutex);
+  const std::string digest = Sha256::Hex(bytes);
+  state_->blobs[digest] = bytes;
+  return digest;
+}
+
+void FakeFleet::DamageBlob(const std::string& digest) {
+  std::lock_guard lock(state_->mutex);
+  state_->blobs[digest][0] ^= 1;
+}
+
+void FakeFleet::PutModel(const std::string& model,
+                         const std::map<std::string, std::string>& files) {
+  reg::ModelVersion version;
+  version.set_name(absl::StrCat(kFakeTeam, "/models/", model, "/versions/1"));
+  version.set_manifest("{\"of\":\"" + model + "\"}");
+  version.set_digest(Sha256::Hex(version.manifest()));
+  version.set_parameters(1'234'567);
+  version.add_aliases("production");
+  (*version.mutable_metrics())["held_out_loss"] = 4.25;
+  version.mutable_lineage()->set_dataset("teams/default/datasets/corpus");
+  version.mutable_lineage()->set_dataset_digest(std::string(64, 'd'));
+  version.mutable_lineage()->set_tokenizer("teams/default/tokenizers/words");
+  version.mutable_lineage()->set_tokenizer_digest(std::string(64, 'e'));
+  version.mutable_lineage()->set_job("teams/default/jobs/trainer-01made");
+  for (const auto& [name, bytes] : files) {
+    auto& file = *version.add_files();
+    file.set_name(name);
+    file.set_digest(PutBlob(bytes));
+    file.set_size_bytes(static_cast<int64_t>(bytes.size()));
+  }
+  std::lock_guard lock(state_->mutex);
+  state_->versions[model] = version;
+}
+
+void FakeFleet::PutJob(job::Job one, std::vector<job::JobEvent> events, std::set<int64_t> breaks) {
+  std::lock_guard lock(state_->mutex);
+  state_->events[one.name()] = std::move(events);
+  state_->breaks = std::move(breaks);
+  state_->jobs[one.name()] = std::move(one);
+}
+
+FakeFleet::Calls FakeFleet::calls() {
+  std::lock_guard lock(state_->mutex);
+  return state_->calls;
+}
+
+std::string FakeFleet::blob(const std::string& digest) {
+  std::lock_guard lock(state_->mutex);
+  return state_->blobs[digest];
+}
+
+}  // namespace floe::test
