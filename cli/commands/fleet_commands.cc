@@ -223,9 +223,12 @@ void AddFleetCommands(CommandLine& line) {
                                  "Starts a private Postgres and every service under a supervisor "
                                  "that starts again what dies.\n"
                                  "Running it again says what runs and starts what is missing.");
-  command->add_option("--http-port", up.http_port,
-                      "Port of the OpenAI-compatible HTTP [8080, or a free one]");
-  command->add_option("--door-port", up.door_port, "Port of the gRPC door [a free one]");
+  command
+      ->add_option("--http-port", up.http_port,
+                   "Port of the OpenAI-compatible HTTP [8080, or a free one]")
+      ->check(CLI::Range(1, 65535));
+  command->add_option("--door-port", up.door_port, "Port of the gRPC door [a free one]")
+      ->check(CLI::Range(1, 65535));
   command->add_option("--programs", up.programs, "Folder of the services' programs")
       ->capture_default_str();
   command->add_option("--timeout", up.timeout_seconds, "Seconds to wait until all are ready")

@@ -1,12 +1,10 @@
 #include "cli/fleet/fleet_files.h"
 
-#include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/fleet/ports.h"
@@ -15,6 +13,7 @@
 
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "gateway/auth/secret.h"
 
 namespace floe::cli {
 namespace {
@@ -66,15 +65,9 @@ absl::Status MakeFolders(const Layout& layout) {
 absl::Status EnsureAdminKey(const Layout& layout) {
   std::error_code error;
   if (std::filesystem::exists(layout.admin_key(), error)) return absl::OkStatus();
-  unsigned char bytes[32];
-  if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
-    return absl::UnavailableError("the system gives no random numbers for the admin key");
-  }
-  const std::string text =
-      absl::WebSafeBase64Escape(std::string(reinterpret_cast<char*>(bytes), sizeof(bytes)));
   const mode_t before = ::umask(077);
   const absl::Status status =
-      WriteFileAtomically(layout.admin_key(), absl::StrCat("floe-", text, "\n"));
+      WriteFileAtomically(layout.admin_key(), absl::StrCat(gateway::NewSecret(), "\n"));
   ::umask(before);
   return status;
 }

@@ -12,7 +12,7 @@ namespace floe::cli {
 // The folders, with modes that let the user postgres through to its own and no one to secrets.
 absl::Status MakeFolders(const Layout& layout);
 
-// A new admin key unless there is one: `floe-` and 43 random characters, mode 0600.
+// A new admin key unless there is one, in the form of every API key; mode 0600.
 absl::Status EnsureAdminKey(const Layout& layout);
 
 // The ports of `before`, where they are free, and free ones for the rest. A port that was asked for
