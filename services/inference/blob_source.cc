@@ -50,18 +50,20 @@ class RegistryBlobSource final : public BlobSource {
     int64_t offset = 0;
     const absl::Time deadline = absl::Now() + at_most_;
     FLOE_RETURN_IF_ERROR(runtime::RetryIdempotent(
-        {}, deadline, [&]() -> absl::Status { return Download(digest, deadline, &offset, file); }));
+        {}, deadline, [&] { return Download(digest, deadline, to, &offset, file); }));
     file.close();
-    if (!file) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("cannot write ", to.string(), "; make room under --cache-dir"));
-    }
-    return absl::OkStatus();
+    return file ? absl::OkStatus() : CannotWrite(to);
   }
 
  private:
-  absl::Status Download(std::string_view digest, absl::Time deadline, int64_t* offset,
-                        std::ofstream& file) {
+  static absl::Status CannotWrite(const std::filesystem::path& to) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot write ", to.string(), "; make room under --cache-dir"));
+  }
+
+  // Goes on at `offset`, where an attempt before was cut off.
+  absl::Status Download(std::string_view digest, absl::Time deadline,
+                        const std::filesystem::path& to, int64_t* offset, std::ofstream& file) {
     grpc::ClientContext context;
     runtime::PrepareCall(context,
                          runtime::OutgoingCall::Own(absl::StrCat("blob-", AbslView(digest)),
@@ -73,6 +75,10 @@ class RegistryBlobSource final : public BlobSource {
     rpc::DownloadBlobResponse piece;
     while (stream->Read(&piece)) {
       file.write(piece.chunk().data(), static_cast<std::streamsize>(piece.chunk().size()));
+      if (!file) {
+        context.TryCancel();  // a full disk: the rest is not worth sending
+        return CannotWrite(to);
+      }
       *offset += static_cast<int64_t>(piece.chunk().size());
     }
     return runtime::FromGrpcStatus(stream->Finish());

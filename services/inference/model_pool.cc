@@ -8,6 +8,16 @@
 #include "model/checkpoint.h"
 
 namespace floe::inference {
+namespace {
+
+// What is wrong with a checkpoint is not the fault of the request that asks for it.
+absl::Status CannotServe(const std::string& digest, const absl::Status& status) {
+  if (!absl::IsInvalidArgument(status)) return status;
+  return absl::FailedPreconditionError(
+      absl::StrCat("checkpoint ", digest, " cannot be served: ", status.message()));
+}
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Acquire(
     std::string_view digest, const std::function<bool()>& cancelled) {
@@ -42,10 +52,13 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Acquire(
 
 absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Load(const std::string& digest) {
   FLOE_ASSIGN_OR_RETURN(const std::filesystem::path folder, source_.Fetch(digest));
-  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
-                        model::Checkpoint::Open(folder, /*verify=*/false));
-  FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(checkpoint.blueprint(), options_.serve)));
-  return LoadServedModel(folder, options_.serve, clock_);
+  const absl::StatusOr<model::Checkpoint> checkpoint =
+      model::Checkpoint::Open(folder, /*verify=*/false);
+  if (!checkpoint.ok()) return CannotServe(digest, checkpoint.status());
+  FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(checkpoint->blueprint(), options_.serve)));
+  auto model = LoadServedModel(folder, options_.serve, clock_);
+  if (!model.ok()) return CannotServe(digest, model.status());
+  return model;
 }
 
 absl::Status ModelPool::MakeRoom(const std::string& digest, int64_t bytes) {

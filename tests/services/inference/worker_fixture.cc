@@ -28,13 +28,14 @@ std::filesystem::path WorkerTest::BlobPath(std::string_view digest) const {
   return registry::BlobPath(dir_ / "blobs", digest);
 }
 
-std::string WorkerTest::Publish(float spread, int64_t context) {
+std::string WorkerTest::Publish(float spread, int64_t context, std::string tokenizer_json) {
+  if (tokenizer_json.empty()) tokenizer_json = TokenizerJson();
   model::Blueprint blueprint = TinyBlueprint(model::Family::kQwen3);
   blueprint.vocab_size = kEndOfText + 1;
   blueprint.context = context;
   const std::filesystem::path folder = dir_ / "checkpoint";
   const std::string digest =
-      WriteFormulaCheckpoint(folder, blueprint, spread, {{"tokenizer.json", TokenizerJson()}});
+      WriteFormulaCheckpoint(folder, blueprint, spread, {{"tokenizer.json", tokenizer_json}});
   const auto manifest = ReadFile(folder / model::kManifestFile);
   EXPECT_TRUE(manifest.ok());
   std::filesystem::create_directories(BlobPath(digest).parent_path());

@@ -292,5 +292,44 @@ TEST_F(TokenizerServiceTest, BytesThatAreNoUtf8AreReplacedInDecodedText) {
   EXPECT_EQ(decoded.text(), "a\uFFFD");
 }
 
+TEST_F(TokenizerServiceTest, AFileThatWasRestoredWorksWithoutARestart) {
+  registry_.Damage(digest_);
+  pb::EncodeResponse answer;
+  ASSERT_EQ(Encode(kName, "x", answer).error_code(), grpc::StatusCode::DATA_LOSS);
+  registry_.Put(kName, sample_->ToJson());
+  EXPECT_TRUE(Encode(kName, "x", answer).ok());
+}
+
+TEST_F(TokenizerServiceTest, AnEmptyTextAndAnEmptyBatchAreNoMistake) {
+  pb::EncodeResponse encoded;
+  ASSERT_TRUE(Encode(kName, "", encoded).ok());
+  EXPECT_EQ(encoded.ids_size(), 0);
+  pb::BatchEncodeRequest batch;
+  batch.set_tokenizer(kName);
+  pb::BatchEncodeResponse batched;
+  ASSERT_TRUE(Call(&pb::TokenizerService::Stub::BatchEncode, batch, batched).ok());
+  EXPECT_EQ(batched.sequences_size(), 0);
+}
+
+TEST_F(TokenizerServiceTest, ABadIdInABatchIsNamedByItsPlace) {
+  pb::BatchDecodeRequest decode;
+  decode.set_tokenizer(kName);
+  decode.add_sequences()->add_ids(1);
+  decode.add_sequences()->add_ids(1);
+  decode.mutable_sequences(1)->add_ids(9'999);
+  pb::BatchDecodeResponse decoded;
+  const grpc::Status status = Call(&pb::TokenizerService::Stub::BatchDecode, decode, decoded);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("sequences[1].ids[1] is 9999"));
+}
+
+// Without the registry nobody knows whose a tokenizer is, so that a cached one does not answer.
+TEST_F(TokenizerServiceTest, ARegistryThatIsAwayIsUnavailable) {
+  pb::EncodeResponse answer;
+  ASSERT_TRUE(Encode(kName, "x", answer).ok());
+  registry_server_->Shutdown();
+  EXPECT_EQ(Encode(kName, "x", answer).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
 }  // namespace
 }  // namespace floe::services::tokenizer
