@@ -1,7 +1,16 @@
 #include "services/runtime/client.h"
 
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/server_posix.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 
@@ -92,6 +101,55 @@ TEST(MakeChannel, NeedsAnAddressAndCertificates) {
   EXPECT_EQ(MakeChannel("", {}, true).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(MakeChannel("localhost:1", {}, false).status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+// A server that takes connections and does not answer yet, as one on a busy machine.
+class SlowListener {
+ public:
+  SlowListener() {
+    fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(fd_, 8), 0);
+    EXPECT_EQ(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    address_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+  }
+  ~SlowListener() { ::close(fd_); }
+
+  const std::string& address() const { return address_; }
+  int Accept() { return ::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+ private:
+  int fd_ = -1;
+  std::string address_;
+};
+
+// The time of one attempt to connect once was 100 ms, which a TLS handshake exceeds under load.
+TEST(MakeChannel, GivesAServerOnABusyMachineTimeToGreet) {
+  SlowListener listener;
+  const auto channel = *MakeChannel(listener.address(), {}, /*insecure=*/true);
+  grpc::ServerBuilder builder;
+  grpc::AsyncGenericService any;  // all calls wait; that they are sent is what counts
+  const auto queue = builder.AddCompletionQueue();
+  builder.RegisterAsyncGenericService(&any);
+  const auto server = builder.BuildAndStart();
+
+  channel->GetState(/*try_to_connect=*/true);
+  const auto until = std::chrono::system_clock::now() + std::chrono::milliseconds(500);
+  EXPECT_FALSE(channel->WaitForConnected(until));
+  EXPECT_EQ(channel->GetState(false), GRPC_CHANNEL_CONNECTING) << "it gave up";
+  grpc::AddInsecureChannelFromFd(server.get(), listener.Accept());
+  EXPECT_TRUE(
+      channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(20)));
+  server->Shutdown();
+  queue->Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue->Next(&tag, &ok)) {
+  }
 }
 
 }  // namespace
