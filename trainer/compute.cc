@@ -1,0 +1,70 @@
+#include "trainer/compute.h"
+
+#include <link.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+#include "trainer/internal/torch_compat.h"
+
+namespace floe::trainer {
+
+std::vector<std::string> LoadedLibraries() {
+  std::vector<std::string> paths;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* to) {
+        static_cast<std::vector<std::string>*>(to)->emplace_back(info->dlpi_name);
+        return 0;
+      },
+      &paths);
+  return paths;
+}
+
+absl::Status JudgeBlas(const std::vector<std::string>& libraries) {
+  const std::string* reference = nullptr;
+  for (const std::string& path : libraries) {
+    for (const char* fast : {"libopenblas", "libmkl_", "libblis", "libatlas", "libnvpl_blas"}) {
+      if (absl::StrContains(path, fast)) return absl::OkStatus();
+    }
+    if (absl::StrContains(path, "/libblas.so")) reference = &path;
+  }
+  if (reference == nullptr) return absl::OkStatus();  // a LibTorch with its own inside
+  return absl::FailedPreconditionError(
+      absl::StrCat("LibTorch computes with the reference BLAS (", *reference,
+                   "), twenty times too slow to train: apt-get install libopenblas0-openmp"));
+}
+
+absl::Status ConfigureCompute(int threads) {
+  if (threads < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("threads is ", threads, "; training needs at least 1"));
+  }
+  at::set_num_threads(threads);
+#ifdef __GLIBC__
+  // Without this every large tensor is mapped, zeroed page by page and unmapped again.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // glibc's highest
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+  return absl::OkStatus();
+}
+
+double MeasureGemmGflops() {
+  constexpr int64_t kSize = 1024;
+  const at::NoGradGuard no_grad;
+  const at::Tensor a = at::ones({kSize, kSize}), b = at::ones({kSize, kSize});
+  at::Tensor c = at::empty({kSize, kSize});
+  double best = 0;
+  for (int i = 0; i < 10; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    at::mm_out(c, a, b);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    best = std::max(best, 2e-9 * kSize * kSize * kSize / took.count());
+  }
+  return best;
+}
+
+}  // namespace floe::trainer

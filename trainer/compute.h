@@ -1,0 +1,26 @@
+// What the machine computes with: threads, and the BLAS behind LibTorch.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace floe::trainer {
+
+// Paths of the shared libraries of this process.
+std::vector<std::string> LoadedLibraries();
+
+// FAILED_PRECONDITION when `libraries` show that matrix products go to the reference BLAS, which is
+// twenty times too slow to train with; its message names the package to install. Pure.
+absl::Status JudgeBlas(const std::vector<std::string>& libraries);
+
+// Sets LibTorch's threads for work that the calling thread drives, and tells the allocator to keep
+// large blocks instead of giving them back after each operation. INVALID_ARGUMENT below 1 thread.
+// Process-wide: one owner a process calls it.
+absl::Status ConfigureCompute(int threads);
+
+// The best of a few products of 1024 x 1024 matrices, in GFLOP/s, with the configured threads.
+double MeasureGemmGflops();
+
+}  // namespace floe::trainer

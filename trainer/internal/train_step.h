@@ -1,0 +1,34 @@
+// One optimizer step's gradients, and the loss on text that is not trained on.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+
+#include "trainer/internal/transformer.h"
+#include "trainer/token_file.h"
+
+namespace floe::trainer {
+
+// B sequences of T tokens: ids [B, T], targets [B * T] int64; negative targets count nothing.
+struct MicroBatch {
+  at::Tensor ids;
+  at::Tensor targets;
+};
+MicroBatch MakeMicroBatch(const std::vector<int64_t>& ids, const std::vector<int64_t>& targets,
+                          int64_t sequence_length);
+
+// Adds the gradient of the mean loss a token over all micro-batches together, each token weighing
+// the same wherever it stands; returns that mean. `tokens[i]` is how many tokens count in
+// micro-batch i; `loss_of(i, scale)` is scale * its summed loss.
+double AccumulateGradients(const std::vector<int64_t>& tokens,
+                           absl::FunctionRef<at::Tensor(size_t, double)> loss_of);
+double AccumulateGradients(const Transformer& transformer, const std::vector<MicroBatch>& batches);
+
+// The mean loss a token over the first `max_tokens` of `tokens`, in windows of `sequence_length`;
+// at least 2 tokens must be there.
+double EvaluateLoss(const Transformer& transformer, const TokenFile& tokens,
+                    int64_t sequence_length, int64_t batch_size, int64_t max_tokens);
+
+}  // namespace floe::trainer

@@ -1,0 +1,81 @@
+// The decoder-only transformer of a blueprint: qwen3, and llama and qwen2, which leave QK-norm out
+// and, for qwen2, add biases to q, k and v. Matrices that read the same input are stored as one.
+//
+// Owns its parameters. Not thread-safe: one thread drives it, and the operations inside use all of
+// LibTorch's threads. c10 exceptions leave Hidden and Logits; callers catch them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+#include "model/blueprint.h"
+#include "model/safetensors.h"
+#include "trainer/internal/ops.h"
+
+namespace floe::trainer {
+
+// Rows [first, first + rows) of a parameter under the name that checkpoints give them.
+struct ParameterPart {
+  std::string name;
+  int64_t first = 0;
+  int64_t rows = 0;
+};
+
+struct Parameter {
+  at::Tensor value;  // a leaf that requires gradients; [out, in] or [width]
+  std::vector<ParameterPart> parts;
+  bool decays = false;  // matrices, the embedding included; not norms and biases
+
+  const std::string& name() const { return parts.front().name; }
+};
+
+class Transformer {
+ public:
+  // Normal weights of deviation 0.02; those that write into the residual stream (o_proj, down_proj)
+  // of 0.02 / sqrt(2 L); norms 1, biases 0. A function of blueprint and seed alone.
+  // INVALID_ARGUMENT as Blueprint::Validate; UNIMPLEMENTED names a family that is not built here.
+  static absl::StatusOr<Transformer> Create(const model::Blueprint& blueprint, uint64_t seed);
+
+  const model::Blueprint& blueprint() const { return blueprint_; }
+  std::vector<Parameter>& parameters() { return parameters_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+
+  // ids [B, T] int64, T up to the context -> the final norm's output [B * T, D].
+  at::Tensor Hidden(const at::Tensor& ids) const;
+  // hidden [N, D] -> [N, V].
+  at::Tensor Logits(const at::Tensor& hidden) const;
+  // The matrix of the head [V, D]: the embedding when tied.
+  const at::Tensor& head() const { return parameters_[head_].value; }
+
+  // The tensors of a checkpoint, in the order of model::TensorsOf. Views borrow this object.
+  std::vector<model::NamedTensor> Export() const;
+
+ private:
+  struct Layer {  // indices into parameters_; -1: not there
+    int input_norm = -1, qkv = -1, qkv_bias = -1, q_norm = -1, k_norm = -1, output = -1;
+    int post_norm = -1, gate_up = -1, down = -1;
+  };
+
+  explicit Transformer(const model::Blueprint& blueprint) : blueprint_(blueprint) {}
+  void Build(uint64_t seed);
+  void BuildLayer(int64_t index, uint64_t seed);
+  int AddMatrix(std::vector<ParameterPart> parts, int64_t columns, double deviation, uint64_t seed);
+  int AddVector(std::vector<ParameterPart> parts, float value);
+  void BuildRope();
+  at::Tensor Attention(const at::Tensor& x, const Layer& layer, int64_t sequence) const;
+  const at::Tensor& At(int index) const { return parameters_[index].value; }
+  at::Tensor AtOrNone(int index) const {
+    return index < 0 ? at::Tensor() : parameters_[index].value;
+  }
+
+  model::Blueprint blueprint_;
+  std::vector<Parameter> parameters_;
+  std::vector<Layer> layers_;
+  int embedding_ = 0, final_norm_ = 0, head_ = 0;
+  at::Tensor cos_, sin_;  // [context, head_dim / 2]
+};
+
+}  // namespace floe::trainer

@@ -1,0 +1,74 @@
+// The specification of a job of kind `pretrain`, as people write it (YAML or JSON):
+//
+//   model: lexicon                # the model to publish a version of
+//   dataset: wordnet              # id or teams/<team>/datasets/<id>, optionally @sha256:<digest>
+//   tokenizer: wordnet-4k         # likewise; its size is the model's vocab_size
+//   blueprint: {family: qwen3, hidden_size: 256, num_layers: 4, num_heads: 4, num_kv_heads: 2,
+//               head_dim: 64, ffn_hidden: 704, context: 256, tie_embeddings: true,
+//               rope_theta: 10000, norm_eps: 0.000001}
+//   train: {steps: 600, batch_size: 8, sequence_length: 256, gradient_accumulation: 1, ...}
+//
+// Everything under `train` has a default but `steps`; of the blueprint, family (qwen3),
+// num_kv_heads (num_heads), head_dim (hidden_size / num_heads), tie_embeddings, rope_theta and
+// norm_eps have one. Pure: no torch, so that a service can check specifications.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+#include "model/blueprint.h"
+
+namespace floe::trainer {
+
+inline constexpr std::string_view kPretrainJobKind = "pretrain";
+
+// cosine: falls along half a cosine to min_learning_rate. wsd: warm-up, stable, then a linear decay
+// over the last fifth of the steps.
+enum class ScheduleKind { kCosine, kWsd };
+
+struct TrainSettings {
+  int64_t steps = 0;                  // optimizer steps
+  int64_t batch_size = 8;             // sequences a micro-batch
+  int64_t sequence_length = 0;        // tokens a sequence; 0 in a file: the context
+  int64_t gradient_accumulation = 1;  // micro-batches a step
+  double learning_rate = 1e-3;        // the highest
+  double min_learning_rate = 1e-4;    // at the end
+  int64_t warmup_steps = 20;
+  ScheduleKind schedule = ScheduleKind::kCosine;
+  double weight_decay = 0.1;  // of matrices; never of norms and biases
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double grad_clip = 1.0;  // global norm; 0: never
+  uint64_t seed = 1;
+  int64_t eval_interval = 100;         // steps between held-out losses
+  int64_t checkpoint_interval = 100;   // steps between saved states
+  double held_out_fraction = 0.02;     // of the documents; 0: no held-out loss
+  int64_t held_out_tokens = 32768;     // at most so many are evaluated each time
+  std::string sample_prompt = "The ";  // continued before and after training
+
+  bool operator==(const TrainSettings&) const = default;
+};
+
+struct PretrainSpec {
+  std::string model;
+  std::string dataset;
+  std::string tokenizer;
+  model::Blueprint blueprint;  // vocab_size 0: known once the tokenizer is
+  TrainSettings train;
+};
+
+std::string_view ScheduleName(ScheduleKind kind);  // "cosine", "wsd"
+
+// INVALID_ARGUMENT names the line and what is wrong there: unknown or repeated keys, wrong types,
+// missing keys, dials that do not divide, values out of range. UNIMPLEMENTED names a family that
+// cannot be trained. Dials that only the vocabulary decides are checked by the blueprint later.
+absl::StatusOr<PretrainSpec> ParsePretrainSpec(std::string_view text);
+
+// The same specification with every default filled in, as one line of JSON that ParsePretrainSpec
+// reads back to an equal value.
+std::string PretrainSpecJson(const PretrainSpec& spec);
+
+}  // namespace floe::trainer
