@@ -1,0 +1,134 @@
+#include "trainer/spec/pretrain_spec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+namespace floe::trainer {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kSpec[] = R"(model: lexicon
+dataset: wordnet
+tokenizer: wordnet-4k
+blueprint:
+  hidden_size: 64
+  num_layers: 2
+  num_heads: 4
+  num_kv_heads: 2
+  ffn_hidden: 176
+  context: 128
+train:
+  steps: 100
+)";
+
+std::string With(const std::string& from, const std::string& to) {
+  std::string text = absl::StrReplaceAll(kSpec, {{from, to}});
+  EXPECT_NE(text, kSpec) << from;
+  return text;
+}
+
+std::string RefusalOf(const std::string& text,
+                      absl::StatusCode code = absl::StatusCode::kInvalidArgument) {
+  const auto spec = ParsePretrainSpec(text);
+  EXPECT_EQ(spec.status().code(), code) << text;
+  return std::string(spec.status().message());
+}
+
+TEST(PretrainSpecTest, FillsDefaultsIn) {
+  const PretrainSpec spec = ParsePretrainSpec(kSpec).value();
+  EXPECT_EQ(spec.model, "lexicon");
+  EXPECT_EQ(spec.blueprint.family, model::Family::kQwen3);
+  EXPECT_EQ(spec.blueprint.head_dim, 16);
+  EXPECT_EQ(spec.blueprint.num_kv_heads, 2);
+  EXPECT_EQ(spec.blueprint.vocab_size, 0);
+  EXPECT_EQ(spec.train.sequence_length, 128);
+  EXPECT_EQ(spec.train.schedule, ScheduleKind::kCosine);
+}
+
+TEST(PretrainSpecTest, ReadsItsOwnJson) {
+  PretrainSpec spec = ParsePretrainSpec(kSpec).value();
+  spec.train.schedule = ScheduleKind::kWsd;
+  spec.train.sample_prompt = "\"Ünï\n";
+  spec.train.seed = UINT64_MAX;
+  spec.blueprint.family = model::Family::kLlama;
+  spec.blueprint.tie_embeddings = false;
+  const PretrainSpec again = ParsePretrainSpec(PretrainSpecJson(spec)).value();
+  EXPECT_EQ(again.blueprint, spec.blueprint);
+  EXPECT_EQ(again.train, spec.train);
+  EXPECT_EQ(PretrainSpecJson(again), PretrainSpecJson(spec));
+}
+
+TEST(PretrainSpecTest, NamesUnknownRepeatedAndMissingKeysWithTheirLine) {
+  EXPECT_THAT(RefusalOf(With("  steps: 100", "  steps: 100\n  stepps: 3")),
+              HasSubstr("line 13: unknown key \"stepps\" in train; known are steps, batch_size"));
+  EXPECT_THAT(RefusalOf(With("  context: 128", "  context: 128\n  vocab_size: 4096")),
+              HasSubstr("line 11: unknown key \"vocab_size\" in blueprint"));
+  EXPECT_THAT(RefusalOf(absl::StrCat(kSpec, "job: x\n")),
+              HasSubstr("line 13: unknown key \"job\""));
+  EXPECT_THAT(RefusalOf(With("  steps: 100", "  steps: 100\n  steps: 200")),
+              HasSubstr("line 13: \"steps\" is given twice"));
+  EXPECT_THAT(RefusalOf(With("  hidden_size: 64\n", "")),
+              HasSubstr("\"hidden_size\" is missing in blueprint"));
+  EXPECT_THAT(RefusalOf("model: m\ndataset: d\ntokenizer: t\nblueprint: {}\n"),
+              HasSubstr("\"train\" is missing"));
+}
+
+TEST(PretrainSpecTest, NamesWrongTypesAndRangesWithTheirLine) {
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: many")),
+              HasSubstr("line 12: steps is \"many\"; it must be a whole number"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 1.5")), HasSubstr("line 12: steps"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 0")), HasSubstr("between 1 and"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: [1]")), HasSubstr("line 12: steps must be"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 9\n  learning_rate: nan")),
+              HasSubstr("line 13: learning_rate"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 9\n  beta2: 1")), HasSubstr("below 1"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 9\n  schedule: linear")),
+              HasSubstr("known are cosine, wsd"));
+  EXPECT_THAT(RefusalOf(With("context: 128", "context: 128\n  tie_embeddings: perhaps")),
+              HasSubstr("line 11: tie_embeddings"));
+  EXPECT_THAT(RefusalOf(With("train:\n  steps: 100", "train: fast")),
+              HasSubstr("line 11: train must be a map"));
+  EXPECT_THAT(RefusalOf(With("model: lexicon", "model: Bad Name")), HasSubstr("line 1: model"));
+  EXPECT_THAT(RefusalOf(With("dataset: wordnet", "dataset: d@sha256:12")),
+              HasSubstr("line 2: dataset"));
+}
+
+TEST(PretrainSpecTest, NamesDialsThatDoNotDivide) {
+  EXPECT_THAT(RefusalOf(With("num_heads: 4", "num_heads: 5")),
+              HasSubstr("line 7: num_heads is 5, which does not divide hidden_size 64"));
+  EXPECT_THAT(RefusalOf(With("num_kv_heads: 2", "num_kv_heads: 3")),
+              HasSubstr("line 8: num_kv_heads is 3, which does not divide num_heads 4"));
+  EXPECT_THAT(RefusalOf(With("ffn_hidden: 176", "ffn_hidden: 176\n  head_dim: 15")),
+              HasSubstr("line 10: head_dim is 15; it must be even"));
+}
+
+TEST(PretrainSpecTest, NamesSettingsThatContradict) {
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  sequence_length: 256")),
+              HasSubstr("line 13: sequence_length is 256, more than the context 128"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 10\n  warmup_steps: 11")),
+              HasSubstr("line 13: warmup_steps"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  min_learning_rate: 0.1")),
+              HasSubstr("line 13: min_learning_rate"));
+}
+
+TEST(PretrainSpecTest, SaysWhichFamilyCannotBeTrained) {
+  EXPECT_THAT(RefusalOf(With("  hidden_size: 64", "  hidden_size: 64\n  family: gpt2"),
+                        absl::StatusCode::kUnimplemented),
+              HasSubstr("line 6: family gpt2"));
+  EXPECT_THAT(RefusalOf(With("  hidden_size: 64", "  hidden_size: 64\n  family: mamba")),
+              HasSubstr("line 6: "));
+}
+
+TEST(PretrainSpecTest, RefusesWhatIsNoMap) {
+  for (const std::string text : {"", "x", "[1, 2]", "{", "a: b: c", "\t- x", "\xFF\xFE"}) {
+    EXPECT_FALSE(ParsePretrainSpec(text).ok()) << text;
+  }
+  EXPECT_THAT(RefusalOf(std::string(100'000, '[')), HasSubstr("limit"));
+}
+
+}  // namespace
+}  // namespace floe::trainer

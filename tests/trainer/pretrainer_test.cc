@@ -1,0 +1,286 @@
+#include "trainer/pretrainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/files.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tokenizer/sample_tokenizer.h"
+#include "tests/trainer/file_size_limit.h"
+#include "tests/trainer/tiny_model.h"
+#include "trainer/compute.h"
+#include "trainer/state_store.h"
+#include "trainer/tokenize_corpus.h"
+
+namespace floe::trainer {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Recorder final : public TrainingObserver {
+ public:
+  void OnProgress(const TrainProgress& progress) override {
+    reports.push_back(progress);
+    if (on_progress) on_progress(progress);
+  }
+  void OnLine(LineLevel level, std::string_view text) override {
+    (level == LineLevel::kSample ? samples : lines).emplace_back(text);
+  }
+
+  std::vector<TrainProgress> reports;
+  std::vector<std::string> lines;
+  std::vector<std::string> samples;
+  std::function<void(const TrainProgress&)> on_progress;
+};
+
+class PretrainerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string corpus;
+    for (int i = 0; i < 400; ++i)
+      absl::StrAppend(&corpus, "Number ", i, " follows ", i - 1, ".\n\n");
+    TokenizeOptions tokens;
+    tokens.corpus = folder_.Write("corpus.txt", corpus);
+    tokens.folder = folder_ / "tokens";
+    tokens.held_out_fraction = 0.1;
+    const TokenizedCorpus corpus_tokens = TokenizeCorpus(*tokenizer_, tokens).value();
+    options_.blueprint = TinyBlueprint();
+    options_.train_tokens = corpus_tokens.train;
+    options_.held_out_tokens = corpus_tokens.held_out;
+    options_.data = "numbers";
+    options_.threads = 1;  // other tests want the other cores
+    TrainSettings& settings = options_.settings;
+    settings.steps = 20;
+    settings.batch_size = 4;
+    settings.sequence_length = 32;
+    settings.gradient_accumulation = 2;
+    settings.learning_rate = 0.01;
+    settings.warmup_steps = 3;
+    settings.eval_interval = 1;
+    settings.checkpoint_interval = 5;
+    settings.held_out_fraction = 0.1;
+    settings.sample_prompt = "Number 7";
+  }
+
+  std::unique_ptr<Pretrainer> Make(const std::string& name) {
+    PretrainOptions options = options_;
+    options.state_folder = folder_ / name / "states";
+    auto made = Pretrainer::Create(options, *tokenizer_, clock_);
+    EXPECT_TRUE(made.ok()) << made.status();
+    return *std::move(made);
+  }
+  // The bytes of the exported weights.
+  std::string Export(const Pretrainer& pretrainer, const std::string& name) {
+    const auto to = folder_ / name / "checkpoint";
+    const auto digest = pretrainer.Export(to, {.dataset = std::string(64, 'a')},
+                                          {{"tokenizer.json", tokenizer_->ToJson()}});
+    EXPECT_TRUE(digest.ok()) << digest.status();
+    EXPECT_EQ(model::Checkpoint::Open(to).value().digest(), *digest);
+    return *digest + ReadFile(to / "model.safetensors").value();
+  }
+  // Runs until `step` is done, then asks to stop.
+  absl::Status RunUntil(int64_t step, const std::string& name, Recorder& recorder) {
+    std::stop_source stop;
+    recorder.on_progress = [&, step](const TrainProgress& progress) {
+      if (progress.step == step) stop.request_stop();
+    };
+    return Make(name)->Run(recorder, stop.get_token()).status();
+  }
+
+  const test::TempDir folder_;
+  const std::unique_ptr<const tokenizer::Tokenizer> tokenizer_ = tokenizer::SampleTokenizer();
+  const SystemClock clock_;
+  PretrainOptions options_;
+};
+
+TEST_F(PretrainerTest, TrainsReportsAndExports) {
+  Recorder recorder;
+  const auto pretrainer = Make("a");
+  const auto outcome = pretrainer->Run(recorder, {});
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->steps, 20);
+  EXPECT_EQ(outcome->tokens, 20 * 2 * 4 * 32);
+  ASSERT_EQ(recorder.reports.size(), 20u);
+  EXPECT_NEAR(recorder.reports.front().loss, std::log(403.0), 0.1);
+  EXPECT_LT(recorder.reports.back().loss, recorder.reports.front().loss - 1);
+  EXPECT_LT(*recorder.reports.back().held_out_loss, *recorder.reports.front().held_out_loss - 1);
+  EXPECT_EQ(outcome->held_out_loss, *recorder.reports.back().held_out_loss);
+  EXPECT_GT(recorder.reports.back().tokens_per_second, 0);
+  EXPECT_GT(recorder.reports.back().gflops, 0);
+  EXPECT_EQ(recorder.reports.back().remaining, absl::ZeroDuration());
+  EXPECT_THAT(recorder.samples,
+              ElementsAre(HasSubstr("before: Number 7"), HasSubstr("after: Number 7")));
+  Export(*pretrainer, "a");
+}
+
+TEST_F(PretrainerTest, AStoppedRunEndsInTheSameBytes) {
+  Recorder whole, first, second, third;
+  const auto straight = Make("straight");
+  ASSERT_TRUE(straight->Run(whole, {}).ok());
+
+  EXPECT_EQ(RunUntil(10, "parts", first).code(), absl::StatusCode::kCancelled);
+  // Killed rather than stopped: what came after the last saved state is done again.
+  EXPECT_EQ(RunUntil(13, "parts", second).code(), absl::StatusCode::kCancelled);
+  std::filesystem::remove(StateStore::Open(folder_ / "parts/states").value().PathOf(13));
+  EXPECT_THAT(second.lines, Contains("resumed at step 10"));
+  const auto resumed = Make("parts");
+  const auto outcome = resumed->Run(third, {});
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_THAT(third.lines, Contains("resumed at step 10"));
+  EXPECT_EQ(outcome->tokens, 20 * 2 * 4 * 32);
+  EXPECT_EQ(third.reports.back().loss, whole.reports.back().loss);
+  EXPECT_EQ(third.samples.back(), whole.samples.back());
+  EXPECT_EQ(Export(*resumed, "parts"), Export(*straight, "straight"));
+}
+
+TEST_F(PretrainerTest, AFinishedRunIsTakenUpWithoutTraining) {
+  Recorder first, second;
+  const auto trained = Make("a");
+  ASSERT_TRUE(trained->Run(first, {}).ok());
+  const auto again = Make("a");
+  const auto outcome = again->Run(second, {});
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_TRUE(second.reports.empty());
+  EXPECT_EQ(outcome->held_out_loss, *first.reports.back().held_out_loss);
+}
+
+TEST_F(PretrainerTest, StopsWhenTheLossIsNoNumber) {
+  ASSERT_EQ(
+      [&] {
+        Recorder recorder;
+        return RunUntil(6, "a", recorder).code();
+      }(),
+      absl::StatusCode::kCancelled);
+  // A weight becomes NaN, as after a step that was far too long.
+  const StateStore store = StateStore::Open(folder_ / "a/states").value();
+  const StateFile state = StateFile::Open(store.PathOf(6)).value();
+  std::vector<std::vector<float>> values;
+  std::vector<StateTensor> tensors;
+  const auto pretrainer = Make("a");
+  const std::string header = ReadFile(store.PathOf(6)).value();
+  for (size_t at = header.find("[\"m/"); at != std::string::npos; at = header.find("[\"", at + 1)) {
+    const size_t name_end = header.find('"', at + 2), size_end = header.find(']', name_end);
+    const std::string name = header.substr(at + 2, name_end - at - 2);
+    if (name.empty() || size_end == std::string::npos || name[1] != '/') break;
+    values.emplace_back(std::stoul(header.substr(name_end + 2, size_end - name_end - 2)));
+    ASSERT_TRUE(state.Read(name, values.back()).ok()) << name;
+    if (name == "p/model.norm.weight") {
+      values.back()[3] = std::numeric_limits<float>::quiet_NaN();
+    }
+    tensors.push_back({name, {}});
+  }
+  for (size_t i = 0; i < tensors.size(); ++i) tensors[i].values = values[i];
+  ASSERT_TRUE(WriteStateFile(store.PathOf(6), state.position(), tensors).ok());
+
+  Recorder recorder;
+  const absl::Status diverged = pretrainer->Run(recorder, {}).status();
+  EXPECT_EQ(diverged.code(), absl::StatusCode::kFailedPrecondition) << diverged;
+  EXPECT_THAT(diverged.message(), HasSubstr("the loss is no finite number at step 7"));
+  EXPECT_THAT(diverged.message(), HasSubstr("lower learning_rate"));
+  EXPECT_THAT(store.Steps(), ElementsAre(5, 6));  // nothing of it was saved
+}
+
+TEST_F(PretrainerTest, ADivergingRunStopsItself) {
+  options_.settings.learning_rate = 10;
+  options_.settings.min_learning_rate = 10;
+  options_.settings.grad_clip = 0;
+  options_.settings.weight_decay = 10;  // each step multiplies weights by 1 - 100
+  options_.settings.steps = 200;
+  Recorder recorder;
+  const absl::Status diverged = Make("a")->Run(recorder, {}).status();
+  EXPECT_EQ(diverged.code(), absl::StatusCode::kFailedPrecondition) << diverged;
+  EXPECT_THAT(diverged.message(), HasSubstr("no finite number at step"));
+}
+
+TEST_F(PretrainerTest, ADamagedStateIsToldAndTheOneBeforeTaken) {
+  Recorder first, second;
+  EXPECT_EQ(RunUntil(12, "a", first).code(), absl::StatusCode::kCancelled);
+  const StateStore store = StateStore::Open(folder_ / "a/states").value();
+  std::string bytes = ReadFile(store.PathOf(12)).value();
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_TRUE(WriteFileAtomically(store.PathOf(12), bytes).ok());
+  ASSERT_TRUE(Make("a")->Run(second, {}).ok());
+  EXPECT_THAT(second.lines, Contains(HasSubstr("is damaged: its bytes do not have its checksum")));
+  EXPECT_THAT(second.lines, Contains("resumed at step 10"));
+}
+
+TEST_F(PretrainerTest, StatesOfAnotherRunAreNotTakenUp) {
+  Recorder recorder;
+  EXPECT_EQ(RunUntil(5, "a", recorder).code(), absl::StatusCode::kCancelled);
+  options_.settings.learning_rate = 0.02;
+  const absl::Status refused = Make("a")->Run(recorder, {}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), HasSubstr("another run"));
+}
+
+TEST_F(PretrainerTest, AFullDiskKeepsTheLastGoodStateAndTrainingGoesOn) {
+  Recorder recorder;
+  std::optional<test::FileSizeLimit> full;
+  recorder.on_progress = [&](const TrainProgress& progress) {
+    if (progress.step == 6) full.emplace(20'000);
+    if (progress.step == 16) full.reset();
+  };
+  const auto pretrainer = Make("a");
+  const auto outcome = pretrainer->Run(recorder, {});
+  full.reset();
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_THAT(
+      recorder.lines,
+      ElementsAre("state saved at step 5", HasSubstr("no state saved at step 10: cannot write"),
+                  HasSubstr("no state saved at step 15: cannot write"), "state saved at step 20"));
+  EXPECT_THAT(StateStore::Open(folder_ / "a/states")->Steps(), ElementsAre(5, 20));
+}
+
+TEST_F(PretrainerTest, AFullDiskWhileExportingLeavesNothingHalfWritten) {
+  Recorder recorder;
+  const auto pretrainer = Make("a");
+  ASSERT_TRUE(pretrainer->Run(recorder, {}).ok());
+  {
+    const test::FileSizeLimit full(20'000);
+    EXPECT_EQ(pretrainer->Export(folder_ / "a/checkpoint", {}, {}).status().code(),
+              absl::StatusCode::kResourceExhausted);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "a/checkpoint"));
+  Export(*pretrainer, "a");
+}
+
+TEST_F(PretrainerTest, RefusesWhatCannotBeTrained) {
+  const auto refusal = [&] { return Pretrainer::Create(options_, *tokenizer_, clock_).status(); };
+  options_.state_folder = folder_ / "b";
+  options_.blueprint.vocab_size = 300;
+  EXPECT_THAT(refusal().message(), HasSubstr("vocabulary of 403"));
+  options_.blueprint = TinyBlueprint();
+  options_.blueprint.num_kv_heads = 3;
+  EXPECT_EQ(refusal().code(), absl::StatusCode::kInvalidArgument);
+  options_.blueprint = TinyBlueprint();
+  options_.train_tokens = folder_ / "nowhere";
+  EXPECT_EQ(refusal().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(ComputeTest, TheReferenceBlasIsRefusedAndOpenBlasIsNot) {
+  const absl::Status refused =
+      JudgeBlas({"/bin/floe-runner", "/lib/x86_64-linux-gnu/libblas.so.3"});
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), HasSubstr("apt-get install libopenblas0-openmp"));
+  EXPECT_TRUE(
+      JudgeBlas({"/lib/x86_64-linux-gnu/libblas.so.3", "/lib/x86_64-linux-gnu/libopenblas.so.0"})
+          .ok());
+  EXPECT_TRUE(JudgeBlas({"/opt/libtorch/lib/libtorch_cpu.so"}).ok());
+  EXPECT_THAT(LoadedLibraries(), Contains(HasSubstr("libtorch_cpu")));
+}
+
+TEST(ComputeTest, ThreadsAreSetByTheProgram) {
+  EXPECT_EQ(ConfigureCompute(0).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(ConfigureCompute(1).ok());
+  EXPECT_GT(MeasureGemmGflops(), 0);
+}
+
+}  // namespace
+}  // namespace floe::trainer

@@ -1,0 +1,23 @@
+// A model that trains in a moment.
+#pragma once
+
+#include "model/blueprint.h"
+
+namespace floe::trainer {
+
+inline model::Blueprint TinyBlueprint(model::Family family = model::Family::kQwen3) {
+  model::Blueprint dials;
+  dials.family = family;
+  dials.vocab_size = 403;
+  dials.hidden_size = 32;
+  dials.num_layers = 2;
+  dials.num_heads = 4;
+  dials.num_kv_heads = 2;
+  dials.head_dim = 16;  // not hidden_size / num_heads
+  dials.ffn_hidden = 56;
+  dials.context = 48;
+  dials.rope_theta = 10000;
+  return dials;
+}
+
+}  // namespace floe::trainer

@@ -1,0 +1,188 @@
+// Corpus to tokens to batches.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/files.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tokenizer/sample_tokenizer.h"
+#include "trainer/batch_source.h"
+#include "trainer/tokenize_corpus.h"
+
+namespace floe::trainer {
+namespace {
+
+using testing::HasSubstr;
+
+TokenFile WriteTokens(const std::filesystem::path& path, const std::vector<int32_t>& ids,
+                      int64_t vocab_size) {
+  auto writer = TokenFileWriter::Create(path, vocab_size).value();
+  EXPECT_TRUE(writer.Append(ids).ok());
+  EXPECT_TRUE(writer.Finish().ok());
+  return TokenFile::Open(path).value();
+}
+
+std::vector<int32_t> Counting(int32_t count) {
+  std::vector<int32_t> ids(static_cast<size_t>(count));
+  for (int32_t i = 0; i < count; ++i) ids[static_cast<size_t>(i)] = i;
+  return ids;
+}
+
+TEST(TokenFileTest, GivesBackNarrowAndWideIds) {
+  const test::TempDir folder;
+  for (const int64_t vocab_size : {65536, 200000}) {
+    const std::vector<int32_t> ids = {0, 1, 65535, static_cast<int32_t>(vocab_size - 1)};
+    const TokenFile file = WriteTokens(folder / "a.tokens", ids, vocab_size);
+    EXPECT_EQ(file.size(), 4);
+    EXPECT_EQ(file.vocab_size(), vocab_size);
+    int64_t read[3];
+    file.Read(1, 3, read);
+    EXPECT_THAT(read, testing::ElementsAre(1, 65535, vocab_size - 1));
+  }
+}
+
+TEST(TokenFileTest, RefusesIdsOutsideTheVocabularyAndDamagedFiles) {
+  const test::TempDir folder;
+  auto writer = TokenFileWriter::Create(folder / "a.tokens", 10).value();
+  EXPECT_EQ(writer.Append(std::vector<int32_t>{10}).code(), absl::StatusCode::kInternal);
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.tokens"));
+
+  WriteTokens(folder / "b.tokens", Counting(9), 10);
+  const std::string bytes = ReadFile(folder / "b.tokens").value();
+  for (const std::string& damaged :
+       {bytes.substr(0, bytes.size() - 1), bytes + "x", "X" + bytes.substr(1), std::string("x")}) {
+    folder.Write("c.tokens", damaged);
+    EXPECT_EQ(TokenFile::Open(folder / "c.tokens").status().code(), absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST(HeldOutTest, IsAFunctionOfTheDocumentThatOnlyGrowsWithTheFraction) {
+  int held_out = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const std::string document = absl::StrCat("document ", i);
+    const bool is = IsHeldOut(document, 0.1);
+    held_out += is;
+    EXPECT_EQ(is, IsHeldOut(document, 0.1));
+    EXPECT_FALSE(IsHeldOut(document, 0));
+    if (is) {
+      EXPECT_TRUE(IsHeldOut(document, 0.2)) << document;
+    }
+  }
+  EXPECT_NEAR(held_out, 200, 60);
+  // Fixed for ever: other versions must split in the same way.
+  EXPECT_TRUE(IsHeldOut("document 22", 0.1));
+  EXPECT_FALSE(IsHeldOut("document 12", 0.1));
+}
+
+class TokenizeCorpusTest : public testing::Test {
+ protected:
+  TokenizeOptions Options(std::string_view corpus) {
+    TokenizeOptions options;
+    options.corpus = folder_.Write("corpus.txt", corpus);
+    options.folder = folder_ / "tokens";
+    options.held_out_fraction = 0.3;
+    options.corpus_digest = "c";
+    options.tokenizer_digest = "t";
+    return options;
+  }
+  std::string Text(const std::filesystem::path& path) {
+    const TokenFile file = TokenFile::Open(path).value();
+    std::vector<int64_t> ids(static_cast<size_t>(file.size()));
+    file.Read(0, file.size(), ids.data());
+    return tokenizer_->Decode(std::vector<int32_t>(ids.begin(), ids.end())).value();
+  }
+
+  const test::TempDir folder_;
+  const std::unique_ptr<const tokenizer::Tokenizer> tokenizer_ = tokenizer::SampleTokenizer();
+};
+
+TEST_F(TokenizeCorpusTest, SplitsByDocumentAndSeparates) {
+  std::string corpus, train, held_out;
+  for (int i = 0; i < 50; ++i) {
+    const std::string document = absl::StrCat("a text, number ", i);
+    absl::StrAppend(&corpus, document, "\n\n");
+    absl::StrAppend(IsHeldOut(document, 0.3) ? &held_out : &train, document, "<|endoftext|>");
+  }
+  const TokenizedCorpus tokens = TokenizeCorpus(*tokenizer_, Options(corpus)).value();
+  EXPECT_EQ(tokens.documents, 50);
+  EXPECT_EQ(Text(tokens.train), train);
+  EXPECT_EQ(Text(tokens.held_out), held_out);
+  EXPECT_FALSE(held_out.empty());
+}
+
+TEST_F(TokenizeCorpusTest, ReusesFinishedWorkOfTheSameInputOnly) {
+  TokenizeOptions options = Options("one\n\ntwo\n\nthree\n");
+  EXPECT_FALSE(TokenizeCorpus(*tokenizer_, options).value().reused);
+  EXPECT_TRUE(TokenizeCorpus(*tokenizer_, options).value().reused);
+  options.held_out_fraction = 0.5;
+  EXPECT_FALSE(TokenizeCorpus(*tokenizer_, options).value().reused);
+  options.corpus_digest = "d";
+  EXPECT_FALSE(TokenizeCorpus(*tokenizer_, options).value().reused);
+}
+
+TEST_F(TokenizeCorpusTest, NamesTheFileAndLineOfBadText) {
+  const auto bad = TokenizeCorpus(*tokenizer_, Options("good\n\nbad \xFF\n"));
+  EXPECT_EQ(bad.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(bad.status().message(), HasSubstr("corpus.txt"));
+  EXPECT_THAT(bad.status().message(), HasSubstr("line 3"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "tokens/train.tokens"));
+  EXPECT_EQ(TokenizeCorpus(*tokenizer_, Options("")).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(TokenizeCorpusTest, StopsWhenAsked) {
+  TokenizeOptions options = Options("one\n\ntwo\n");
+  std::stop_source stop;
+  stop.request_stop();
+  options.stop = stop.get_token();
+  EXPECT_EQ(TokenizeCorpus(*tokenizer_, options).status().code(), absl::StatusCode::kCancelled);
+}
+
+TEST(BatchSourceTest, VisitsEveryWindowOnceAnEpoch) {
+  const test::TempDir folder;
+  const TokenFile tokens = WriteTokens(folder / "a.tokens", Counting(101), 101);
+  auto source = BatchSource::Create(tokens, 10, 1).value();
+  std::vector<int64_t> inputs, targets;
+  while (source.cursor().epoch == 0) source.Next(1, inputs, targets);
+  inputs.resize(inputs.size() - 10);  // the last belongs to the next epoch
+  ASSERT_EQ(inputs.size() % 10, 0u);
+  EXPECT_GE(inputs.size(), 90u);
+  EXPECT_EQ(std::set<int64_t>(inputs.begin(), inputs.end()).size(), inputs.size());
+  EXPECT_FALSE(std::is_sorted(inputs.begin(), inputs.end()));
+  for (size_t i = 0; i < inputs.size(); ++i) EXPECT_EQ(targets[i], inputs[i] + 1);
+}
+
+TEST(BatchSourceTest, GoesOnFromACursorAsIfItHadNeverStopped) {
+  const test::TempDir folder;
+  const TokenFile tokens = WriteTokens(folder / "a.tokens", Counting(101), 101);
+  auto source = BatchSource::Create(tokens, 10, 7).value();
+  std::vector<int64_t> inputs, targets;
+  for (int i = 0; i < 25; ++i) {
+    auto again = BatchSource::Create(tokens, 10, 99).value();
+    ASSERT_TRUE(again.Seek(source.cursor()).ok());
+    std::vector<int64_t> more_inputs, more_targets;
+    inputs.clear();
+    targets.clear();
+    source.Next(3, inputs, targets);
+    again.Next(3, more_inputs, more_targets);
+    EXPECT_EQ(inputs, more_inputs);
+    EXPECT_EQ(again.cursor(), source.cursor());
+  }
+  EXPECT_GT(source.cursor().epoch, 5);
+  DataCursor beyond = source.cursor();
+  beyond.position = 1000;
+  EXPECT_EQ(source.Seek(beyond).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(BatchSourceTest, RefusesATextThatIsTooShort) {
+  const test::TempDir folder;
+  const TokenFile tokens = WriteTokens(folder / "a.tokens", Counting(10), 101);
+  EXPECT_TRUE(BatchSource::Create(tokens, 9, 1).ok());
+  EXPECT_THAT(BatchSource::Create(tokens, 10, 1).status().message(), HasSubstr("at least 11"));
+}
+
+}  // namespace
+}  // namespace floe::trainer
