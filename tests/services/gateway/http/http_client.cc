@@ -90,7 +90,7 @@ HttpAnswer HttpClient::ReadAnswer() {
     }
     answer.body = buffer_.substr(0, size);
     buffer_.erase(0, size);
-  } else if (answer.headers["transfer-encoding"] == "chunked") {
+  } else if (answer.headers.contains("transfer-encoding")) {
     while (true) {
       const std::string line = ReadUntil("\r\n");
       const size_t size = std::strtoul(line.c_str(), nullptr, 16);

@@ -1,0 +1,197 @@
+#include "services/gateway/run.h"
+
+#include <memory>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include <boost/asio/thread_pool.hpp>
+
+#include "base/postgres/pool.h"
+#include "base/status_macros.h"
+#include "gateway/auth/postgres/key_repository.h"
+#include "gateway/postgres/schema.h"
+#include "services/gateway/clients/key_lookup.h"
+#include "services/gateway/clients/registry_models.h"
+#include "services/gateway/clients/tokenizer_prompts.h"
+#include "services/gateway/clients/worker_pool.h"
+#include "services/gateway/door/door.h"
+#include "services/gateway/http/api.h"
+#include "services/gateway/http/server.h"
+#include "services/gateway/keys_rpc.h"
+#include "services/runtime/client.h"
+#include "services/runtime/host.h"
+
+namespace floe::gateway {
+namespace {
+
+uint64_t DrawSeed() {
+  std::random_device random;
+  // Up to 2^53: what a JSON number can carry back without loss.
+  return ((uint64_t{random()} << 32) | random()) >> 11;
+}
+
+// Keys: the store, who remembers them, and the use cases.
+struct Auth {
+  std::unique_ptr<postgres::Pool> pool;
+  std::unique_ptr<KeyStore> store;
+  std::unique_ptr<Identifier> identifier;
+  std::unique_ptr<Keys> keys;
+};
+
+absl::StatusOr<Auth> MakeAuth(const ServiceOptions& options, runtime::Host& host) {
+  Auth auth;
+  FLOE_ASSIGN_OR_RETURN(auth.pool, postgres::Pool::Create({.dsn = options.database_url,
+                                                           .application_name = "floe-gateway"}));
+  FLOE_RETURN_IF_ERROR(MigrateSchema(*auth.pool));
+  auth.store = MakePostgresKeyStore(*auth.pool);
+  auth.identifier = std::make_unique<Identifier>(*auth.store, host.clock());
+  auth.keys =
+      std::make_unique<Keys>(Keys::Parts{*auth.store, *auth.identifier, host.clock(), host.ids()});
+  if (!options.bootstrap_key.empty()) {
+    FLOE_RETURN_IF_ERROR(auth.keys->EnsureBootstrap(options.bootstrap_key));
+  }
+  return auth;
+}
+
+absl::StatusOr<std::vector<WorkerPool::Worker>> MakeWorkers(const ServiceOptions& options) {
+  std::vector<WorkerPool::Worker> workers;
+  for (const std::string& address : options.workers) {
+    FLOE_ASSIGN_OR_RETURN(
+        auto channel, runtime::MakeChannel(address, options.common.tls, options.common.insecure));
+    workers.push_back({address, std::move(channel)});
+  }
+  return workers;
+}
+
+// What stands behind the HTTP API. Members in the order of their making; each borrows from those
+// above it.
+struct Serving {
+  boost::asio::thread_pool blocking;
+  boost::asio::thread_pool tokenizing;
+  std::unique_ptr<registry::RegistryClient> registry;
+  std::unique_ptr<Tokenizers> tokenizers;
+  std::unique_ptr<RegistryModels> models;
+  std::unique_ptr<TokenizerPrompts> prompts;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<IdentifierLookup> keys;
+  std::unique_ptr<Ports> ports;
+  std::unique_ptr<GatewayMetrics> metrics;
+  std::unique_ptr<Api> api;
+  std::unique_ptr<HttpServer> http;
+
+  explicit Serving(const ServiceOptions& options)
+      : blocking(static_cast<size_t>(options.blocking_threads)),
+        tokenizing(static_cast<size_t>(options.blocking_threads)) {}
+  ~Serving() {
+    http.reset();  // nothing asks the pools any more
+    blocking.join();
+    tokenizing.join();
+  }
+};
+
+absl::StatusOr<std::unique_ptr<Serving>> MakeServing(const ServiceOptions& options,
+                                                     runtime::Host& host, Auth& auth) {
+  auto serving = std::make_unique<Serving>(options);
+  FLOE_ASSIGN_OR_RETURN(auto channel, runtime::MakeChannel(options.registry, options.common.tls,
+                                                           options.common.insecure));
+  FLOE_ASSIGN_OR_RETURN(auto workers, MakeWorkers(options));
+  HttpLimits limits = options.limits;
+  limits.max_body_bytes = static_cast<size_t>(options.max_body_bytes);
+  serving->registry = std::make_unique<registry::RegistryClient>(channel);
+  serving->tokenizers = std::make_unique<Tokenizers>(
+      *serving->registry, static_cast<size_t>(options.cached_tokenizers));
+  serving->models = std::make_unique<RegistryModels>(channel, host.clock());
+  serving->prompts = std::make_unique<TokenizerPrompts>(*serving->tokenizers, serving->tokenizing);
+  serving->workers = std::make_unique<WorkerPool>(
+      std::move(workers), WorkerPool::Parts{host.clock(), host.logger(), host.metrics()});
+  serving->keys = std::make_unique<IdentifierLookup>(*auth.identifier, serving->blocking);
+  serving->ports =
+      std::make_unique<Ports>(Ports{*serving->keys, *serving->models, *serving->prompts,
+                                    *serving->workers, DrawSeed, host.clock()});
+  serving->metrics = std::make_unique<GatewayMetrics>(host.metrics());
+  serving->api = std::make_unique<Api>(Api::Parts{*serving->ports, host.clock(), host.ids(),
+                                                  host.logger(), *serving->metrics,
+                                                  serving->tokenizing, limits.request_timeout});
+  FLOE_ASSIGN_OR_RETURN(serving->http,
+                        HttpServer::Start({options.http_listen, options.http_threads, limits},
+                                          {*serving->api, *serving->metrics, host.logger()}));
+  return serving;
+}
+
+absl::Status CheckOptions(const ServiceOptions& options) {
+  if (options.database_url.empty()) {
+    return absl::InvalidArgumentError(
+        "database-url is missing: set FLOE_DATABASE_URL or give --database-url-file");
+  }
+  if (options.registry.empty()) {
+    return absl::InvalidArgumentError("registry is missing: give --registry host:port");
+  }
+  if (options.http_threads < 1 || options.http_threads > 64 || options.blocking_threads < 1 ||
+      options.blocking_threads > 256 || options.cached_tokenizers < 1) {
+    return absl::InvalidArgumentError(
+        "http-threads must be 1 to 64, blocking-threads 1 to 256, cached-tokenizers at least 1");
+  }
+  if (options.max_body_bytes < 1024 || options.limits.max_connections < 1) {
+    return absl::InvalidArgumentError(
+        "http-max-body-bytes must be at least 1024, http-max-connections at least 1");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddOptions(ServiceOptions& options, runtime::Config& config) {
+  config.AddCommon(options.common);
+  config.AddSecret("database-url", options.database_url, "Postgres connection string");
+  config.AddSecret("bootstrap-key", options.bootstrap_key,
+                   "Admin key of the team default, stored by its hash when it is new");
+  config.Add("http-listen", options.http_listen, "OpenAI-compatible HTTP, host:port");
+  config.Add("registry", options.registry, "Address of floe-registry, host:port");
+  config.Add("tokenizer", options.tokenizer, "Address of floe-tokenizer, host:port");
+  config.Add("trainer", options.trainer, "Address of floe-trainer, host:port");
+  config.Add("workers", options.workers, "Addresses of floe-inference workers");
+  config.Add("http-threads", options.http_threads, "Threads of the HTTP server");
+  config.Add("blocking-threads", options.blocking_threads,
+             "Threads for key look-ups, and as many for tokenizers and long prompts");
+  config.Add("cached-tokenizers", options.cached_tokenizers, "How many tokenizers stay in memory");
+  HttpLimits& limits = options.limits;
+  config.Add("http-max-body-bytes", options.max_body_bytes, "Longest request body");
+  config.Add("http-max-connections", limits.max_connections, "HTTP connections at once");
+  config.Add("http-idle-timeout", limits.idle_timeout, "Between requests of a connection");
+  config.Add("http-header-timeout", limits.header_timeout, "For a request's headers to arrive");
+  config.Add("http-body-timeout", limits.body_timeout, "For a request's body to arrive");
+  config.Add("http-write-timeout", limits.write_timeout, "For a client that takes nothing");
+  config.Add("request-timeout", limits.request_timeout, "From a request to its answer's end");
+  config.AddCheck([&options] { return CheckOptions(options); });
+}
+
+absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
+  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("gateway", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(Auth auth, MakeAuth(options, *host));
+  if (options.common.migrate_only) return absl::OkStatus();
+  host->AddReadyCheck("postgres", [&auth] { return auth.pool->Ping(); });
+  FLOE_ASSIGN_OR_RETURN(const auto serving, MakeServing(options, *host, auth));
+  KeysRpc keys_rpc(host->calls(), *auth.keys);
+  const DoorBackends backends{options.registry, options.tokenizer, options.trainer,
+                              options.workers};
+  FLOE_ASSIGN_OR_RETURN(const auto door,
+                        Door::Start(options.common, backends,
+                                    {host->calls(), *auth.identifier, host->ids(), {&keys_rpc}}));
+  host->AddPort("grpc", door->port());
+  host->AddPort("http", serving->http->port());
+  absl::Time drain_end;
+  host->OnDrain([&] {
+    drain_end = absl::Now() + options.common.drain_grace;
+    serving->http->BeginDrain();
+  });
+  door->SetServing(true);
+  const absl::Status status = host->Serve({});
+  // Both had their time together; what the door used is not given to HTTP again.
+  door->Drain(drain_end);
+  serving->http->Drain(drain_end - absl::Now());
+  return status;
+}
+
+}  // namespace floe::gateway
