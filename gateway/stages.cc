@@ -10,17 +10,17 @@ namespace floe::gateway {
 
 Pipeline GeneratingPipeline(const Ports& ports) {
   std::vector<std::unique_ptr<Stage>> stages;
-  stages.push_back(std::make_unique<Identify>(ports.keys));
-  stages.push_back(std::make_unique<Policy>(ports.models));
-  stages.push_back(std::make_unique<Quote>(ports.prompts, ports.draw_seed));
-  stages.push_back(std::make_unique<Generate>(ports.generator));
-  stages.push_back(std::make_unique<Answer>());
+  stages.push_back(std::make_unique<IdentifyStage>(ports.keys));
+  stages.push_back(std::make_unique<PolicyStage>(ports.models));
+  stages.push_back(std::make_unique<QuoteStage>(ports.prompts, ports.draw_seed));
+  stages.push_back(std::make_unique<GenerateStage>(ports.generator));
+  stages.push_back(std::make_unique<AnswerStage>());
   return Pipeline(std::move(stages), ports.clock);
 }
 
 Pipeline LookingPipeline(const Ports& ports) {
   std::vector<std::unique_ptr<Stage>> stages;
-  stages.push_back(std::make_unique<Identify>(ports.keys));
+  stages.push_back(std::make_unique<IdentifyStage>(ports.keys));
   return Pipeline(std::move(stages), ports.clock);
 }
 

@@ -4,7 +4,7 @@
 
 namespace floe::gateway {
 
-Awaitable<absl::Status> Answer::Enter(Request& request) {
+Awaitable<absl::Status> AnswerStage::Enter(Request& request) {
   while (true) {
     absl::StatusOr<Piece> piece = co_await request.stream->Next();
     if (!piece.ok()) co_return piece.status();

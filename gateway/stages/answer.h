@@ -6,7 +6,7 @@
 namespace floe::gateway {
 
 // Thread-safe.
-class Answer final : public Stage {
+class AnswerStage final : public Stage {
  public:
   std::string_view name() const override { return "answer"; }
   Awaitable<absl::Status> Enter(Request& request) override;

@@ -4,7 +4,7 @@
 
 namespace floe::gateway {
 
-Awaitable<absl::Status> Generate::Enter(Request& request) {
+Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
   const GenerateCall call{.model = request.model,
                           .prompt_ids = request.prompt_ids,
                           .sampling = request.ask.sampling,

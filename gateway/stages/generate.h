@@ -6,9 +6,9 @@
 namespace floe::gateway {
 
 // Thread-safe. Borrows `generator`. Leaving cancels what still runs.
-class Generate final : public Stage {
+class GenerateStage final : public Stage {
  public:
-  explicit Generate(Generator& generator) : generator_(generator) {}
+  explicit GenerateStage(Generator& generator) : generator_(generator) {}
 
   std::string_view name() const override { return "generate"; }
   Awaitable<absl::Status> Enter(Request& request) override;

@@ -16,7 +16,7 @@ absl::Status AsClientsKnowIt(const absl::Status& status) {
 
 }  // namespace
 
-Awaitable<absl::Status> Identify::Enter(Request& request) {
+Awaitable<absl::Status> IdentifyStage::Enter(Request& request) {
   const absl::StatusOr<std::string_view> token = BearerToken(request.authorization);
   if (!token.ok()) co_return AsClientsKnowIt(token.status());
   absl::StatusOr<Identity> caller = co_await keys_.Identify(*token);

@@ -6,9 +6,9 @@
 namespace floe::gateway {
 
 // Thread-safe. Borrows `keys`.
-class Identify final : public Stage {
+class IdentifyStage final : public Stage {
  public:
-  explicit Identify(KeyLookup& keys) : keys_(keys) {}
+  explicit IdentifyStage(KeyLookup& keys) : keys_(keys) {}
 
   std::string_view name() const override { return "identify"; }
   // UNAUTHENTICATED (INVALID_API_KEY) without a key that works; PERMISSION_DENIED (ROLE_TOO_LOW)

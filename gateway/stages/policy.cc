@@ -23,7 +23,7 @@ absl::Status ModelNotFound(std::string_view model) {
       "MODEL_NOT_FOUND", {{"param", "model"}});
 }
 
-Awaitable<absl::Status> Policy::Enter(Request& request) {
+Awaitable<absl::Status> PolicyStage::Enter(Request& request) {
   absl::StatusOr<ResolvedModel> model = co_await models_.Resolve(request.scope, request.ask.model);
   // A reference that is malformed names nothing either.
   if (absl::IsNotFound(model.status()) || absl::IsInvalidArgument(model.status())) {

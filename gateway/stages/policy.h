@@ -6,9 +6,9 @@
 namespace floe::gateway {
 
 // Thread-safe. Borrows `models`.
-class Policy final : public Stage {
+class PolicyStage final : public Stage {
  public:
-  explicit Policy(Models& models) : models_(models) {}
+  explicit PolicyStage(Models& models) : models_(models) {}
 
   std::string_view name() const override { return "policy"; }
   // NOT_FOUND (MODEL_NOT_FOUND) for what the team does not have.

@@ -31,7 +31,7 @@ absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int
       "CONTEXT_LENGTH_EXCEEDED", {{"param", param}});
 }
 
-Awaitable<absl::Status> Quote::Enter(Request& request) {
+Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
   absl::StatusOr<std::vector<uint32_t>> ids =
       co_await prompts_.Encode(request.scope, request.model, request.ask.prompt);
   if (!ids.ok()) co_return ids.status();

@@ -12,9 +12,9 @@ namespace floe::gateway {
 inline constexpr int64_t kDefaultCompletionTokens = 16;
 
 // Thread-safe. Borrows `prompts`.
-class Quote final : public Stage {
+class QuoteStage final : public Stage {
  public:
-  Quote(PromptEncoder& prompts, std::function<uint64_t()> draw_seed)
+  QuoteStage(PromptEncoder& prompts, std::function<uint64_t()> draw_seed)
       : prompts_(prompts), draw_seed_(std::move(draw_seed)) {}
 
   std::string_view name() const override { return "quote"; }

@@ -32,6 +32,7 @@ using beast::error_code;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kReadBytes = 16 << 10;
+constexpr size_t kStretchBytes = 64 << 10;
 // A refused client may still be sending: so much of it is read and dropped, for so long, before the
 // socket is closed, since closing with unread bytes would take the answer back.
 constexpr size_t kLingerBytes = 8 << 20;
@@ -255,17 +256,30 @@ std::string Connection::HeadText(const HttpHead& head, std::string_view framing)
 }
 
 Awaitable<absl::Status> Connection::Write(std::string_view first, std::string_view second) {
+  // Not each byte that trickles away counts as progress, but a whole stretch of them.
+  const auto limit = [this] {
+    writing_.Arm(limits_.write_timeout, shared_from_this(), [this] { Kill(); });
+  };
+  limit();
+  size_t stretch = 0;
   while (!first.empty() || !second.empty()) {
     const std::array<asio::const_buffer, 2> buffers = {asio::buffer(first.data(), first.size()),
                                                        asio::buffer(second.data(), second.size())};
-    writing_.Arm(limits_.write_timeout, shared_from_this(), [this] { Kill(); });
     auto [error, count] = co_await socket_.async_write_some(buffers, kTuple);
-    writing_.Disarm();
-    if (error) co_return ClientGone();
+    if (error) {
+      writing_.Disarm();
+      co_return ClientGone();
+    }
     const size_t of_first = std::min(count, first.size());
     first.remove_prefix(of_first);
     second.remove_prefix(count - of_first);
+    stretch += count;
+    if (stretch >= kStretchBytes) {
+      stretch = 0;
+      limit();
+    }
   }
+  writing_.Disarm();
   co_return absl::OkStatus();
 }
 

@@ -1,0 +1,172 @@
+// floe-bench-gateway: requests/s and latency through the gateway, against the same worker called
+// directly over gRPC. The worker is a fake that answers at once, so that what is measured is the
+// way there and back; everything, clients included, shares this machine and this process. Prints
+// the rows of bench/README.md.
+//
+// floe-bench-gateway --serve: the same gateway for another load generator, until standard input
+// ends. The model is `hamlet`, the key `floe-consumer`.
+#include <grpcpp/client_context.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <iostream>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+#include "floe/inference/v1/inference.grpc.pb.h"
+#include "tests/services/gateway/http/fake_fleet.h"
+#include "tests/services/gateway/http/http_client.h"
+
+namespace floe::gateway {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr double kWarmUpSeconds = 0.3;
+constexpr double kSeconds = 2.5;
+constexpr int kManyClients = 16;
+constexpr int kStreamTokens = 64;
+
+struct Result {
+  double per_second = 0;
+  double p50_ms = 0;
+  double p99_ms = 0;
+  int64_t failed = 0;
+};
+
+double Percentile(std::vector<double>& sorted, double share) {
+  if (sorted.empty()) return 0;
+  const auto at = static_cast<size_t>(std::ceil(share * static_cast<double>(sorted.size()))) - 1;
+  return sorted[std::min(at, sorted.size() - 1)];
+}
+
+// A client's loop body: one request; false when it failed.
+using Ask = std::function<bool()>;
+
+// `clients` threads, each with an Ask of its own, one request after the other.
+Result Measure(int clients, const std::function<Ask()>& connect) {
+  std::vector<std::vector<double>> times(static_cast<size_t>(clients));
+  std::atomic<int64_t> failed{0};
+  const auto start = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                        std::chrono::duration<double>(kWarmUpSeconds));
+  const auto end =
+      start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kSeconds));
+  std::vector<std::thread> threads;
+  for (auto& mine : times) {
+    threads.emplace_back([&, ask = connect()] {
+      for (auto before = Clock::now(); before < end;) {
+        if (!ask()) ++failed;
+        const auto after = Clock::now();
+        if (before >= start) {
+          mine.push_back(std::chrono::duration<double, std::milli>(after - before).count());
+        }
+        before = after;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<double> all;
+  for (const auto& mine : times) all.insert(all.end(), mine.begin(), mine.end());
+  std::sort(all.begin(), all.end());
+  return {static_cast<double>(all.size()) / kSeconds, Percentile(all, 0.5), Percentile(all, 0.99),
+          failed};
+}
+
+std::string Body(int tokens, bool stream) {
+  Json body = {{"model", "hamlet"},
+               {"messages", {{{"role", "user"}, {"content", "To be, or not to be?"}}}},
+               {"max_tokens", tokens},
+               {"seed", 1},
+               {"stream", stream}};
+  return body.dump();
+}
+
+Result ThroughGateway(const FakeFleet& fleet, int clients, int tokens, bool stream) {
+  const std::string body = Body(tokens, stream);
+  return Measure(clients, [&]() -> Ask {
+    auto client = std::make_shared<HttpClient>(fleet.port());  // shared by copies of the function
+    return [client, &body] { return client->Post("/v1/chat/completions", body).status == 200; };
+  });
+}
+
+Result Directly(const FakeFleet& fleet, const std::string& digest, int clients, int tokens) {
+  inference::v1::GenerateRequest request;
+  request.set_checkpoint_digest(digest);
+  for (int i = 0; i < 42; ++i) request.add_prompt_ids(static_cast<uint32_t>(i));
+  request.set_max_tokens(tokens);
+  request.mutable_sampling()->set_seed(1);
+  const auto stub = inference::v1::InferenceService::NewStub(fleet.WorkerChannel());
+  return Measure(clients, [&]() -> Ask {
+    return [&] {
+      grpc::ClientContext context;
+      const auto stream = stub->Generate(&context, request);
+      inference::v1::GenerateResponse piece;
+      while (stream->Read(&piece)) {
+      }
+      return stream->Finish().ok() && piece.has_finish();
+    };
+  });
+}
+
+void AddRow(Json& rows, const std::string& work, const char* unit, double ours, double peer) {
+  rows.push_back({{"work", work},
+                  {"ours", ours},
+                  {"unit", unit},
+                  {"peer", peer},
+                  {"peer_name", "the worker directly"},
+                  {"limit", nullptr}});
+}
+
+int Run() {
+  FakeFleetOptions options;
+  options.http_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  FakeFleet fleet(options);
+  const std::string& digest = fleet.registry().digest();
+  Json rows = Json::array();
+  int64_t failed = 0;
+  for (const int clients : {1, kManyClients}) {
+    std::cerr << "chat, 1 token, " << clients << " clients\n";
+    const Result ours = ThroughGateway(fleet, clients, 1, false);
+    const Result peer = Directly(fleet, digest, clients, 1);
+    const std::string work =
+        absl::StrCat("chat of 1 token, ", clients, clients == 1 ? " client" : " clients");
+    AddRow(rows, work, "requests/s", ours.per_second, peer.per_second);
+    AddRow(rows, absl::StrCat(work, ", p50"), "ms", ours.p50_ms, peer.p50_ms);
+    AddRow(rows, absl::StrCat(work, ", p99"), "ms", ours.p99_ms, peer.p99_ms);
+    failed += ours.failed + peer.failed;
+  }
+  std::cerr << "streams of " << kStreamTokens << " tokens, " << kManyClients << " clients\n";
+  const Result ours = ThroughGateway(fleet, kManyClients, kStreamTokens, true);
+  const Result peer = Directly(fleet, digest, kManyClients, kStreamTokens);
+  failed += ours.failed + peer.failed;
+  AddRow(rows, absl::StrCat("streams of ", kStreamTokens, " tokens, ", kManyClients, " clients"),
+         "tokens/s", ours.per_second * kStreamTokens, peer.per_second * kStreamTokens);
+  if (failed > 0) {
+    std::cerr << "floe-bench-gateway: " << failed << " requests failed\n";
+    return 1;
+  }
+  std::cout << Json{{"rows", std::move(rows)}}.dump() << "\n";
+  return 0;
+}
+
+int Serve() {
+  const FakeFleet fleet;
+  std::cout << "http://127.0.0.1:" << fleet.port() << "/v1" << std::endl;
+  while (std::cin.get() != std::char_traits<char>::eof()) {
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace floe::gateway
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--serve") return floe::gateway::Serve();
+  return floe::gateway::Run();
+}
