@@ -6,21 +6,25 @@
 #include "cli/commands/commands.h"
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "base/status_macros.h"
 #include "model/plan.h"
 #include "model/presets.h"
+#include "trainer/spec/pretrain_spec.h"
 
 namespace floe::cli {
 namespace {
 
 struct PlanFlags {
   std::string preset;
+  std::string job;
   std::string family;
   std::optional<int64_t> vocab_size, hidden_size, num_layers, num_heads, num_kv_heads, head_dim,
       ffn_hidden, context;
   std::string ffn;
   std::optional<bool> tie_embeddings;
   model::PlanWorkload workload;
+  bool batch_given = false;
 };
 
 // What a dial left out means: as many key/value heads as heads, a width shared out evenly.
@@ -28,7 +32,7 @@ void FillDials(const PlanFlags& flags, model::Blueprint& blueprint) {
   const auto set = [](const std::optional<int64_t>& flag, int64_t& dial) {
     if (flag) dial = *flag;
   };
-  const bool fresh = flags.preset.empty();
+  const bool fresh = flags.preset.empty() && flags.job.empty();
   set(flags.vocab_size, blueprint.vocab_size);
   set(flags.hidden_size, blueprint.hidden_size);
   set(flags.num_layers, blueprint.num_layers);
@@ -45,9 +49,32 @@ void FillDials(const PlanFlags& flags, model::Blueprint& blueprint) {
   if (flags.tie_embeddings) blueprint.tie_embeddings = *flags.tie_embeddings;
 }
 
-absl::StatusOr<model::Blueprint> BlueprintOf(const PlanFlags& flags) {
+// The blueprint and the workload of a job file; its vocabulary is the tokenizer's, which only the
+// fleet knows.
+absl::StatusOr<model::Blueprint> BlueprintOfJob(Session& session, PlanFlags& flags) {
+  FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(session.folder / flags.job, 1 << 20));
+  const auto spec = trainer::ParsePretrainSpec(text);
+  if (!spec.ok()) {
+    return absl::Status(spec.status().code(),
+                        absl::StrCat(flags.job, ": ", spec.status().message()));
+  }
+  if (!flags.vocab_size) {
+    return absl::InvalidArgumentError(absl::StrCat("the vocabulary of ", flags.job,
+                                                   " is that of its tokenizer '", spec->tokenizer,
+                                                   "'; give its size with --vocab-size"));
+  }
+  if (!flags.batch_given) flags.workload.batch_size = spec->train.batch_size;
+  if (flags.workload.sequence_length == 0) {
+    flags.workload.sequence_length = spec->train.sequence_length;
+  }
+  return spec->blueprint;
+}
+
+absl::StatusOr<model::Blueprint> BlueprintOf(Session& session, PlanFlags& flags) {
   model::Blueprint blueprint;
-  if (!flags.preset.empty()) {
+  if (!flags.job.empty()) {
+    FLOE_ASSIGN_OR_RETURN(blueprint, BlueprintOfJob(session, flags));
+  } else if (!flags.preset.empty()) {
     absl::StatusOr<model::Blueprint> preset = model::Preset(flags.preset);
     if (!preset.ok()) return absl::InvalidArgumentError(preset.status().message());
     blueprint = *preset;
@@ -58,7 +85,7 @@ absl::StatusOr<model::Blueprint> BlueprintOf(const PlanFlags& flags) {
   }
   if (!flags.family.empty()) {
     FLOE_ASSIGN_OR_RETURN(blueprint.family, model::ParseFamily(flags.family));
-    if (flags.preset.empty() && blueprint.family == model::Family::kGpt2) {
+    if (flags.preset.empty() && flags.job.empty() && blueprint.family == model::Family::kGpt2) {
       blueprint.ffn = model::FfnKind::kPlain;
       blueprint.norm_eps = 1e-5;
     }
@@ -67,7 +94,7 @@ absl::StatusOr<model::Blueprint> BlueprintOf(const PlanFlags& flags) {
     blueprint.ffn = flags.ffn == "gated" ? model::FfnKind::kGated : model::FfnKind::kPlain;
   }
   FillDials(flags, blueprint);
-  if (flags.preset.empty() && !flags.head_dim && blueprint.num_heads > 0 &&
+  if (flags.preset.empty() && flags.job.empty() && !flags.head_dim && blueprint.num_heads > 0 &&
       blueprint.hidden_size % blueprint.num_heads != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("--hidden-size ", blueprint.hidden_size, " does not divide by --num-heads ",
@@ -77,8 +104,8 @@ absl::StatusOr<model::Blueprint> BlueprintOf(const PlanFlags& flags) {
   return blueprint;
 }
 
-absl::Status Plan(Session& session, const PlanFlags& flags) {
-  FLOE_ASSIGN_OR_RETURN(const model::Blueprint blueprint, BlueprintOf(flags));
+absl::Status Plan(Session& session, PlanFlags flags) {
+  FLOE_ASSIGN_OR_RETURN(const model::Blueprint blueprint, BlueprintOf(session, flags));
   if (session.json) {
     session.PrintJson(nlohmann::ordered_json::parse(model::PlanJson(blueprint, flags.workload)));
   } else {
@@ -101,8 +128,11 @@ void AddPlanCommand(CommandLine& line) {
       "  floe plan --preset llama-3-8b --json | jq .parameters.total\n"
       "  floe plan --vocab-size 4096 --hidden-size 256 --num-layers 6 --num-heads 4 \\\n"
       "            --num-kv-heads 2 --head-dim 64 --ffn-hidden 768 --context 256\n"
-      "  floe plan --preset gpt2 --num-layers 24      a preset with one dial turned");
+      "  floe plan --preset gpt2 --num-layers 24      a preset with one dial turned\n"
+      "  floe plan --job job.yaml --vocab-size 4096   what a training job will make");
   command->add_option("--preset", flags.preset, absl::StrCat("A published model: ", presets));
+  command->add_option("--job", flags.job, "The blueprint of a pre-training job file")
+      ->excludes("--preset");
   command->add_option("--family", flags.family, "qwen3 (default), llama, qwen2 or gpt2");
   command->add_option("--vocab-size", flags.vocab_size, "V: rows of the embedding");
   command->add_option("--hidden-size", flags.hidden_size, "D: width of the residual stream");

@@ -47,7 +47,8 @@ std::string Metrics(const pb::Progress& progress) {
         key == "learning_rate") {
       continue;
     }
-    absl::StrAppend(&text, "  ", absl::StrReplaceAll(key, {{"_", " "}}), " ", value);
+    absl::StrAppend(&text, "  ", absl::StrReplaceAll(key, {{"_", " "}}), " ",
+                    std::abs(value) < 1000 ? absl::StrFormat("%.4g", value) : HumanQuantity(value));
   }
   return text;
 }

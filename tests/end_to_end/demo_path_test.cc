@@ -1,0 +1,211 @@
+// The demo's path at tiny size, through the real programs and real HTTP: a fleet, a corpus, a
+// tokenizer, a training job, a promoted version, the same answer plain and streamed; a service that
+// is killed, a byte that is changed, and nothing left at the end.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/fleet/process.h"
+#include "cli/http/sse.h"
+
+#include "base/files.h"
+#include "base/sha256.h"
+#include "model/checkpoint.h"
+#include "tests/end_to_end/fleet_fixture.h"
+
+namespace floe::test {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+// Small but not senseless: the loss has something to learn.
+std::string Corpus() {
+  const std::vector<std::string> animals = {"dog", "cat", "horse", "bird", "fish", "wolf"};
+  const std::vector<std::string> places = {"house", "river", "forest", "garden", "mountain"};
+  std::string text;
+  for (int i = 0; i < 600; ++i) {
+    absl::StrAppend(&text, "A ", animals[i % animals.size()], " is an animal that lives near the ",
+                    places[(i * 7 / 3) % places.size()], ". It was seen ", i % 13, " times.\n\n");
+  }
+  return text;
+}
+
+constexpr char kJob[] = R"(
+model: tiny
+dataset: corpus
+tokenizer: words
+blueprint: {family: qwen3, hidden_size: 64, num_layers: 2, num_heads: 4, num_kv_heads: 2, head_dim: 16,
+            ffn_hidden: 128, context: 64, tie_embeddings: true}
+train: {steps: 60, batch_size: 8, sequence_length: 32, learning_rate: 0.003, warmup_steps: 5, seed: 1,
+        eval_interval: 20, checkpoint_interval: 20, held_out_fraction: 0.05, sample_prompt: "A dog"}
+)";
+
+class DemoPathTest : public testing::Test {
+ protected:
+  json ServiceOf(const std::string& name) {
+    for (const json& service : fleet_.FloeJson({"status"})["services"]) {
+      if (service["name"] == name) return service;
+    }
+    return {};
+  }
+
+  FleetFixture fleet_;
+};
+
+// Text of every event, and the usage of the last that has one.
+std::pair<std::string, json> ReadStream(const std::string& body) {
+  cli::SseReader reader;
+  std::string text;
+  json usage;
+  for (const std::string& event : reader.Take(body)) {
+    if (event == "[DONE]") continue;
+    const json piece = json::parse(event);
+    if (!piece["choices"].empty()) text += piece["choices"][0].value("text", "");
+    if (piece.contains("usage") && piece["usage"].is_object()) usage = piece["usage"];
+  }
+  return {text, usage};
+}
+
+TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
+  // The fleet, once and again.
+  Said said = fleet_.Floe({"up", "--http-port", "0", "--dir", fleet_.fleet()});
+  EXPECT_EQ(said.code, 2) << "port 0 is no port";
+  json up = fleet_.FloeJson({"up", "--dir", fleet_.fleet()});
+  ASSERT_EQ(up["started"].size(), 7u) << fleet_.Floe({"status"}).out;
+  EXPECT_EQ(fleet_.FloeJson({"up"})["was_running"], true);
+
+  // A corpus and a tokenizer.
+  const std::string corpus = Corpus();
+  fleet_.Write("corpus.txt", corpus);
+  const json dataset = fleet_.FloeJson({"data", "import", "corpus.txt"});
+  ASSERT_EQ(dataset["digest"], Sha256::Hex(corpus));
+  EXPECT_EQ(dataset["documents"], 600);
+  said = fleet_.Floe({"tokenizer", "train", "--name", "words", "--dataset", "corpus",
+                      "--vocab-size", "400", "--watch"});
+  ASSERT_EQ(said.code, 0) << said.out << said.err;
+  const json encoded = fleet_.FloeJson({"tokenizer", "encode", "words", "A dog is an animal."});
+  EXPECT_LT(encoded["tokens"], 19);
+  std::vector<std::string> decode = {"tokenizer", "decode", "words"};
+  for (const json& id : encoded["ids"]) decode.push_back(absl::StrCat(id.get<int>()));
+  EXPECT_EQ(fleet_.Floe(decode).out, "A dog is an animal.");
+
+  // A training job: what is wrong is said before anything is queued; what is right learns.
+  fleet_.Write("wrong.yaml", absl::StrCat(kJob, "learning_rat: 1\n"));
+  said = fleet_.Floe({"train", "wrong.yaml"});
+  EXPECT_EQ(said.code, 2);
+  EXPECT_THAT(said.err, HasSubstr("learning_rat"));
+  fleet_.Write("job.yaml", kJob);
+  EXPECT_EQ(fleet_.FloeJson(
+                {"plan", "--job", "job.yaml", "--vocab-size", "400"})["blueprint"]["hidden_size"],
+            64);
+  said = fleet_.Floe({"train", "job.yaml", "--watch", "--json"});
+  ASSERT_EQ(said.code, 0) << said.out << said.err;
+  std::vector<double> losses;
+  std::istringstream events(said.out);
+  for (std::string line; std::getline(events, line);) {
+    const json event = json::parse(line);
+    if (event.contains("progress") && event["progress"]["metrics"].contains("loss")) {
+      losses.push_back(event["progress"]["metrics"]["loss"]);
+    }
+  }
+  ASSERT_GE(losses.size(), 2u);
+  EXPECT_NEAR(losses.front(), std::log(400.0), 1.0);
+  EXPECT_LT(losses.back(), losses.front() - 1.5);
+
+  // The version: lineage, every byte, the alias.
+  const json version = fleet_.FloeJson({"models", "show", "tiny@1"});
+  EXPECT_EQ(version["lineage"]["dataset_digest"], Sha256::Hex(corpus));
+  EXPECT_EQ(version["lineage"]["dataset"], "teams/default/datasets/corpus");
+  EXPECT_EQ(version["lineage"]["tokenizer_digest"], encoded["tokenizer_digest"]);
+  EXPECT_THAT(version["lineage"]["job"].get<std::string>(), HasSubstr("/jobs/trainer-"));
+  EXPECT_EQ(fleet_.Floe({"models", "verify", "tiny"}).code, 0);
+  EXPECT_EQ(fleet_.Floe({"models", "promote", "tiny@1"}).code, 0);
+  said = fleet_.Floe({"models", "export", "tiny", "exported"});
+  EXPECT_EQ(said.code, 0) << said.err;
+  const auto checkpoint = model::Checkpoint::Open(fleet_.folder() / "exported");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(checkpoint->digest(), version["digest"]);
+
+  // The same answer, plain and streamed.
+  json request = {{"model", "tiny"},  {"prompt", "A dog"}, {"max_tokens", 16},
+                  {"temperature", 1}, {"seed", 7},         {"floe", {{"cache", "off"}}}};
+  const cli::HttpResponse plain = fleet_.Post("/v1/completions", request);
+  ASSERT_EQ(plain.status, 200) << plain.body;
+  const json answer = json::parse(plain.body);
+  EXPECT_THAT(answer["system_fingerprint"].get<std::string>(),
+              HasSubstr(version["digest"].get<std::string>().substr(0, 12)));
+  request["stream"] = true;
+  request["stream_options"] = {{"include_usage", true}};
+  const cli::HttpResponse stream = fleet_.Post("/v1/completions", request);
+  ASSERT_EQ(stream.status, 200) << stream.body;
+  EXPECT_THAT(stream.body, testing::EndsWith("data: [DONE]\n\n"));
+  const auto [text, usage] = ReadStream(stream.body);
+  EXPECT_EQ(text, answer["choices"][0]["text"]);
+  EXPECT_FALSE(text.empty());
+  EXPECT_EQ(usage["completion_tokens"], answer["usage"]["completion_tokens"]);
+  const std::vector<std::string> chat = {"chat",   "tiny", "-m",           "A cat",
+                                         "--seed", "3",    "--max-tokens", "8"};
+  const Said first = fleet_.Floe(chat);
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(fleet_.Floe(chat).out, first.out);
+  EXPECT_EQ(fleet_.Floe({"chat", "nobody", "-m", "x"}).code, 3);
+
+  // A key that may only look.
+  const json key = fleet_.FloeJson({"keys", "create", "--name", "watcher", "--role", "viewer"});
+  const std::string secret = absl::StrCat("FLOE_KEY=", key["secret"].get<std::string>());
+  EXPECT_EQ(fleet_.Floe({"models", "ls"}, {secret}).code, 0);
+  EXPECT_EQ(fleet_.Floe({"models", "promote", "tiny@1"}, {secret}).code, 4);
+  EXPECT_EQ(fleet_.Floe({"chat", "tiny", "-m", "x"}, {secret}).code, 4);
+  EXPECT_EQ(fleet_.Floe({"keys", "revoke", key["name"]}).code, 0);
+  EXPECT_EQ(fleet_.Floe({"models", "ls"}, {secret}).code, 4);
+
+  // A service that is killed comes back, and so does its work.
+  const json killed = ServiceOf("registry");
+  ::kill(killed["pid"].get<pid_t>(), SIGKILL);
+  ASSERT_TRUE(fleet_.WaitUntilHealthy()) << fleet_.Floe({"status"}).out;
+  const json again = ServiceOf("registry");
+  EXPECT_NE(again["pid"], killed["pid"]);
+  EXPECT_EQ(again["restarts"], 1);
+  EXPECT_EQ(again["last_exit"], "killed by SIGKILL");
+  EXPECT_EQ(fleet_.FloeJson({"models", "show", "tiny"})["digest"], version["digest"]);
+
+  // A byte that changes on disk is found, and named.
+  std::string config_digest;
+  for (const json& file : version["files"]) {
+    if (file["name"] == "config.json") config_digest = file["digest"];
+  }
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(fleet_.fleet() / "blobs")) {
+    if (entry.is_regular_file() && entry.path().filename() == config_digest) {
+      std::filesystem::permissions(entry.path(), std::filesystem::perms::owner_write,
+                                   std::filesystem::perm_options::add);
+      std::fstream(entry.path(), std::ios::in | std::ios::out) << "!";
+    }
+  }
+  said = fleet_.Floe({"models", "verify", "tiny"});
+  EXPECT_EQ(said.code, 7) << said.out;
+  EXPECT_THAT(said.err, HasSubstr("config.json"));
+
+  // Down leaves no process; up finds everything again.
+  std::vector<cli::ProcessIdentity> processes;
+  json status = fleet_.FloeJson({"status"});
+  for (const json& service : status["services"]) {
+    processes.push_back(*cli::IdentityOf(service["pid"].get<pid_t>()));
+  }
+  processes.push_back(*cli::IdentityOf(status["supervisor_pid"].get<pid_t>()));
+  EXPECT_EQ(processes.size(), 8u);
+  EXPECT_EQ(fleet_.Floe({"down"}).code, 0);
+  for (const cli::ProcessIdentity& process : processes) EXPECT_FALSE(cli::IsAlive(process));
+  EXPECT_EQ(fleet_.Floe({"status"}).code, 5);
+  EXPECT_EQ(fleet_.FloeJson({"up"})["was_running"], false);
+  EXPECT_EQ(fleet_.FloeJson({"models", "ls"})[0]["name"], "teams/default/models/tiny");
+  EXPECT_EQ(fleet_.Floe({"down"}).code, 0);
+}
+
+}  // namespace
+}  // namespace floe::test
