@@ -245,7 +245,7 @@ TEST_F(JobServicesTest, AHandedBackAttemptIsNotCounted) {
 
 TEST_F(JobServicesTest, ASilentRunnersJobGoesToTheNext) {
   host_.Stop();
-  host_.options().lease = absl::Milliseconds(200);
+  host_.options().lease = absl::Seconds(2);
   host_.options().heartbeat_interval = absl::Milliseconds(50);
   host_.options().retry.first_delay = absl::Milliseconds(10);
   host_.Start();

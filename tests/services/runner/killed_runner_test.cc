@@ -20,7 +20,7 @@ using testing::HasSubstr;
 class KilledRunnerTest : public testing::Test {
  protected:
   void SetUp() override {
-    host_.options().lease = absl::Milliseconds(500);
+    host_.options().lease = absl::Seconds(2);  // a loaded machine must not end it by itself
     host_.options().heartbeat_interval = absl::Milliseconds(50);
     host_.options().retry.first_delay = absl::Milliseconds(10);
     host_.Start();
