@@ -7,6 +7,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "inference/engine/kernels.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // includes this file once a target
 #include "hwy/highway.h"
 // Needs the target that highway.h chose.
@@ -21,6 +22,8 @@ using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kVectors = 16 / kLanes;  // vectors a panel row
+
+constexpr int64_t kPrefetchRows = 16;  // of a panel, ahead of the one in use
 
 // MR rows by NP panels, over the whole of k. Every accumulator is one chain in ascending k, so MR
 // and NP change the speed and never a bit of the result.
@@ -39,6 +42,8 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT x, int64_t x_stride, const float*
   const int64_t panel_floats = depth * kPanelColumns;
   for (int64_t k = 0; k < depth; ++k) {
     V b[kWide];
+    // One stream of weights under much arithmetic: the machine's own look-ahead comes too late.
+    if constexpr (NP == 1) hwy::Prefetch(w + (k + kPrefetchRows) * kPanelColumns);
 #pragma GCC unroll 64
     for (int v = 0; v < kWide; ++v) {
       b[v] = hn::Load(
@@ -64,51 +69,78 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT x, int64_t x_stride, const float*
   }
 }
 
-// All rows against NP panels that start at `panel`.
-template <int NP>
-HWY_INLINE void RowsTimesPanels(const PackedMatrix& weights, const ConstRows& x, int64_t panel,
-                                MatMulEpilogue epilogue, const Rows& y) {
-  const float* w = weights.Panel(panel);
+// Registers bound a tile: one accumulator a row and vector, the vectors of a panel row, one
+// broadcast.
+#if HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
+constexpr int kMaxRows = HWY_MAX(1, HWY_MIN(8, (kRegisters - kVectors - 1) / kVectors));
+// Fewer independent chains than this do not hide the latency of an FMA.
+constexpr int kMinChains = 6;
+
+// Panels that a tile of MR rows takes at once: enough chains, as far as registers go.
+template <int MR>
+constexpr int PanelsFor() {
+  int panels = 1;
+  while (MR * panels * kVectors < kMinChains &&
+         2 * (MR + 1) * panels * kVectors + 1 <= kRegisters) {
+    panels *= 2;
+  }
+  return panels;
+}
+
+template <int MR, int NP>
+HWY_INLINE void TileAt(const PackedMatrix& weights, const ConstRows& x, int64_t row, int64_t panel,
+                       MatMulEpilogue epilogue, const Rows& y) {
   const int64_t column = panel * kPanelColumns;
   if (epilogue.bias != nullptr) epilogue.bias += column;
-  const int64_t depth = weights.in();
-  int64_t r = 0;
-  const auto at = [&](int64_t row) { return x.data + row * x.stride; };
-  const auto to = [&](int64_t row) { return y.data + row * y.stride + column; };
-  if constexpr (NP == 1) {
-    for (; r + 6 <= x.count; r += 6) {
-      Tile<6, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
-    }
-    if (r + 4 <= x.count) {
-      Tile<4, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
-      r += 4;
+  Tile<MR, NP>(x.data + row * x.stride, x.stride, weights.Panel(panel), weights.in(), epilogue,
+               y.data + row * y.stride + column, y.stride);
+}
+
+// MR rows from `row` on, MR chosen at run time among 1 to kMaxRows.
+template <int MR>
+HWY_INLINE void RowsTimesPanel(int rows, const PackedMatrix& weights, const ConstRows& x,
+                               int64_t row, int64_t panel, const MatMulEpilogue& epilogue,
+                               const Rows& y) {
+  if (rows == MR) return TileAt<MR, 1>(weights, x, row, panel, epilogue, y);
+  if constexpr (MR > 1) RowsTimesPanel<MR - 1>(rows, weights, x, row, panel, epilogue, y);
+}
+
+// All rows fit one tile that is too small for one panel: several panels at once, then the rest.
+template <int MR>
+HWY_INLINE int64_t FewRowsTimesPanels(const PackedMatrix& weights, const ConstRows& x,
+                                      PanelRange panels, const MatMulEpilogue& epilogue,
+                                      const Rows& y) {
+  constexpr int kPanels = PanelsFor<MR>();
+  if constexpr (MR < kMaxRows) {
+    if (x.count > MR) return FewRowsTimesPanels<MR + 1>(weights, x, panels, epilogue, y);
+  }
+  int64_t p = panels.begin;
+  if constexpr (kPanels > 1) {
+    for (; p + kPanels <= panels.end; p += kPanels) {
+      TileAt<MR, kPanels>(weights, x, 0, p, epilogue, y);
     }
   }
-  if constexpr (NP <= 2) {
-    if (r + 3 <= x.count) {
-      Tile<3, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
-      r += 3;
-    }
-    if (r + 2 <= x.count) {
-      Tile<2, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
-      r += 2;
-    }
-  }
-  for (; r < x.count; ++r) {
-    Tile<1, NP>(at(r), x.stride, w, depth, epilogue, to(r), y.stride);
-  }
+  return p;
 }
 
 void MatMulImpl(const PackedMatrix& weights, const ConstRows& x, PanelRange panels,
                 const MatMulEpilogue& epilogue, const Rows& y) {
+  if (x.count == 0) return;
   int64_t p = panels.begin;
-  // Few rows leave too few independent chains to hide the latency of an FMA: take several panels.
-  if (x.count == 1) {
-    for (; p + 4 <= panels.end; p += 4) RowsTimesPanels<4>(weights, x, p, epilogue, y);
-  } else if (x.count <= 3) {
-    for (; p + 2 <= panels.end; p += 2) RowsTimesPanels<2>(weights, x, p, epilogue, y);
+  if (x.count <= kMaxRows) p = FewRowsTimesPanels<1>(weights, x, panels, epilogue, y);
+  // Tiles of nearly equal height: a last one of few rows would cost as much as a full one.
+  const int64_t tiles = (x.count + kMaxRows - 1) / kMaxRows;
+  for (; p < panels.end; ++p) {
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t row = x.count * tile / tiles;
+      const int rows = static_cast<int>(x.count * (tile + 1) / tiles - row);
+      RowsTimesPanel<kMaxRows>(rows, weights, x, row, p, epilogue, y);
+    }
   }
-  for (; p < panels.end; ++p) RowsTimesPanels<1>(weights, x, p, epilogue, y);
 }
 
 // The sum of 16 lanes as a tree that is the same for every vector width.
