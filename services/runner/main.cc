@@ -11,6 +11,7 @@
 #include "services/runtime/client.h"
 #include "services/runtime/host.h"
 #include "services/runtime/shutdown.h"
+#include "services/trainer/executor/pretrain_executor.h"
 
 namespace floe::runner {
 namespace {
@@ -21,7 +22,8 @@ absl::Status RunService(const RunnerOptions& options, const runtime::Config& con
                                                            options.common.insecure));
   registry::RegistryClient registry(std::move(channel));
   TokenizerTrainExecutor tokenizer_train(registry, host->clock(), ThreadsOf(options));
-  const absl::Status status = Run(*host, options, {&tokenizer_train});
+  PretrainExecutor pretrain(registry, host->clock(), ThreadsOf(options));
+  const absl::Status status = Run(*host, options, {&tokenizer_train, &pretrain});
   // A job that does not stop still uses these parts: only the end of the process is left.
   if (absl::IsDeadlineExceeded(status)) std::_Exit(runtime::ExitCode(status));
   return status;

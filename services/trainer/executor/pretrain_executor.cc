@@ -1,0 +1,211 @@
+#include "services/trainer/executor/pretrain_executor.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include "base/files.h"
+#include "base/sha256.h"
+#include "base/status_macros.h"
+#include "model/accounting.h"
+#include "services/registry/client/checkpoint_transfer.h"
+#include "services/runtime/client.h"
+#include "tokenizer/documents.h"
+#include "tokenizer/tokenizer.h"
+#include "trainer/pretrainer.h"
+#include "trainer/spec/pretrain_spec.h"
+#include "trainer/tokenize_corpus.h"
+
+namespace floe::runner {
+namespace {
+
+namespace pb = ::floe::registry::v1;
+
+constexpr absl::Duration kAskTime = absl::Seconds(30);
+constexpr absl::Duration kTransferTime = absl::Hours(2);
+constexpr int64_t kMaxTokenizerBytes = 256 << 20;
+
+// On behalf of the job's team.
+runtime::OutgoingCall CallFor(const Assignment& job, absl::Duration at_most) {
+  auto call = runtime::OutgoingCall::Own(job.job_id, at_most);
+  call.identity.team = job.team;
+  call.identity.role = "developer";
+  call.identity.key_id = job.creator;
+  return call;
+}
+
+// Training's progress and lines as the job's events.
+class EventsOfTraining final : public trainer::TrainingObserver {
+ public:
+  explicit EventsOfTraining(Reporter& reporter) : reporter_(reporter) {}
+
+  void OnProgress(const trainer::TrainProgress& progress) override {
+    jobs::Progress told;
+    told.step = progress.step;
+    told.steps = progress.steps;
+    told.remaining = progress.remaining;
+    told.metrics = {{"loss", progress.loss},
+                    {"tokens_per_second", progress.tokens_per_second},
+                    {"gflops", progress.gflops},
+                    {"learning_rate", progress.learning_rate}};
+    if (progress.held_out_loss) told.metrics["held_out_loss"] = *progress.held_out_loss;
+    reporter_.Progress(std::move(told));
+  }
+  void OnLine(trainer::LineLevel level, std::string_view text) override {
+    switch (level) {
+      case trainer::LineLevel::kInfo:
+        return reporter_.Log("info", text);
+      case trainer::LineLevel::kWarning:
+        return reporter_.Log("warning", text);
+      case trainer::LineLevel::kSample:
+        return reporter_.Log("sample", text);
+    }
+  }
+
+ private:
+  Reporter& reporter_;
+};
+
+struct Materials {
+  pb::Dataset dataset;
+  pb::Tokenizer tokenizer;
+  tokenizer::TextFormat format = tokenizer::TextFormat::kText;
+  std::filesystem::path corpus;
+  std::map<std::string, std::string> tokenizer_files;
+  std::unique_ptr<const tokenizer::Tokenizer> encoder;
+};
+
+absl::StatusOr<std::filesystem::path> FetchCorpus(registry::RegistryClient& registry,
+                                                  const Assignment& job,
+                                                  const std::string& digest) {
+  std::filesystem::path corpus = job.folder / "corpus";
+  const auto kept = MappedFile::Open(corpus);
+  if (kept.ok() && Sha256::Hex(kept->bytes()) == digest) return corpus;
+  FLOE_RETURN_IF_ERROR(registry.DownloadFile(CallFor(job, kTransferTime), digest, corpus));
+  return corpus;
+}
+
+absl::StatusOr<Materials> Fetch(registry::RegistryClient& registry, const Assignment& job,
+                                const trainer::PretrainSpec& spec, Reporter& reporter) {
+  Materials materials;
+  FLOE_ASSIGN_OR_RETURN(materials.dataset,
+                        registry.GetDataset(CallFor(job, kAskTime), spec.dataset));
+  const auto format = tokenizer::TextFormatFromName(materials.dataset.format());
+  if (!format) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(materials.dataset.name(), " has the format \"", materials.dataset.format(),
+                     "\"; a model learns from text or jsonl"));
+  }
+  materials.format = *format;
+  FLOE_ASSIGN_OR_RETURN(materials.tokenizer,
+                        registry.GetTokenizer(CallFor(job, kAskTime), spec.tokenizer));
+  FLOE_ASSIGN_OR_RETURN(materials.corpus, FetchCorpus(registry, job, materials.dataset.digest()));
+  const auto call = CallFor(job, kTransferTime);
+  auto& files = materials.tokenizer_files;
+  FLOE_ASSIGN_OR_RETURN(
+      files["tokenizer.json"],
+      registry.DownloadBytes(call, materials.tokenizer.digest(), kMaxTokenizerBytes));
+  if (!materials.tokenizer.config_digest().empty()) {
+    FLOE_ASSIGN_OR_RETURN(
+        files["tokenizer_config.json"],
+        registry.DownloadBytes(call, materials.tokenizer.config_digest(), kMaxTokenizerBytes));
+  }
+  FLOE_ASSIGN_OR_RETURN(materials.encoder, tokenizer::Tokenizer::Load(files["tokenizer.json"]));
+  reporter.Info(absl::StrFormat("dataset %s (%d bytes) and tokenizer %s (%d tokens) are here",
+                                materials.dataset.name(), materials.dataset.size_bytes(),
+                                materials.tokenizer.name(), materials.encoder->vocab_size()));
+  return materials;
+}
+
+absl::StatusOr<trainer::TokenizedCorpus> Tokenize(const Assignment& job, const Materials& materials,
+                                                  const trainer::PretrainSpec& spec, int threads,
+                                                  Reporter& reporter, std::stop_token stop) {
+  trainer::TokenizeOptions options;
+  options.corpus = materials.corpus;
+  options.format = materials.format;
+  options.folder = job.folder / "tokens";
+  options.held_out_fraction = spec.train.held_out_fraction;
+  options.threads = threads;
+  options.corpus_digest = materials.dataset.digest();
+  options.tokenizer_digest = materials.tokenizer.digest();
+  options.stop = stop;
+  options.on_progress = [&](int64_t done, int64_t total) {
+    jobs::Progress told;
+    told.steps = spec.train.steps;
+    told.metrics = {{"bytes_tokenized", static_cast<double>(done)},
+                    {"bytes_to_tokenize", static_cast<double>(total)}};
+    reporter.Progress(std::move(told));
+  };
+  FLOE_ASSIGN_OR_RETURN(trainer::TokenizedCorpus tokens,
+                        trainer::TokenizeCorpus(*materials.encoder, options));
+  reporter.Info(absl::StrFormat("%d documents: %d tokens to train on, %d held out%s",
+                                tokens.documents, tokens.train_tokens, tokens.held_out_tokens,
+                                tokens.reused ? " (of an earlier attempt)" : ""));
+  return tokens;
+}
+
+absl::StatusOr<std::string> Publish(registry::RegistryClient& registry, const Assignment& job,
+                                    const trainer::PretrainSpec& spec, const Materials& materials,
+                                    const trainer::Pretrainer& pretrainer,
+                                    const trainer::PretrainOutcome& outcome, Reporter& reporter) {
+  const std::filesystem::path folder = job.folder / "checkpoint";
+  std::error_code error;  // of an attempt that ended while it published
+  std::filesystem::remove_all(folder, error);
+  if (error) return ErrnoStatus(error.value(), "cannot clear " + folder.string());
+  FLOE_ASSIGN_OR_RETURN(const std::string digest,
+                        pretrainer.Export(folder,
+                                          {.dataset = materials.dataset.digest(),
+                                           .tokenizer = materials.tokenizer.digest()},
+                                          materials.tokenizer_files));
+  reporter.Info(absl::StrCat("checkpoint sha256:", digest));
+  registry::Evidence evidence;
+  evidence.job = job.job;
+  evidence.request_id = job.job_id;  // a repeated attempt gets the first one's answer
+  evidence.metrics = {{"loss", outcome.loss},
+                      {"tokens", static_cast<double>(outcome.tokens)},
+                      {"steps", static_cast<double>(outcome.steps)},
+                      {"training_seconds", outcome.seconds}};
+  if (outcome.held_out_loss > 0) evidence.metrics["held_out_loss"] = outcome.held_out_loss;
+  FLOE_ASSIGN_OR_RETURN(
+      const pb::ModelVersion version,
+      registry::PublishCheckpoint(registry, CallFor(job, kTransferTime),
+                                  absl::StrCat("teams/", job.team, "/models/", spec.model), folder,
+                                  evidence));
+  reporter.Info(absl::StrCat("published ", version.name()));
+  return version.name();
+}
+
+}  // namespace
+
+std::string PretrainExecutor::kind() const { return std::string(trainer::kPretrainJobKind); }
+
+absl::StatusOr<std::string> PretrainExecutor::Execute(const Assignment& job, Reporter& reporter,
+                                                      std::stop_token stop) {
+  FLOE_ASSIGN_OR_RETURN(const trainer::PretrainSpec spec, trainer::ParsePretrainSpec(job.spec));
+  FLOE_ASSIGN_OR_RETURN(const Materials materials, Fetch(registry_, job, spec, reporter));
+  FLOE_ASSIGN_OR_RETURN(const trainer::TokenizedCorpus tokens,
+                        Tokenize(job, materials, spec, threads_, reporter, stop));
+  trainer::PretrainOptions options;
+  options.blueprint = spec.blueprint;
+  options.blueprint.vocab_size = materials.encoder->vocab_size();
+  options.settings = spec.train;
+  options.train_tokens = tokens.train;
+  options.held_out_tokens = tokens.held_out;
+  options.state_folder = job.folder / "states";
+  options.data = absl::StrCat(materials.dataset.digest(), " ", materials.tokenizer.digest());
+  options.threads = threads_;
+  FLOE_ASSIGN_OR_RETURN(const auto pretrainer,
+                        trainer::Pretrainer::Create(options, *materials.encoder, clock_));
+  reporter.Info(absl::StrFormat("%s transformer of %d parameters, %d threads",
+                                std::string(model::FamilyName(options.blueprint.family)),
+                                model::CountParameters(options.blueprint).Total(), threads_));
+  EventsOfTraining observer(reporter);
+  FLOE_ASSIGN_OR_RETURN(const trainer::PretrainOutcome outcome, pretrainer->Run(observer, stop));
+  return Publish(registry_, job, spec, materials, *pretrainer, outcome, reporter);
+}
+
+}  // namespace floe::runner

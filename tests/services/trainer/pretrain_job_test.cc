@@ -1,0 +1,211 @@
+// Pre-training from end to end: a job submitted to floe-trainer, executed by floe-runner, published
+// in floe-registry.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+#include "model/checkpoint.h"
+#include "services/registry/client/checkpoint_transfer.h"
+#include "tests/services/jobs/job_service.h"
+#include "tests/services/trainer/training_fleet.h"
+#include "tests/support/temp_dir.h"
+
+namespace floe::trainer {
+namespace {
+
+using jobs::v1::Job;
+using testing::AllOf;
+using testing::Contains;
+using testing::HasSubstr;
+
+constexpr char kKind[] = "pretrain";
+constexpr char kSpec[] = R"(model: counter
+dataset: numbers
+tokenizer: sample
+blueprint:
+  hidden_size: 32
+  num_layers: 2
+  num_heads: 2
+  num_kv_heads: 1
+  ffn_hidden: 64
+  context: 32
+train:
+  steps: 60
+  batch_size: 4
+  learning_rate: 0.01
+  warmup_steps: 5
+  held_out_fraction: 0.1
+  eval_interval: 20
+  checkpoint_interval: 20
+  sample_prompt: "The number "
+)";
+
+std::string With(const std::string& from, const std::string& to) {
+  return absl::StrReplaceAll(kSpec, {{from, to}});
+}
+
+class PretrainJobTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fleet_ = new TrainingFleet();
+    fleet_->StartRunner();
+  }
+  static void TearDownTestSuite() {
+    delete fleet_;
+    fleet_ = nullptr;
+  }
+
+  Job Submit(const std::string& spec) {
+    const auto job = person_.Create(spec, "", kKind);
+    EXPECT_TRUE(job.ok()) << job.status();
+    return job.value_or(Job{});
+  }
+  // Watches the job to its end; its words are in `words_`.
+  Job Finish(const Job& job) {
+    const auto watched = person_.Watch(job.name(), 0);
+    EXPECT_TRUE(watched.status.ok()) << watched.status;
+    events_ = watched.events;
+    words_ = jobs::Words(events_);
+    return person_.Get(job.name()).value_or(Job{});
+  }
+  std::string DigestOf(const Job& job) {
+    const auto version = registry_.GetModelVersion(As("nlp"), job.result());
+    EXPECT_TRUE(version.ok()) << version.status();
+    return version.ok() ? version->digest() : "";
+  }
+
+  static TrainingFleet* fleet_;  // of the test suite
+  registry::RegistryClient registry_{fleet_->registry()};
+  jobs::JobCaller person_{fleet_->trainer(), "nlp"};
+  std::vector<jobs::v1::JobEvent> events_;
+  std::vector<std::string> words_;
+};
+
+TrainingFleet* PretrainJobTest::fleet_ = nullptr;
+
+TEST_F(PretrainJobTest, FromADatasetToAModelVersion) {
+  const Job job = Finish(Submit(kSpec));
+  ASSERT_EQ(job.state(), Job::SUCCEEDED) << job.error();
+  EXPECT_THAT(job.name(), testing::StartsWith("teams/nlp/jobs/trainer-"));
+  EXPECT_THAT(job.spec(), HasSubstr(absl::StrCat("teams/nlp/datasets/numbers@sha256:",
+                                                 fleet_->dataset_digest())));
+  EXPECT_THAT(words_, Contains(HasSubstr("before: The number")));
+  EXPECT_THAT(words_, Contains(HasSubstr("after: The number")));
+  EXPECT_THAT(words_, Contains("state saved at step 40"));
+  EXPECT_EQ(job.progress().step(), 60);
+  EXPECT_EQ(job.progress().steps(), 60);
+  for (const char* metric :
+       {"loss", "held_out_loss", "tokens_per_second", "gflops", "learning_rate"}) {
+    EXPECT_TRUE(job.progress().metrics().contains(metric)) << metric;
+  }
+  double first_loss = 0;
+  for (const auto& event : events_) {
+    const auto& metrics = event.progress().metrics();
+    if (first_loss == 0 && metrics.contains("loss")) first_loss = metrics.at("loss");
+  }
+  EXPECT_NEAR(first_loss, std::log(403.0), 0.2);
+
+  const auto version = registry_.GetModelVersion(As("nlp"), job.result());
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_THAT(version->name(), testing::StartsWith("teams/nlp/models/counter/versions/"));
+  EXPECT_EQ(version->lineage().job(), job.name());
+  EXPECT_EQ(version->lineage().dataset_digest(), fleet_->dataset_digest());
+  EXPECT_EQ(version->lineage().tokenizer_digest(), fleet_->tokenizer_digest());
+  EXPECT_EQ(version->metrics().at("steps"), 60);
+  EXPECT_EQ(version->metrics().at("tokens"), 60 * 4 * 32);
+  EXPECT_LT(version->metrics().at("held_out_loss"), first_loss - 1);
+
+  const test::TempDir folder;
+  ASSERT_TRUE(
+      registry::DownloadCheckpoint(registry_, As("nlp"), *version, folder / "checkpoint").ok());
+  const auto checkpoint = model::Checkpoint::Open(folder / "checkpoint");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(checkpoint->blueprint().vocab_size, 403);
+  EXPECT_EQ(checkpoint->manifest().files.at("tokenizer.json").digest, fleet_->tokenizer_digest());
+  EXPECT_TRUE(std::filesystem::exists(folder / "checkpoint/tokenizer_config.json"));
+}
+
+TEST_F(PretrainJobTest, AKilledRunnersJobGoesOnFromItsStateAndEndsInTheSameBytes) {
+  const std::string spec = absl::StrReplaceAll(
+      kSpec,
+      {{"steps: 60", "steps: 1500"}, {"checkpoint_interval: 20", "checkpoint_interval: 50"}});
+  const Job killed = Submit(spec);
+  person_.Watch(killed.name(), 0, [](const jobs::v1::JobEvent& event) {
+    return absl::StrContains(jobs::Words(event), "state saved at step");
+  });
+  fleet_->KillRunner();
+  fleet_->StartRunner();
+  const Job resumed = Finish(killed);
+  ASSERT_EQ(resumed.state(), Job::SUCCEEDED) << resumed.error();
+  EXPECT_EQ(resumed.attempt(), 2);
+  EXPECT_THAT(words_, Contains(HasSubstr("resumed at step ")));
+  EXPECT_THAT(words_, Contains(HasSubstr("(of an earlier attempt)")));
+  EXPECT_EQ(resumed.progress().step(), 1500);
+
+  const Job straight = Finish(Submit(spec));
+  ASSERT_EQ(straight.state(), Job::SUCCEEDED) << straight.error();
+  EXPECT_EQ(straight.attempt(), 1);
+  EXPECT_EQ(DigestOf(resumed), DigestOf(straight));
+  EXPECT_EQ(resumed.result(), straight.result());  // the same content is one version
+}
+
+TEST_F(PretrainJobTest, ACancelledJobStops) {
+  const Job job = Submit(With("steps: 60", "steps: 1000000"));
+  person_.Watch(job.name(), 0,
+                [](const jobs::v1::JobEvent& event) { return event.progress().step() > 0; });
+  ASSERT_TRUE(person_.Cancel(job.name()).ok());
+  EXPECT_EQ(Finish(job).state(), Job::CANCELLED);
+}
+
+TEST_F(PretrainJobTest, ADivergingJobFailsOnce) {
+  const Job job = Finish(Submit(
+      absl::StrReplaceAll(kSpec, {{"learning_rate: 0.01",
+                                   "learning_rate: 10\n  min_learning_rate: 10\n  grad_clip: 0\n"
+                                   "  weight_decay: 10"},
+                                  {"steps: 60", "steps: 500"}})));
+  EXPECT_EQ(job.state(), Job::FAILED);
+  EXPECT_EQ(job.attempt(), 1);
+  EXPECT_THAT(job.error(), HasSubstr("no finite number at step"));
+}
+
+TEST_F(PretrainJobTest, ATextThatIsTooShortFailsOnce) {
+  const Job job =
+      Finish(Submit(absl::StrReplaceAll(kSpec, {{"held_out_fraction: 0.1", "held_out_fraction: 0"},
+                                                {"context: 32", "context: 65536"}})));
+  EXPECT_EQ(job.state(), Job::FAILED);
+  EXPECT_EQ(job.attempt(), 1);
+  EXPECT_THAT(job.error(), HasSubstr("sequence_length 65536 needs at least"));
+}
+
+TEST_F(PretrainJobTest, MistakesAreNamedBeforeAnythingIsQueued) {
+  const auto refusal = [&](const std::string& spec, absl::StatusCode code) {
+    const auto job = person_.Create(spec, "", kKind);
+    EXPECT_EQ(job.status().code(), code) << spec << job.status();
+    return std::string(job.status().message());
+  };
+  const auto invalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(refusal(With("  steps: 60", "  stepps: 60"), invalid),
+              AllOf(HasSubstr("line 12"), HasSubstr("stepps")));
+  EXPECT_THAT(refusal(With("num_heads: 2", "num_heads: 3"), invalid),
+              AllOf(HasSubstr("line 7"), HasSubstr("does not divide")));
+  EXPECT_THAT(refusal(With("dataset: numbers", "dataset: letters"), absl::StatusCode::kNotFound),
+              HasSubstr("teams/nlp/datasets/letters"));
+  EXPECT_THAT(refusal(With("tokenizer: sample", "tokenizer: none"), absl::StatusCode::kNotFound),
+              HasSubstr("teams/nlp/tokenizers/none"));
+  EXPECT_THAT(refusal(With("dataset: numbers", "dataset: teams/vision/datasets/numbers"), invalid),
+              HasSubstr("of that team"));
+  EXPECT_THAT(
+      refusal(With("blueprint:", "blueprint:\n  family: gpt2"), absl::StatusCode::kUnimplemented),
+      HasSubstr("gpt2"));
+  jobs::JobCaller stranger(fleet_->trainer(), "vision");
+  const auto foreign = stranger.Create(kSpec, "", kKind, "teams/vision");
+  EXPECT_EQ(foreign.status().code(), absl::StatusCode::kNotFound) << foreign.status();
+}
+
+}  // namespace
+}  // namespace floe::trainer
