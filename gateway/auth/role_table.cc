@@ -21,8 +21,9 @@ constexpr auto kRules = std::to_array<MethodRule>({
     {"/floe.gateway.v1.KeyService/RevokeKey", Role::kAdmin},
     {"/floe.gateway.v1.KeyService/GetCaller", Role::kViewer},
 
-    {"/floe.inference.v1.InferenceService/Generate", Role::kConsumer},
-    {"/floe.inference.v1.InferenceService/Score", Role::kConsumer},
+    // A worker asks nobody whose the checkpoint is: people come over HTTP, through every stage.
+    {"/floe.inference.v1.InferenceService/Generate", kInternal},
+    {"/floe.inference.v1.InferenceService/Score", kInternal},
     {"/floe.inference.v1.InferenceService/GetWorkerStatus", Role::kViewer},
 
     {"/floe.jobs.v1.JobService/CreateJob", Role::kDeveloper},

@@ -19,16 +19,6 @@ constexpr size_t kBodyLength = 43;  // 62^43 > 2^256
 constexpr size_t kChecksumLength = 6;
 static_assert(kStart.size() + kBodyLength + kChecksumLength == kSecretLength);
 
-// CRC-32 as in IEEE 802.3, reflected, polynomial 0xEDB88320.
-uint32_t Crc32(std::string_view text) {
-  uint32_t crc = ~0u;
-  for (const char c : text) {
-    crc ^= static_cast<uint8_t>(c);
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1u)));
-  }
-  return ~crc;
-}
-
 // The number `bytes` (big-endian) in base 62, padded to kBodyLength digits.
 std::string Body(SecretBytes bytes) {
   std::string digits(kBodyLength, kAlphabet[0]);
@@ -44,12 +34,7 @@ std::string Body(SecretBytes bytes) {
   return digits;
 }
 
-std::string Checksum(std::string_view body) {
-  uint32_t crc = Crc32(body);
-  std::string digits(kChecksumLength, kAlphabet[0]);
-  for (size_t i = kChecksumLength; i-- > 0; crc /= 62) digits[i] = kAlphabet[crc % 62];
-  return digits;
-}
+std::string Checksum(std::string_view body) { return Sha256::Hex(body).substr(0, kChecksumLength); }
 
 absl::Status Malformed(const std::string& why) {
   return WithReason(

@@ -1,6 +1,7 @@
-// The secret of an API key: `floe-`, 43 characters that carry 256 random bits, and 6 of checksum,
-// all base 62. The checksum (CRC-32) tells a mistyped key from one that was never given out. With
-// 256 random bits a plain SHA-256 is all that needs storing: there is no dictionary to try.
+// The secret of an API key: `floe-`, 43 characters of base 62 that carry 256 random bits, and the
+// first 6 hexadecimal ones of their SHA-256. That checksum tells a mistyped key from one that was
+// never given out, and any installer can make it. With 256 random bits a plain SHA-256 of the whole
+// is all that needs storing: there is no dictionary to try.
 #pragma once
 
 #include <array>

@@ -19,6 +19,8 @@ using testing::StartsWith;
 TEST(Secret, CarriesItsBytesInBase62WithAChecksum) {
   SecretBytes zero{};
   EXPECT_THAT(FormatSecret(zero), StartsWith("floe-" + std::string(43, '0')));
+  // printf 0…0 (43 times) | sha256sum
+  EXPECT_EQ(FormatSecret(zero).substr(48), "b918b2");
   SecretBytes one{};
   one[31] = 61;
   EXPECT_EQ(FormatSecret(one).substr(5, 43), std::string(42, '0') + "z");
