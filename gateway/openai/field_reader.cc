@@ -70,7 +70,8 @@ std::optional<bool> FieldReader::Bool(std::string_view name) {
 std::optional<int64_t> FieldReader::Integer(std::string_view name, int64_t least, int64_t most) {
   const nlohmann::json* value = Take(name);
   if (value == nullptr) return std::nullopt;
-  const std::string range = absl::StrCat(least, " to ", most);
+  const std::string range =
+      most == INT64_MAX ? absl::StrCat("at least ", least) : absl::StrCat(least, " to ", most);
   if (!value->is_number_integer()) {
     Fail(name, "INVALID_TYPE",
          absl::StrCat("is ", AbslView(TypeName(*value)), "; write an integer, ", range));
