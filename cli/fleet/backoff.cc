@@ -12,4 +12,9 @@ absl::Duration RestartDelay(int deaths_in_a_row) {
   return std::min(delay, absl::Seconds(30));
 }
 
+int PollMilliseconds(absl::Duration wait) {
+  const absl::Duration bounded = std::clamp(wait, absl::ZeroDuration(), absl::Minutes(1));
+  return static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(bounded, absl::Milliseconds(1))));
+}
+
 }  // namespace floe::cli

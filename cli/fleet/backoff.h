@@ -1,4 +1,4 @@
-// When a process that died is started again. Pure.
+// When a process that died is started again, and how long to wait for that. Pure.
 #pragma once
 
 #include "absl/time/time.h"
@@ -13,5 +13,9 @@ int DeathsInARow(int before, absl::Duration ran);
 
 // 0.25 s after the first death in a row, doubling, at most 30 s.
 absl::Duration RestartDelay(int deaths_in_a_row);
+
+// What to give poll(2) so that `wait` is over when it returns: rounded up, at most a minute, also
+// when `wait` is infinite.
+int PollMilliseconds(absl::Duration wait);
 
 }  // namespace floe::cli

@@ -87,11 +87,8 @@ absl::Status Supervisor::Run() {
       StopNext();
     }
     SaveState();
-    const absl::Duration wait = NextEvent() - absl::Now();
-    const int64_t milliseconds =
-        std::clamp<int64_t>(absl::ToInt64Milliseconds(wait) + 1, 0, 60'000);
     pollfd event{signals_, POLLIN, 0};
-    ::poll(&event, 1, static_cast<int>(milliseconds));
+    ::poll(&event, 1, PollMilliseconds(NextEvent() - absl::Now()));
     HandleSignals();
     Reap();
   }

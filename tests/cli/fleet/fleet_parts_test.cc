@@ -32,6 +32,15 @@ namespace {
 using testing::Contains;
 using testing::HasSubstr;
 
+TEST(PollMilliseconds, RoundsUpAndBoundsEvenForever) {
+  EXPECT_EQ(PollMilliseconds(absl::InfiniteDuration()), 60'000);
+  EXPECT_EQ(PollMilliseconds(absl::Hours(3)), 60'000);
+  EXPECT_EQ(PollMilliseconds(absl::Microseconds(1)), 1);
+  EXPECT_EQ(PollMilliseconds(absl::Milliseconds(250)), 250);
+  EXPECT_EQ(PollMilliseconds(-absl::Seconds(1)), 0);
+  EXPECT_EQ(PollMilliseconds(-absl::InfiniteDuration()), 0);
+}
+
 TEST(BackoffTest, DelaysDoubleUpToALimitAndAreForgotten) {
   EXPECT_EQ(RestartDelay(1), absl::Milliseconds(250));
   EXPECT_EQ(RestartDelay(2), absl::Milliseconds(500));
