@@ -59,6 +59,7 @@ absl::Status Up(Session& session, const UpFlags& flags) {
     json["dir"] = layout.root();
     json["was_running"] = report.was_running;
     json["started"] = report.started;
+    json["outdated"] = report.outdated;
     session.PrintJson(json);
     return absl::OkStatus();
   }
@@ -69,6 +70,10 @@ absl::Status Up(Session& session, const UpFlags& flags) {
   } else {
     session.out() << "The fleet was running; started " << absl::StrJoin(report.started, ", ")
                   << ".\n";
+  }
+  if (!report.outdated.empty()) {
+    session.out() << "Built anew since they started: " << absl::StrJoin(report.outdated, ", ")
+                  << "; `floe down && floe up` runs the new ones.\n";
   }
   Fields fields;
   fields.Add("  HTTP", report.fleet.http() + "/v1  (OpenAI-compatible)");

@@ -27,7 +27,8 @@ struct UpOptions {
 struct UpReport {
   FleetFile fleet;
   bool was_running = false;
-  std::vector<std::string> started;  // processes that did not run before
+  std::vector<std::string> started;   // processes that did not run before
+  std::vector<std::string> outdated;  // run a program whose file was replaced since
 };
 
 // Makes what is missing, starts the supervisor unless one lives, and returns when every service is

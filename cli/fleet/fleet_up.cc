@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -63,12 +64,19 @@ absl::Status Prepare(const Layout& layout, const UpOptions& options, UpReport& r
   return WriteFileAtomically(layout.fleet_file(), report.fleet.ToJson());
 }
 
+// Whether another file has taken the place of the program that runs: it was built anew.
+bool IsOutdated(pid_t pid) {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink(absl::StrCat("/proc/", pid, "/exe"), error);
+  return !error && absl::EndsWith(program.string(), " (deleted)");
+}
+
 absl::Status StartSupervisor(const Layout& layout, const UpOptions& options) {
   std::error_code error;
   std::filesystem::remove(layout.state_file(), error);
   FLOE_ASSIGN_OR_RETURN(
       const pid_t pid,
-      Spawn({.argv = {options.programs / "floe", "supervise", layout.root(), options.programs},
+      Spawn({.argv = {ProgramFolder() / "floe", "supervise", layout.root(), options.programs},
              .environment = ServiceEnvironment(),
              .output = layout.log("supervisor"),
              .working_folder = "/",
@@ -140,7 +148,11 @@ absl::StatusOr<UpReport> FleetUp(const Layout& layout, const UpOptions& options)
     FLOE_ASSIGN_OR_RETURN(report.fleet, ReadFleetFile(layout));
     FLOE_ASSIGN_OR_RETURN(const FleetState state, ReadFleetState(layout));
     for (const ProcessState& process : state.processes) {
-      if (process.phase != ProcessPhase::kRunning) report.started.push_back(process.name);
+      if (process.phase != ProcessPhase::kRunning) {
+        report.started.push_back(process.name);
+      } else if (IsOutdated(process.process.pid)) {
+        report.outdated.push_back(process.name);
+      }
     }
     if (!report.started.empty()) ::kill(*supervisor, SIGHUP);
   } else {
