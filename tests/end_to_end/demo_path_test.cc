@@ -86,7 +86,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   ASSERT_EQ(dataset["digest"], Sha256::Hex(corpus));
   EXPECT_EQ(dataset["documents"], 600);
   said = fleet_.Floe({"tokenizer", "train", "--name", "words", "--dataset", "corpus",
-                      "--vocab-size", "400", "--watch"});
+                      "--vocab-size", "320", "--watch"});
   ASSERT_EQ(said.code, 0) << said.out << said.err;
   const json encoded = fleet_.FloeJson({"tokenizer", "encode", "words", "A dog is an animal."});
   EXPECT_LT(encoded["tokens"], 19);
@@ -101,7 +101,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_THAT(said.err, HasSubstr("learning_rat"));
   fleet_.Write("job.yaml", kJob);
   EXPECT_EQ(fleet_.FloeJson(
-                {"plan", "--job", "job.yaml", "--vocab-size", "400"})["blueprint"]["hidden_size"],
+                {"plan", "--job", "job.yaml", "--vocab-size", "320"})["blueprint"]["hidden_size"],
             64);
   said = fleet_.Floe({"train", "job.yaml", "--watch", "--json"});
   ASSERT_EQ(said.code, 0) << said.out << said.err;
@@ -114,7 +114,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
     }
   }
   ASSERT_GE(losses.size(), 2u);
-  EXPECT_NEAR(losses.front(), std::log(400.0), 1.0);
+  EXPECT_NEAR(losses.front(), std::log(320.0), 1.0);
   EXPECT_LT(losses.back(), losses.front() - 1.5);
 
   // The version: lineage, every byte, the alias.
