@@ -48,7 +48,8 @@ train: {steps: 60, batch_size: 8, sequence_length: 32, learning_rate: 0.003, war
 class DemoPathTest : public testing::Test {
  protected:
   json ServiceOf(const std::string& name) {
-    for (const json& service : fleet_.FloeJson({"status"})["services"]) {
+    const json status = fleet_.FloeJson({"status"});
+    for (const json& service : status["services"]) {
       if (service["name"] == name) return service;
     }
     return {};

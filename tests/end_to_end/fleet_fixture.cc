@@ -65,6 +65,7 @@ nlohmann::json FleetFixture::FloeJson(std::vector<std::string> words) {
   const Said said = Floe(words);
   EXPECT_EQ(said.code, 0) << words[0] << ": " << said.err;
   const auto json = nlohmann::json::parse(said.out, nullptr, false);
+  EXPECT_FALSE(json.is_discarded()) << words[0] << " printed no JSON: " << said.out;
   return said.code != 0 || json.is_discarded() ? nlohmann::json() : json;
 }
 
