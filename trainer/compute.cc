@@ -2,9 +2,12 @@
 
 #include <link.h>
 #include <malloc.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -50,6 +53,17 @@ absl::Status ConfigureCompute(int threads) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 #endif
   return absl::OkStatus();
+}
+
+void RestartWithPatientThreads(char* const argv[]) {
+  // Long enough for threads that finish almost together (some 50 us), short of a time slice.
+  // libgomp reads it when it is loaded: setting it now would come too late.
+  constexpr char kSpinCount[] = "2000";
+  if (getenv("GOMP_SPINCOUNT") != nullptr || getenv("OMP_WAIT_POLICY") != nullptr) return;
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error || setenv("GOMP_SPINCOUNT", kSpinCount, 1) != 0) return;
+  execv(program.c_str(), argv);  // returns only when it failed; then waiting is as it was
 }
 
 double MeasureGemmGflops() {

@@ -20,6 +20,12 @@ absl::Status JudgeBlas(const std::vector<std::string>& libraries);
 // Process-wide: one owner a process calls it.
 absl::Status ConfigureCompute(int threads);
 
+// Starts the program anew, as the same process, with OpenMP's threads told to sleep soon while they
+// wait for one another; called by main before anything else. By default they spin for milliseconds,
+// and where other programs want the same cores a step takes many times longer. Returns when the
+// environment already says how to wait (GOMP_SPINCOUNT, OMP_WAIT_POLICY), or when it cannot.
+void RestartWithPatientThreads(char* const argv[]);
+
 // The best of a few products of 1024 x 1024 matrices, in GFLOP/s, with the configured threads.
 double MeasureGemmGflops();
 

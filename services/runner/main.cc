@@ -12,6 +12,7 @@
 #include "services/runtime/host.h"
 #include "services/runtime/shutdown.h"
 #include "services/trainer/executor/pretrain_executor.h"
+#include "trainer/compute.h"
 
 namespace floe::runner {
 namespace {
@@ -33,6 +34,7 @@ absl::Status RunService(const RunnerOptions& options, const runtime::Config& con
 }  // namespace floe::runner
 
 int main(int argc, char** argv) {
+  floe::trainer::RestartWithPatientThreads(argv);
   floe::runtime::BlockShutdownSignals();  // before any thread
   floe::runner::RunnerOptions options;
   floe::runtime::Config config("floe-runner", "Executes jobs of the fleet's queues.");

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 
+#include "base/files.h"
 #include "model/checkpoint.h"
 #include "services/registry/client/checkpoint_transfer.h"
 #include "tests/services/jobs/job_service.h"
@@ -152,6 +153,16 @@ TEST_F(PretrainJobTest, AKilledRunnersJobGoesOnFromItsStateAndEndsInTheSameBytes
   EXPECT_EQ(straight.attempt(), 1);
   EXPECT_EQ(DigestOf(resumed), DigestOf(straight));
   EXPECT_EQ(resumed.result(), straight.result());  // the same content is one version
+}
+
+// Threads that spin while they wait make a busy machine train ten times slower.
+TEST_F(PretrainJobTest, TheRunnersThreadsSleepWhileTheyWait) {
+  ASSERT_EQ(Finish(Submit(kSpec)).state(), Job::SUCCEEDED);  // it has started
+  const auto environment = ReadFile(absl::StrCat("/proc/", fleet_->runner_pid(), "/environ"));
+  ASSERT_TRUE(environment.ok()) << environment.status();
+  EXPECT_THAT(*environment, HasSubstr("GOMP_SPINCOUNT="));
+  EXPECT_EQ(ReadFile(absl::StrCat("/proc/", fleet_->runner_pid(), "/comm")).value(),
+            "floe-runner\n");
 }
 
 TEST_F(PretrainJobTest, ACancelledJobStops) {

@@ -32,6 +32,7 @@ class TrainingFleet {
 
   void StartRunner();
   void KillRunner();  // kill -9
+  pid_t runner_pid() const { return runner_.pid(); }
 
   const std::string& dataset_digest() const { return dataset_digest_; }
   const std::string& tokenizer_digest() const { return tokenizer_digest_; }
