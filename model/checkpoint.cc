@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 constexpr char kWeightsFile[] = "model.safetensors";
 constexpr char kConfigFile[] = "config.json";
 constexpr char kGenerationFile[] = "generation_config.json";
+constexpr char kEndOfDocument[] = "<|endoftext|>";
 constexpr uint64_t kMaxManifestFile = 1 << 20;
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
@@ -96,7 +98,7 @@ absl::Status CheckConfig(const fs::path& folder, const Manifest& manifest) {
   return absl::OkStatus();
 }
 
-// The id that ends a text, where the tokenizer's files say it; stacks that serve the folder stop
+// The ids that end a text, where the tokenizer's files say them; stacks that serve the folder stop
 // there.
 nlohmann::ordered_json GenerationConfig(const std::map<std::string, std::string>& tokenizer_files) {
   nlohmann::ordered_json config = {{"_from_model_config", false}, {"do_sample", true}};
@@ -108,15 +110,22 @@ nlohmann::ordered_json GenerationConfig(const std::map<std::string, std::string>
   const nlohmann::json settings = parsed("tokenizer_config.json");
   const nlohmann::json tokenizer = parsed("tokenizer.json");
   if (!settings.is_object() || !tokenizer.is_object()) return config;
-  const auto eos = settings.find("eos_token");
   const auto added = tokenizer.find("added_tokens");
-  if (eos == settings.end() || added == tokenizer.end() || !added->is_array()) return config;
-  for (const nlohmann::json& token : *added) {
-    if (token.is_object() && token.contains("id") &&
-        token.value("content", nlohmann::json()) == *eos) {
-      config["eos_token_id"] = token["id"];
+  if (added == tokenizer.end() || !added->is_array()) return config;
+  // A chat ends at its end of turn, a plain text where pre-training put the end of a document.
+  nlohmann::ordered_json ids = nlohmann::ordered_json::array();
+  for (const nlohmann::json& end :
+       {settings.value("eos_token", nlohmann::json()), nlohmann::json(kEndOfDocument)}) {
+    for (const nlohmann::json& token : *added) {
+      if (!token.is_object() || !token.contains("id") || !end.is_string() ||
+          token.value("content", nlohmann::json()) != end) {
+        continue;
+      }
+      const nlohmann::ordered_json id = token["id"];
+      if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
     }
   }
+  if (!ids.empty()) config["eos_token_id"] = ids.size() == 1 ? ids[0] : ids;
   return config;
 }
 

@@ -86,7 +86,8 @@ TEST_F(CheckpointTest, IsAHuggingFaceFolderAndAManifest) {
               UnorderedElementsAre("config.json", "floe.json", "generation_config.json",
                                    "model.safetensors", "tokenizer.json", "tokenizer_config.json"));
   const auto generation = nlohmann::json::parse(*ReadFile(folder_ / "c/generation_config.json"));
-  EXPECT_EQ(generation["eos_token_id"], 9);
+  // The end of a turn and the end of a document: as the published Qwen models say it.
+  EXPECT_EQ(generation["eos_token_id"], nlohmann::json({9, 7}));
   EXPECT_EQ(*ReadFile(folder_ / "c/config.json"), ConfigJson(contents.blueprint));
   EXPECT_EQ(Sha256::Hex(*ReadFile(folder_ / "c/floe.json")),
             Checkpoint::Open(folder_ / "c")->digest());
