@@ -31,7 +31,7 @@ absl::StatusOr<Decimal> Decimal::Parse(std::string_view text) {
     while (!fraction.empty() && fraction.back() == '0') fraction.remove_suffix(1);
     digits += fraction;
     value.scale = static_cast<int>(std::min(fraction.size(), kMaxDigits + 1));
-    if (digits.empty()) digits = "0";  // ".0"
+    if (digits.empty()) digits.push_back('0');  // ".0"
   }
   if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) {
     return NoDecimal(text);

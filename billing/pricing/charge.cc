@@ -34,7 +34,7 @@ absl::Status AddMinimum(const PriceBook& book, const std::string& model, Charge&
 std::string WithCommas(int64_t number) {
   std::string text = absl::StrCat(number);
   for (auto at = static_cast<int>(text.size()) - 3; at > (number < 0 ? 1 : 0); at -= 3) {
-    text.insert(static_cast<size_t>(at), ",");
+    text.insert(static_cast<size_t>(at), 1, ',');
   }
   return text;
 }

@@ -1,0 +1,28 @@
+// Events, attempts and their ledger entries in Postgres.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/postgres/pool.h"
+#include "billing/ports.h"
+
+namespace floe::billing {
+
+// Thread-safe. Borrows `pool`, whose database has the schema of Migrations(). Events go by COPY
+// into a temporary table and from there, with their ledger entries, by one statement.
+class PostgresUsageStore final : public UsageStore {
+ public:
+  explicit PostgresUsageStore(postgres::Pool& pool) : pool_(pool) {}
+
+  absl::StatusOr<std::vector<IngestResult>> Append(const std::vector<RatedEvent>& events) override;
+  absl::StatusOr<std::vector<RatedEvent>> Parked(std::string_view after, int limit) override;
+  absl::StatusOr<int64_t> AppendAttempts(const std::vector<Attempt>& attempts) override;
+
+ private:
+  postgres::Pool& pool_;
+};
+
+}  // namespace floe::billing

@@ -1,0 +1,133 @@
+// The three counts of each request, from usage events, attempts and the ledger.
+#include "absl/strings/str_cat.h"
+#include <pqxx/pqxx>
+
+#include "base/status_macros.h"
+#include "billing/postgres/report_store.h"
+#include "billing/postgres/sql_values.h"
+
+namespace floe::billing {
+namespace {
+
+// One row a request of the interval ($1, $2) and team ($3; '' all). Attempts have no team, so those
+// without any event show in a report over all teams only. A request whose counts are all the same
+// is `even`: Explain() has nothing to say about it, and only its sums are read.
+#define FLOE_COUNTS                                                                           \
+  "WITH event AS ("                                                                           \
+  " SELECT usage_id, '' AS parked, cache_hit, outcome,"                                       \
+  "   input_tokens + cached_input_tokens AS input,"                                           \
+  "   output_tokens + cached_output_tokens AS output, arrived_tokens AS arrived"              \
+  " FROM billing.usage_event"                                                                 \
+  " WHERE occurred_at >= $1::timestamptz AND occurred_at < $2::timestamptz"                   \
+  "   AND ($3 = '' OR team = $3)"                                                             \
+  " UNION ALL"                                                                                \
+  " SELECT usage_id, reason, cache_hit, outcome, input_tokens + cached_input_tokens,"         \
+  "   output_tokens + cached_output_tokens, arrived_tokens FROM billing.parked_usage"         \
+  " WHERE occurred_at >= $1::timestamptz AND occurred_at < $2::timestamptz"                   \
+  "   AND ($3 = '' OR team = $3)"                                                             \
+  "), attempt AS ("                                                                           \
+  " SELECT usage_id, count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'finished') AS"  \
+  "   unfinished, sum(prompt_tokens)::bigint AS prompt, sum(computed_tokens)::bigint AS"      \
+  "   computed, sum(sent_tokens)::bigint AS sent, min(started_at) AS started_at"              \
+  " FROM billing.worker_attempt GROUP BY usage_id"                                            \
+  "), counts AS ("                                                                            \
+  " SELECT e.usage_id, true AS known, parked, cache_hit, outcome, input, output, arrived,"    \
+  "   coalesce(attempts, 0) AS attempts, coalesce(unfinished, 0) AS unfinished,"              \
+  "   coalesce(prompt, 0) AS prompt, coalesce(computed, 0) AS computed, coalesce(sent, 0) AS" \
+  "   sent FROM event e LEFT JOIN attempt a USING (usage_id)"                                 \
+  " UNION ALL"                                                                                \
+  " SELECT usage_id, false, '', false, 'completed', 0, 0, 0, attempts, unfinished, prompt,"   \
+  "   computed, sent FROM attempt a WHERE $3 = '' AND started_at >= $1::timestamptz"          \
+  "   AND started_at < $2::timestamptz"                                                       \
+  "   AND NOT EXISTS (SELECT FROM billing.usage_event u WHERE u.usage_id = a.usage_id)"       \
+  "   AND NOT EXISTS (SELECT FROM billing.parked_usage p WHERE p.usage_id = a.usage_id)"      \
+  "), judged AS ("                                                                            \
+  " SELECT *, known AND parked = '' AND NOT cache_hit AND attempts = 1 AND prompt = input"    \
+  "   AND computed = sent AND sent = arrived AND arrived = output AS even FROM counts"        \
+  ") "
+
+constexpr char kEven[] = FLOE_COUNTS
+    "SELECT count(*), coalesce(sum(computed), 0)::bigint, coalesce(sum(sent), 0)::bigint,"
+    " coalesce(sum(arrived), 0)::bigint, coalesce(sum(output), 0)::bigint"
+    " FROM judged WHERE even";
+constexpr char kUneven[] = FLOE_COUNTS
+    "SELECT usage_id, known, parked, cache_hit, outcome, input, output, arrived, attempts,"
+    " unfinished, prompt, computed, sent FROM judged WHERE NOT even ORDER BY usage_id";
+
+constexpr char kUnbalanced[] =
+    "SELECT count(*) FROM (SELECT FROM billing.ledger_entry"
+    " GROUP BY transaction_id HAVING sum(amount) <> 0) t";
+// Charges against their lines, and against what the ledger says.
+constexpr char kWrongCharges[] =
+    "SELECT count(*) FILTER (WHERE charge <> (SELECT coalesce(sum(a), 0)"
+    "   FROM unnest(line_amount) a)"
+    " OR EXISTS (SELECT FROM unnest(line_quantity, line_price, line_amount) l (q, p, a)"
+    "   WHERE q * p <> a)),"
+    " count(*) FILTER (WHERE charge <> coalesce((SELECT amount FROM billing.ledger_entry e"
+    "   WHERE e.transaction_id = u.transaction_id AND line = 1), 0)),"
+    " count(*) FILTER (WHERE credit <> coalesce((SELECT amount FROM billing.ledger_entry e"
+    "   WHERE e.transaction_id = u.credit_transaction_id AND line = 1), 0))"
+    " FROM billing.usage_event u WHERE occurred_at >= $1::timestamptz"
+    " AND occurred_at < $2::timestamptz AND ($3 = '' OR team = $3)";
+constexpr char kConflicts[] =
+    "SELECT count(*) FROM billing.usage_conflict c JOIN billing.usage_event u USING (usage_id)"
+    " WHERE u.occurred_at >= $1::timestamptz AND u.occurred_at < $2::timestamptz"
+    " AND ($3 = '' OR u.team = $3)";
+
+absl::StatusOr<RequestCounts> ReadCounts(const pqxx::row& row) {
+  RequestCounts counts{.usage_id = row[0].c_str(),
+                       .charged = row[1].as<bool>(),
+                       .parked_reason = row[2].c_str(),
+                       .cache_hit = row[3].as<bool>()};
+  FLOE_ASSIGN_OR_RETURN(counts.outcome, ParseOutcome(row[4].c_str()));
+  int at = 5;
+  for (int64_t* count : {&counts.input_tokens, &counts.output_tokens, &counts.arrived_tokens,
+                         &counts.attempts, &counts.unfinished_attempts, &counts.prompt_tokens,
+                         &counts.computed_tokens, &counts.sent_tokens}) {
+    *count = row[at++].as<int64_t>();
+  }
+  return counts;
+}
+
+void CheckBooks(pqxx::transaction_base& sql, const std::string& start, const std::string& end,
+                const std::string& team, VerifyReport& report) {
+  const auto fault = [&](const pqxx::field& count, const char* what) {
+    if (count.as<int64_t>() > 0) {
+      report.ledger_faults.push_back(absl::StrCat(count.as<int64_t>(), what));
+    }
+  };
+  fault(sql.exec1(kUnbalanced)[0], " ledger transactions do not sum to zero");
+  const auto wrong = sql.exec_params1(kWrongCharges, start, end, team);
+  fault(wrong[0], " charges are not the sum of quantity times price of their lines");
+  fault(wrong[1], " charges are not what the ledger says");
+  fault(wrong[2], " credits are not what the ledger says");
+  fault(sql.exec_params1(kConflicts, start, end, team)[0],
+        " events came again with other content under the same usage_id");
+}
+
+}  // namespace
+
+absl::StatusOr<VerifyReport> PostgresReportStore::Verify(std::string_view team,
+                                                         const Interval& interval,
+                                                         size_t max_differences) {
+  const std::string start = SqlTime(interval.start), end = SqlTime(interval.end), of_team(team);
+  return pool_.Transaction(
+      [&](pqxx::transaction_base& sql) -> absl::StatusOr<VerifyReport> {
+        VerifyReport report;
+        const auto even = sql.exec_params1(kEven, start, end, of_team);
+        report.requests = even[0].as<int64_t>();
+        report.computed_tokens = even[1].as<int64_t>();
+        report.sent_tokens = even[2].as<int64_t>();
+        report.arrived_tokens = even[3].as<int64_t>();
+        report.charged_tokens = even[4].as<int64_t>();
+        for (const auto& row : sql.exec_params(kUneven, start, end, of_team)) {
+          FLOE_ASSIGN_OR_RETURN(const RequestCounts counts, ReadCounts(row));
+          report.Take(counts, max_differences);
+        }
+        CheckBooks(sql, start, end, of_team, report);
+        return report;
+      },
+      postgres::Isolation::kRepeatableRead);
+}
+
+}  // namespace floe::billing

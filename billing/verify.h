@@ -1,0 +1,57 @@
+// The three counts: what workers computed and sent, what gateways counted, what the ledger charged.
+// Every difference is explained or listed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "billing/usage_event.h"
+
+namespace floe::billing {
+
+// All that is known about one request.
+struct RequestCounts {
+  std::string usage_id;
+  bool charged = true;        // there is a usage event, and it was charged
+  std::string parked_reason;  // there is one, and it was not
+  bool cache_hit = false;
+  Outcome outcome = Outcome::kCompleted;
+  int64_t input_tokens = 0;   // charged, cached ones included
+  int64_t output_tokens = 0;  // charged, those from the cache included
+  int64_t arrived_tokens = 0;
+  int64_t attempts = 0;
+  int64_t unfinished_attempts = 0;  // cancelled, failed or unknown
+  int64_t prompt_tokens = 0;        // of all attempts
+  int64_t computed_tokens = 0;
+  int64_t sent_tokens = 0;
+};
+
+// How the counts of one request come together.
+struct Explanation {
+  int64_t undelivered_tokens = 0;  // output computed or sent, and not charged
+  int64_t retried_tokens = 0;      // read or computed again by a further attempt
+  int64_t cached_tokens = 0;       // charged and computed by nobody
+  std::string unexplained;         // what does not fit; empty: all does
+};
+Explanation Explain(const RequestCounts& counts);
+
+struct VerifyReport {
+  int64_t requests = 0;
+  int64_t computed_tokens = 0;
+  int64_t sent_tokens = 0;
+  int64_t arrived_tokens = 0;
+  int64_t charged_tokens = 0;
+  int64_t undelivered_tokens = 0;
+  int64_t retried_tokens = 0;
+  int64_t cached_tokens = 0;
+  int64_t unexplained = 0;
+  std::vector<std::pair<RequestCounts, std::string>> differences;  // the first `max_differences`
+  std::vector<std::string> ledger_faults;
+
+  bool clean() const { return unexplained == 0 && ledger_faults.empty(); }
+  // Takes one request into the sums.
+  void Take(const RequestCounts& counts, size_t max_differences);
+};
+
+}  // namespace floe::billing

@@ -1,0 +1,46 @@
+// Between floe.billing.v1 and the domain: amounts, times, usage.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+
+#include "billing/ingest.h"
+#include "billing/usage_event.h"
+#include "floe/billing/v1/money.pb.h"
+#include "floe/billing/v1/usage.pb.h"
+
+namespace floe::services::billing {
+
+namespace v1 = floe::billing::v1;
+namespace domain = floe::billing;
+
+v1::Money ToProto(domain::Money money);
+// INVALID_ARGUMENT names `field`; another currency than USD is one.
+absl::StatusOr<domain::Money> FromProto(const v1::Money& money, std::string_view field);
+
+google::protobuf::Timestamp ToProto(absl::Time time);
+absl::Time FromProto(const google::protobuf::Timestamp& time);
+google::protobuf::Duration ToProto(absl::Duration duration);
+absl::Duration FromProto(const google::protobuf::Duration& duration);
+
+v1::Quantities ToProto(const domain::Quantities& quantities);
+v1::ChargeLine ToProto(const domain::ChargeLine& line);
+
+absl::StatusOr<domain::UsageEvent> FromProto(const v1::UsageEvent& event);
+v1::UsageEvent ToProto(const domain::UsageEvent& event);
+v1::IngestUsageResponse::Result ToProto(const std::string& usage_id,
+                                        const domain::IngestUsage::Outcome& outcome);
+
+domain::Attempt FromProto(const v1::Attempt& attempt);
+v1::Attempt ToProto(const domain::Attempt& attempt);
+
+// `priceBooks/{id}` and back; an empty name is an empty id.
+absl::StatusOr<std::string> PriceBookId(std::string_view name);
+std::string PriceBookName(std::string_view id);
+
+}  // namespace floe::services::billing
