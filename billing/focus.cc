@@ -155,8 +155,8 @@ std::string FocusRow(const FocusUsage& usage, const Interval& period,
   row["ChargeCategory"] = credit ? "Credit" : "Usage";
   if (usage.late) row["ChargeClass"] = "Correction";
   row["ChargeDescription"] =
-      credit ? absl::StrCat("Credit for missed targets of tier ", usage.tier, ", ", product)
-             : absl::StrCat(MeterOf(usage.kind).name, " of ", product, ", tier ", usage.tier);
+      credit ? absl::StrCat("Credit for missed targets of ", product, " in tier ", usage.tier)
+             : absl::StrCat(MeterOf(usage.kind).name, " of ", product, " in tier ", usage.tier);
   row["ChargePeriodStart"] = Iso(usage.hour);
   row["ChargePeriodEnd"] = Iso(usage.hour + absl::Hours(1));
   row["SkuId"] = product;

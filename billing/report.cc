@@ -110,7 +110,9 @@ std::string ReportCsv(const std::vector<std::string>& group_by,
 
 absl::StatusOr<absl::CivilMonth> ParseMonth(std::string_view text) {
   int year = 0, month = 0;
-  if (text.size() == 7 && text[4] == '-' && absl::SimpleAtoi(AbslView(text.substr(0, 4)), &year) &&
+  const bool digits = text.find_first_not_of("0123456789-") == std::string_view::npos;
+  if (digits && text.size() == 7 && text[4] == '-' &&
+      absl::SimpleAtoi(AbslView(text.substr(0, 4)), &year) &&
       absl::SimpleAtoi(AbslView(text.substr(5)), &month) && year >= 1970 && month >= 1 &&
       month <= 12) {
     return absl::CivilMonth(year, month);
