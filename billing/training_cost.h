@@ -41,7 +41,7 @@ struct VersionUse {
   std::string model;
   std::string model_version;
   Money revenue;  // charges less credits
-  Money cost;     // the same use before margins
+  Money cost;     // the same use before margins, in the tiers that were asked for
   absl::Time first_use;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "base/yaml/yaml_map.h"
 #include "billing/money/decimal.h"
 #include "billing/pricing/price_book.h"
 
@@ -17,10 +18,7 @@ constexpr size_t kMaxBytes = 1 << 20;
 // A million dollars a token. Keeps every product with a 63-bit quantity inside 128 bits.
 constexpr Int128 kMaxPrice = Int128{1'000'000'000'000'000'000};
 
-absl::Status At(const YAML::Node& node, std::string_view what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("price book, line ", node.Mark().line + 1, ": ", AbslView(what)));
-}
+absl::Status At(const YAML::Node& node, std::string_view what) { return BadYaml(node, what); }
 
 absl::Status At(const YAML::Node& node, const absl::Status& status) {
   return At(node, StdView(status.message()));
@@ -213,15 +211,13 @@ class PriceBookReader {
 };
 
 absl::StatusOr<PriceBook> PriceBook::Parse(std::string_view yaml) {
-  if (yaml.size() > kMaxBytes) {
-    return absl::InvalidArgumentError("a price book has at most 1 MiB");
-  }
-  try {
-    return PriceBookReader::Read(YAML::Load(std::string(yaml)));
-  } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("price book, line ", error.mark.line + 1, ": ", error.msg));
-  }
+  absl::StatusOr<PriceBook> book = PriceBook();
+  const absl::Status status = ReadYaml(yaml, kMaxBytes, [&](const YAML::Node& root) {
+    book = PriceBookReader::Read(root);
+    return book.status();
+  });
+  if (status.ok()) return book;
+  return absl::Status(status.code(), absl::StrCat("price book, ", status.message()));
 }
 
 }  // namespace floe::billing

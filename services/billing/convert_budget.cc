@@ -9,7 +9,7 @@
 namespace floe::services::billing {
 namespace {
 
-v1::Subject ToProto(const domain::Subject& subject) {
+v1::Subject SubjectToProto(const domain::Subject& subject) {
   v1::Subject out;
   switch (subject.scope) {
     case domain::Scope::kTenant:
@@ -41,7 +41,7 @@ absl::StatusOr<domain::Period> PeriodOf(v1::Budget::Period period) {
   }
 }
 
-v1::Budget::Period ToProto(domain::Period period) {
+v1::Budget::Period PeriodToProto(domain::Period period) {
   switch (period) {
     case domain::Period::kDay:
       return v1::Budget::DAY;
@@ -158,8 +158,8 @@ v1::Budget ToProto(const domain::BudgetView& view) {
   v1::Budget out;
   out.set_name(absl::StrCat("budgets/", budget.id));
   out.set_display_name(budget.display_name);
-  *out.mutable_subject() = ToProto(budget.subject);
-  out.set_period(ToProto(budget.period));
+  *out.mutable_subject() = SubjectToProto(budget.subject);
+  out.set_period(PeriodToProto(budget.period));
   *out.mutable_limit() = ToProto(budget.limit);
   *out.mutable_period_start() = ToProto(view.state.bounds.start);
   if (view.state.bounds.end != absl::InfiniteFuture()) {

@@ -10,7 +10,7 @@
 namespace floe::services::billing {
 namespace {
 
-v1::WorkflowTree::Step ToProto(const domain::WorkflowStep& step, absl::Time start) {
+v1::WorkflowTree::Step StepToProto(const domain::WorkflowStep& step, absl::Time start) {
   v1::WorkflowTree::Step out;
   out.set_usage_id(step.usage_id);
   out.set_parent_id(step.parent_id);
@@ -44,7 +44,7 @@ void AddArithmetic(const domain::RatedEvent& rated, domain::Money net,
                    rated.credit.ToDollars(), ", net $", net.ToDollars()));
 }
 
-v1::Invoice::Line ToProto(const domain::InvoiceLine& line) {
+v1::Invoice::Line LineToProto(const domain::InvoiceLine& line) {
   v1::Invoice::Line out;
   out.set_model(line.model);
   out.set_operation(line.operation);
@@ -58,7 +58,7 @@ v1::Invoice::Line ToProto(const domain::InvoiceLine& line) {
   return out;
 }
 
-v1::PlanResponse::WorkloadPlan ToProto(const domain::WorkloadPlan& plan) {
+v1::PlanResponse::WorkloadPlan WorkloadToProto(const domain::WorkloadPlan& plan) {
   v1::PlanResponse::WorkloadPlan out;
   out.set_name(plan.name);
   *out.mutable_per_request() = ToProto(plan.per_request);
@@ -133,7 +133,7 @@ absl::StatusOr<v1::ExplainUsageResponse> ToProto(const domain::ExplainedUsage& e
 v1::WorkflowTree ToProto(const domain::WorkflowTree& tree, const std::string& name) {
   v1::WorkflowTree out;
   out.set_name(name);
-  for (const auto& step : tree.steps) *out.add_steps() = ToProto(step, tree.start);
+  for (const auto& step : tree.steps) *out.add_steps() = StepToProto(step, tree.start);
   *out.mutable_net() = ToProto(tree.net);
   *out.mutable_elapsed() = ToProto(tree.elapsed);
   *out.mutable_busy() = ToProto(tree.busy);
@@ -179,7 +179,7 @@ v1::Invoice ToProto(const domain::Invoice& invoice) {
   const domain::Interval interval = domain::IntervalOf(invoice.month);
   *out.mutable_period_start() = ToProto(interval.start);
   *out.mutable_period_end() = ToProto(interval.end);
-  for (const auto& line : invoice.lines) *out.add_lines() = ToProto(line);
+  for (const auto& line : invoice.lines) *out.add_lines() = LineToProto(line);
   *out.mutable_exact_total() = ToProto(invoice.exact_total);
   *out.mutable_total() = ToProto(invoice.total);
   *out.mutable_rounding() = ToProto(invoice.rounding);
@@ -217,7 +217,7 @@ absl::StatusOr<std::vector<domain::Workload>> FromProto(const v1::PlanRequest& r
 
 v1::PlanResponse ToProto(const domain::Plan& plan) {
   v1::PlanResponse out;
-  for (const auto& workload : plan.workloads) *out.add_workloads() = ToProto(workload);
+  for (const auto& workload : plan.workloads) *out.add_workloads() = WorkloadToProto(workload);
   *out.mutable_per_day() = ToProto(plan.per_day);
   *out.mutable_per_month() = ToProto(plan.per_month);
   return out;

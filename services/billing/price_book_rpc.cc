@@ -7,7 +7,7 @@
 namespace floe::services::billing {
 namespace {
 
-v1::PriceBook ToProto(const domain::BookRecord& book) {
+v1::PriceBook BookToProto(const domain::BookRecord& book) {
   v1::PriceBook out;
   out.set_name(PriceBookName(book.id));
   *out.mutable_effective_time() = ToProto(book.effective_time);
@@ -19,7 +19,7 @@ v1::PriceBook ToProto(const domain::BookRecord& book) {
   return out;
 }
 
-domain::PriceBooks::NewBook FromProto(const v1::CreatePriceBookRequest& request,
+domain::PriceBooks::NewBook NewBookOf(const v1::CreatePriceBookRequest& request,
                                       const std::string& creator) {
   domain::PriceBooks::NewBook book{.id = request.price_book_id(),
                                    .yaml = request.price_book().yaml(),
@@ -40,8 +40,8 @@ grpc::Status PriceBookRpc::CreatePriceBook(grpc::ServerContext* context,
   return parts_.calls.Run(*context, "billing.CreatePriceBook", [&](auto& call) -> absl::Status {
     FLOE_RETURN_IF_ERROR(RequireOperator(call.identity(), "publish price books"));
     FLOE_ASSIGN_OR_RETURN(const auto book,
-                          parts_.books.Create(FromProto(*request, call.identity().key_id)));
-    *answer = ToProto(book);
+                          parts_.books.Create(NewBookOf(*request, call.identity().key_id)));
+    *answer = BookToProto(book);
     if (request->validate_only()) return absl::OkStatus();
     // The book stands; events that still cannot be charged are tried again with the next one.
     const auto charged = parts_.ingest.ChargeParked();
@@ -59,7 +59,7 @@ grpc::Status PriceBookRpc::GetPriceBook(grpc::ServerContext* context,
   return parts_.calls.Run(*context, "billing.GetPriceBook", [&](auto&) -> absl::Status {
     FLOE_ASSIGN_OR_RETURN(const std::string id, PriceBookId(request->name()));
     FLOE_ASSIGN_OR_RETURN(const auto book, parts_.store.Get(id));
-    *answer = ToProto(book);
+    *answer = BookToProto(book);
     return absl::OkStatus();
   });
 }
@@ -76,7 +76,7 @@ grpc::Status PriceBookRpc::ListPriceBooks(grpc::ServerContext* context,
     }
     for (domain::BookRecord& book : books) {
       book.yaml.clear();
-      *answer->add_price_books() = ToProto(book);
+      *answer->add_price_books() = BookToProto(book);
     }
     return absl::OkStatus();
   });
@@ -88,7 +88,7 @@ grpc::Status PriceBookRpc::GetEffectivePriceBook(grpc::ServerContext* context,
   return parts_.calls.Run(*context, "billing.GetEffectivePriceBook", [&](auto&) -> absl::Status {
     const absl::Time time = request->has_time() ? FromProto(request->time()) : parts_.clock.Now();
     FLOE_ASSIGN_OR_RETURN(const auto book, parts_.store.Effective(time));
-    *answer = ToProto(book);
+    *answer = BookToProto(book);
     return absl::OkStatus();
   });
 }

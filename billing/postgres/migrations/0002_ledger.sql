@@ -16,7 +16,7 @@ CREATE INDEX ledger_entry_posted_at ON ledger_entry USING brin (posted_at);
 
 -- Checked at the end of each INSERT over the rows that it brings, so a transaction comes whole in one
 -- statement or not at all, and nothing unbalanced can be added to one that stands. (A deferred row trigger
--- would hold the same rule at four times the cost; see docs/decisions.)
+-- would hold the same rule at several times the cost; see docs/decisions.)
 CREATE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   wrong bigint;

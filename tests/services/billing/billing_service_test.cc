@@ -119,7 +119,7 @@ class BillingServiceTest : public testing::Test {
     return answer;
   }
 
-  test::FakeClock clock_;
+  test::FakeClock clock_{absl::FromUnixSeconds(1'769'000'000)};  // 21 January 2026
   test::FakeIds ids_;
   runtime::Logger logger_{"billing", runtime::LogLevel::kError, [](std::string_view) {}};
   runtime::Metrics metrics_;
@@ -237,6 +237,7 @@ TEST_F(BillingServiceTest, PublishingTheMissingBookChargesWhatWaited) {
   ASSERT_TRUE(
       Call(reports, &v1::ReportService::Stub::VerifyUsage, kOperator, verify, verified).ok());
   EXPECT_FALSE(verified.clean());
+  ASSERT_EQ(verified.differences_size(), 1);
   EXPECT_THAT(verified.differences(0).what(), HasSubstr("not charged yet"));
   ASSERT_TRUE(Publish(kOperator).ok());
   EXPECT_EQ(Ingest({Event("u1")}).results(0).state(), v1::IngestUsageResponse::Result::DUPLICATE);
@@ -406,7 +407,9 @@ TEST_F(BillingServiceTest, WorkflowTreeInvoiceFocusPlanAndTrainingCostAnswer) {
   ASSERT_TRUE(
       Call(reports, &v1::ReportService::Stub::QueryTrainingCost, kViewer, query, rows).ok());
   ASSERT_EQ(rows.rows_size(), 1);
-  EXPECT_TRUE(rows.rows(0).break_even_reached());
+  // The credit for the missed tier comes out of what would have paid the training back.
+  EXPECT_EQ(rows.rows(0).contribution().picodollars(), "-16800000");
+  EXPECT_FALSE(rows.rows(0).break_even_reached());
 }
 
 TEST_F(BillingServiceTest, BadRequestsAreNamed) {
