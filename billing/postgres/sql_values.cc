@@ -15,16 +15,20 @@ std::string SqlTime(absl::Time time) {
 
 absl::Time TimeOf(const pqxx::field& micros) { return absl::FromUnixMicros(micros.as<int64_t>()); }
 
+void AppendArrayElement(std::string_view value, std::string& array) {
+  array.push_back('"');
+  for (const char c : value) {
+    if (c == '"' || c == '\\') array.push_back('\\');
+    array.push_back(c);
+  }
+  array.push_back('"');
+}
+
 std::string SqlArray(const std::vector<std::string>& values) {
   std::string literal = "{";
   for (const std::string& value : values) {
     if (literal.size() > 1) literal.push_back(',');
-    literal.push_back('"');
-    for (const char c : value) {
-      if (c == '"' || c == '\\') literal.push_back('\\');
-      literal.push_back(c);
-    }
-    literal.push_back('"');
+    AppendArrayElement(value, literal);
   }
   literal.push_back('}');
   return literal;

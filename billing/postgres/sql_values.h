@@ -24,6 +24,9 @@ absl::Time TimeOf(const pqxx::field& micros);
 // An array literal, for parameters cast by `$1::text[]` and the like.
 std::string SqlArray(const std::vector<std::string>& values);
 
+// One element of such a literal, quoted, behind `array`.
+void AppendArrayElement(std::string_view value, std::string& array);
+
 // From numeric, written as text.
 absl::StatusOr<Money> MoneyOf(const pqxx::field& numeric);
 

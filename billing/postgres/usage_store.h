@@ -11,8 +11,8 @@
 
 namespace floe::billing {
 
-// Thread-safe. Borrows `pool`, whose database has the schema of Migrations(). Events go by COPY
-// into a temporary table and from there, with their ledger entries, by one statement.
+// Thread-safe. Borrows `pool`, whose database has the schema of Migrations(). All events of a
+// call, with their ledger entries, go in by one statement.
 class PostgresUsageStore final : public UsageStore {
  public:
   explicit PostgresUsageStore(postgres::Pool& pool) : pool_(pool) {}
