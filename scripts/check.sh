@@ -40,7 +40,7 @@ if [ ! -f build/release/compile_commands.json ]; then
 else
   # LibTorch's headers cannot be parsed by clang-tidy 14 as C++20. GCC's precompiled headers neither.
   git diff --name-only --diff-filter=d "$base" -- '*.cc' 2>/dev/null |
-    while read -r file; do grep -lL 'torch/' "$file"; done |
+    while read -r file; do grep -qE '#include .(torch|trainer/internal)/' "$file" || echo "$file"; done |
     xargs -r -P "$(nproc)" -n 4 scripts/tidy.sh || failed=1
 fi
 
