@@ -94,9 +94,6 @@ std::vector<ProcessSpec> ServiceProcesses(const Layout& layout, const FleetFile&
     const auto add = [&](std::initializer_list<std::string> words) {
       process.argv.insert(process.argv.end(), words);
     };
-    // Threads that wait for each other by spinning lose more than they win as soon as anything else
-    // wants a core; they sleep instead.
-    if (name == "runner") process.environment = {"OMP_WAIT_POLICY=PASSIVE"};
     if (kind.grpc) add({"--listen", Address(ports.grpc)});
     if (kind.database) add({"--database-url-file", layout.database_url(name)});
     for (auto& word : OwnArguments(kind.name, layout, fleet, budget)) {

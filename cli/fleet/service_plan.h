@@ -36,8 +36,7 @@ MachineBudget BudgetOf(int cores, int64_t memory_mib);
 struct ProcessSpec {
   std::string name;
   std::vector<std::string> argv;
-  std::vector<std::string> environment;  // NAME=value, where the fleet's own has no such name
-  std::string user;                      // when root: runs as this user
+  std::string user;  // when root: runs as this user
   int nice = 0;
   int stop_signal = 15;         // SIGTERM
   int stop_grace_seconds = 30;  // until SIGKILL

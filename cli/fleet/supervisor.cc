@@ -140,17 +140,6 @@ void Supervisor::StartDue() {
   }
 }
 
-std::vector<std::string> Supervisor::EnvironmentOf(const ProcessSpec& spec) const {
-  std::vector<std::string> environment = environment_;
-  for (const std::string& pair : spec.environment) {
-    const std::string name = pair.substr(0, pair.find('=') + 1);
-    const bool set = std::any_of(environment_.begin(), environment_.end(),
-                                 [&](const std::string& own) { return own.starts_with(name); });
-    if (!set) environment.push_back(pair);
-  }
-  return environment;
-}
-
 void Supervisor::Start(Child& child) {
   const absl::Time now = absl::Now();
   absl::StatusOr<pid_t> pid = absl::UnknownError("");
@@ -158,7 +147,7 @@ void Supervisor::Start(Child& child) {
     child.spec = *std::move(spec);
     TurnLog(layout_.log(child.state.name));
     pid = Spawn({.argv = child.spec.argv,
-                 .environment = EnvironmentOf(child.spec),
+                 .environment = environment_,
                  .output = layout_.log(child.state.name),
                  .working_folder = "/",
                  .user = child.spec.user,

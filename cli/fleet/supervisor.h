@@ -49,7 +49,6 @@ class Supervisor {
   absl::Status TakeLock();
   void StartDue();
   void Start(Child& child);
-  std::vector<std::string> EnvironmentOf(const ProcessSpec& spec) const;
   void Reap();
   void ReapOne(Child& child, int wait_status);
   void StopNext();
