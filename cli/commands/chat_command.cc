@@ -21,7 +21,7 @@ struct ChatFlags {
   bool no_stream = false;
   std::optional<uint64_t> seed;
   std::optional<double> temperature, top_p;
-  int64_t max_tokens = 256;
+  std::optional<int64_t> max_tokens;  // else what the model's context leaves
 };
 
 absl::Status HttpError(const HttpResponse& answer) {
@@ -52,7 +52,8 @@ absl::Status HttpError(const HttpResponse& answer) {
 }
 
 Json RequestBody(const ChatFlags& flags, const Json& messages) {
-  Json body = {{"model", flags.model}, {"messages", messages}, {"max_tokens", flags.max_tokens}};
+  Json body = {{"model", flags.model}, {"messages", messages}};
+  if (flags.max_tokens) body["max_tokens"] = *flags.max_tokens;
   if (flags.seed) body["seed"] = *flags.seed;
   if (flags.temperature) body["temperature"] = *flags.temperature;
   if (flags.top_p) body["top_p"] = *flags.top_p;
@@ -212,9 +213,10 @@ void AddChatCommand(CommandLine& line) {
   command->add_option("--seed", flags.seed, "The same seed gives the same answer");
   command->add_option("--temperature", flags.temperature, "0 is greedy");
   command->add_option("--top-p", flags.top_p, "Keep the likeliest tokens that make up this much");
-  command->add_option("--max-tokens", flags.max_tokens, "At most this many new tokens")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command
+      ->add_option("--max-tokens", flags.max_tokens,
+                   "At most this many new tokens [what the context leaves]")
+      ->check(CLI::PositiveNumber);
   line.OnRun(command, [&flags](Session& session) { return Chat(session, flags); });
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "cli/commands/commands.h"
+#include "cli/fleet/backup.h"
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/process.h"
 #include "cli/fleet/supervisor.h"
@@ -175,6 +176,29 @@ absl::Status Status(Session& session) {
                                     : "the fleet is down; start it with `floe up`");
 }
 
+Tell TellErr(Session& session) {
+  return [&session](const std::string& line) {
+    if (!session.json) session.err() << line << std::endl;
+  };
+}
+
+absl::Status ReportBackup(Session& session, const absl::StatusOr<BackupReport>& report) {
+  FLOE_RETURN_IF_ERROR(report.status());
+  if (session.json) {
+    session.PrintJson({{"blobs", report->blobs},
+                       {"blob_bytes", report->blob_bytes},
+                       {"database_bytes", report->database_bytes},
+                       {"journal_files", report->journal_files}});
+    return absl::OkStatus();
+  }
+  Fields fields;
+  fields.Add("database", HumanBytes(report->database_bytes));
+  fields.Add("blobs", absl::StrCat(report->blobs, ", ", HumanBytes(report->blob_bytes)));
+  fields.Add("journals", absl::StrCat(report->journal_files, " files"));
+  session.out() << fields.Render();
+  return absl::OkStatus();
+}
+
 struct LogsFlags {
   std::string service;
   int lines = 50;
@@ -261,6 +285,29 @@ void AddFleetCommands(CommandLine& line) {
       ->capture_default_str();
   command->add_flag("-f,--follow", logs.follow, "Go on with what is written");
   line.OnRun(command, [&logs](Session& session) { return Logs(session, logs); });
+
+  auto& backup = line.Keep<std::string>();
+  command = AddCommand(line.app(), "backup",
+                       "Copy a running fleet's database, blobs, journals and admin key to a folder",
+                       "  floe backup /srv/backups/2026-11-24\n\n"
+                       "The fleet goes on meanwhile. The folder appears whole or not at all; it "
+                       "holds the admin key, so keep it closed.");
+  command->add_option("folder", backup, "A folder that does not exist yet")->required();
+  line.OnRun(command, [&backup](Session& session) {
+    return ReportBackup(session,
+                        BackupFleet(Layout(session.fleet_folder()), backup, TellErr(session)));
+  });
+
+  auto& restore = line.Keep<std::string>();
+  command = AddCommand(line.app(), "restore", "Bring a backup back into an empty fleet folder",
+                       "  floe restore /srv/backups/2026-11-24 && floe up\n"
+                       "  floe --dir /srv/floe restore /srv/backups/2026-11-24\n\n"
+                       "Every file is compared with its digest first.");
+  command->add_option("folder", restore, "What `floe backup` made")->required();
+  line.OnRun(command, [&restore](Session& session) {
+    return ReportBackup(session,
+                        RestoreFleet(restore, Layout(session.fleet_folder()), TellErr(session)));
+  });
 
   // What `floe up` starts in the background; not for people.
   struct SuperviseFlags {

@@ -142,6 +142,11 @@ absl::Status WaitUntilReady(const Layout& layout, const UpOptions& options) {
 absl::StatusOr<UpReport> FleetUp(const Layout& layout, const UpOptions& options) {
   FLOE_RETURN_IF_ERROR(MakeFolders(layout));
   FLOE_ASSIGN_OR_RETURN(const CommandLock lock, CommandLock::Take(layout));
+  if (std::filesystem::exists(layout.restoring())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a restore into ", layout.root().string(),
+                     " was cut off; remove that folder and run `floe restore` again"));
+  }
   UpReport report;
   if (const auto supervisor = LivingSupervisor(layout)) {
     report.was_running = true;

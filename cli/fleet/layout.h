@@ -20,6 +20,11 @@ class Layout {
   std::filesystem::path blobs() const { return root_ / "blobs"; }
   std::filesystem::path cache() const { return root_ / "cache"; }
   std::filesystem::path work() const { return root_ / "work"; }
+  // What gateways and workers have to tell billing; a folder each.
+  std::filesystem::path journals() const { return root_ / "journals"; }
+  std::filesystem::path policy_file() const { return root_ / "policy.yaml"; }
+  // There while a backup is being restored: what is here is not whole.
+  std::filesystem::path restoring() const { return root_ / "restoring"; }
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path log(std::string_view process) const;
   std::filesystem::path run() const { return root_ / "run"; }

@@ -175,6 +175,10 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_EQ(again["last_exit"], "killed by SIGKILL");
   EXPECT_EQ(fleet_.FloeJson({"models", "show", "tiny"})["digest"], version["digest"]);
 
+  // A backup of the running fleet.
+  EXPECT_EQ(fleet_.Floe({"backup", "saved"}).code, 0);
+  EXPECT_NE(fleet_.Floe({"backup", "saved"}).code, 0) << "it is there already";
+
   // A byte that changes on disk is found, and named.
   std::string config_digest;
   for (const json& file : version["files"]) {
@@ -191,6 +195,8 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   said = fleet_.Floe({"models", "verify", "tiny"});
   EXPECT_EQ(said.code, 7) << said.out;
   EXPECT_THAT(said.err, HasSubstr("config.json"));
+  EXPECT_EQ(fleet_.Floe({"backup", "damaged"}).code, 7) << "damage is not kept for a copy";
+  EXPECT_FALSE(std::filesystem::exists(fleet_.folder() / "damaged"));
 
   // Down leaves no process; up finds everything again.
   std::vector<cli::ProcessIdentity> processes;
@@ -205,6 +211,17 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_EQ(fleet_.Floe({"status"}).code, 5);
   EXPECT_EQ(fleet_.FloeJson({"up"})["was_running"], false);
   EXPECT_EQ(fleet_.FloeJson({"models", "ls"})[0]["name"], "teams/default/models/tiny");
+  EXPECT_NE(fleet_.Floe({"restore", "saved"}).code, 0) << "the folder is not empty";
+  EXPECT_EQ(fleet_.Floe({"down"}).code, 0);
+
+  // The backup gives back what it took, whole, in an empty folder.
+  std::filesystem::remove_all(fleet_.fleet());
+  said = fleet_.Floe({"restore", "saved", "--dir", fleet_.fleet()});
+  ASSERT_EQ(said.code, 0) << said.err;
+  fleet_.FloeJson({"up", "--dir", fleet_.fleet()});
+  EXPECT_EQ(fleet_.FloeJson({"models", "show", "tiny"})["digest"], version["digest"]);
+  EXPECT_EQ(fleet_.Floe({"models", "verify", "tiny"}).code, 0);
+  EXPECT_EQ(fleet_.Floe(chat).out, first.out) << "the same model gives the same answer";
   EXPECT_EQ(fleet_.Floe({"down"}).code, 0);
 }
 
