@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "base/sha256.h"
+#include "base/status_macros.h"
 #include "base/view.h"
 
 namespace floe::tokenizer {
@@ -23,39 +25,78 @@ bool IsRole(std::string_view role) {
   });
 }
 
-}  // namespace
+absl::Status CheckRole(const ChatMessage& message, size_t index) {
+  if (IsRole(message.role)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("messages[", index, "].role is \"", absl::CHexEscape(message.role),
+                   "\"; a role is 1 to 64 of a-z, 0-9, _ and -, such as user"));
+}
 
-absl::StatusOr<std::vector<TokenId>> RenderChat(const Tokenizer& tokenizer,
-                                                std::span<const ChatMessage> messages,
-                                                ChatTemplateOptions options) {
-  const std::optional<TokenId> start = tokenizer.SpecialId(kMessageStart);
-  const std::optional<TokenId> end = tokenizer.SpecialId(kMessageEnd);
-  if (!start || !end) {
+constexpr std::string_view kOpening = "assistant\n";
+
+// The ids around a message.
+struct Frame {
+  TokenId start = 0;
+  TokenId end = 0;
+
+  static absl::StatusOr<Frame> Of(const Tokenizer& tokenizer) {
+    const std::optional<TokenId> start = tokenizer.SpecialId(kMessageStart);
+    const std::optional<TokenId> end = tokenizer.SpecialId(kMessageEnd);
+    if (start && end) return Frame{*start, *end};
     return absl::FailedPreconditionError(
         absl::StrCat("the tokenizer has no ", AbslView(start ? kMessageEnd : kMessageStart),
                      ", so it cannot render ChatML; use plain completions, or train it with that "
                      "special token"));
   }
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<TokenId>> RenderChat(const Tokenizer& tokenizer,
+                                                std::span<const ChatMessage> messages,
+                                                ChatTemplateOptions options) {
+  FLOE_ASSIGN_OR_RETURN(const Frame frame, Frame::Of(tokenizer));
   std::vector<TokenId> ids;
   for (size_t i = 0; i < messages.size(); ++i) {
-    const ChatMessage& message = messages[i];
-    if (!IsRole(message.role)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("messages[", i, "].role is \"", absl::CHexEscape(message.role),
-                       "\"; a role is 1 to 64 of a-z, 0-9, _ and -, such as user"));
-    }
-    ids.push_back(*start);
+    FLOE_RETURN_IF_ERROR(CheckRole(messages[i], i));
+    ids.push_back(frame.start);
     // One text, as the template puts it between two special tokens.
-    tokenizer.EncodeTo(absl::StrCat(message.role, "\n", message.content), ids);
-    ids.push_back(*end);
+    tokenizer.EncodeTo(absl::StrCat(messages[i].role, "\n", messages[i].content), ids);
+    ids.push_back(frame.end);
     tokenizer.EncodeTo("\n", ids);
   }
   if (options.add_generation_prompt) {
-    ids.push_back(*start);
-    tokenizer.EncodeTo("assistant\n", ids);
+    ids.push_back(frame.start);
+    tokenizer.EncodeTo(kOpening, ids);
   }
   return ids;
 }
+
+absl::StatusOr<MaskedChat> RenderChatForTraining(const Tokenizer& tokenizer,
+                                                 std::span<const ChatMessage> messages,
+                                                 Answers answers) {
+  FLOE_ASSIGN_OR_RETURN(const Frame frame, Frame::Of(tokenizer));
+  MaskedChat chat;
+  const auto mark = [&](bool answer) { chat.answer.resize(chat.ids.size(), answer); };
+  for (size_t i = 0; i < messages.size(); ++i) {
+    FLOE_RETURN_IF_ERROR(CheckRole(messages[i], i));
+    chat.ids.push_back(frame.start);
+    if (messages[i].role == kAssistant) {
+      tokenizer.EncodeTo(kOpening, chat.ids);
+      mark(false);
+      tokenizer.EncodeTo(messages[i].content, chat.ids);
+    } else {
+      tokenizer.EncodeTo(absl::StrCat(messages[i].role, "\n", messages[i].content), chat.ids);
+    }
+    chat.ids.push_back(frame.end);
+    mark(messages[i].role == kAssistant && (answers == Answers::kAll || i + 1 == messages.size()));
+    tokenizer.EncodeTo("\n", chat.ids);
+    mark(false);
+  }
+  return chat;
+}
+
+std::string ChatTemplateDigest() { return Sha256::Hex(kJinja); }
 
 std::string TokenizerConfigJson(const Tokenizer& tokenizer, TokenizerConfigOptions options) {
   nlohmann::ordered_json config;

@@ -20,6 +20,7 @@ namespace floe::tokenizer {
 inline constexpr std::string_view kEndOfText = "<|endoftext|>";
 inline constexpr std::string_view kMessageStart = "<|im_start|>";
 inline constexpr std::string_view kMessageEnd = "<|im_end|>";
+inline constexpr std::string_view kAssistant = "assistant";
 
 struct ChatMessage {
   std::string role;     // 1 to 64 of [a-z0-9_-]: system, user, assistant, tool
@@ -36,6 +37,26 @@ struct ChatTemplateOptions {
 absl::StatusOr<std::vector<TokenId>> RenderChat(const Tokenizer& tokenizer,
                                                 std::span<const ChatMessage> messages,
                                                 ChatTemplateOptions options = {});
+
+// Which assistant's messages are learnt from.
+enum class Answers { kAll, kLast };
+
+// Ids to learn from, beside each whether it belongs to an answer: what the assistant wrote, and the
+// <|im_end|> that ends it. Neither the frame nor the line break behind a message is one.
+struct MaskedChat {
+  std::vector<TokenId> ids;
+  std::vector<bool> answer;
+};
+
+// `messages` as RenderChat gives them without the opening of another one, except that an answer is
+// encoded apart from the opening before it: those are the ids that follow RenderChat's generation
+// prompt when the model writes it. Errors as RenderChat.
+absl::StatusOr<MaskedChat> RenderChatForTraining(const Tokenizer& tokenizer,
+                                                 std::span<const ChatMessage> messages,
+                                                 Answers answers);
+
+// SHA-256 of the template, which names it where results must say how texts were put together.
+std::string ChatTemplateDigest();
 
 struct TokenizerConfigOptions {
   std::string_view eos_token = kMessageEnd;  // kEndOfText for a base model

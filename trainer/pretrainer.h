@@ -36,13 +36,7 @@ struct PretrainOptions {
   int threads = 1;
 };
 
-struct PretrainOutcome {
-  int64_t steps = 0;
-  int64_t tokens = 0;        // trained on
-  double loss = 0;           // of the last step
-  double held_out_loss = 0;  // 0 without held-out text
-  double seconds = 0;        // spent training, over all attempts
-};
+using PretrainOutcome = TrainOutcome;
 
 // Owns the transformer and the optimizer. One thread uses it. No torch type shows here.
 class Pretrainer {

@@ -57,6 +57,26 @@ TEST(ChatTemplateTest, NeedsTheSpecialTokens) {
   EXPECT_THAT(std::string(ids.status().message()), HasSubstr("<|im_end|>"));
 }
 
+TEST(ChatTemplateTest, ForTrainingTheAnswersAreMarked) {
+  const auto tokenizer = SampleTokenizer();
+  const std::vector<ChatMessage> messages = {
+      {"user", "One?"}, {"assistant", "Yes."}, {"user", "Two?"}, {"assistant", "No."}};
+  const auto marked = [&](Answers answers) {
+    const auto chat = RenderChatForTraining(*tokenizer, messages, answers).value();
+    EXPECT_EQ(chat.ids, RenderChat(*tokenizer, messages, {.add_generation_prompt = false}).value());
+    std::vector<TokenId> ids;
+    for (size_t i = 0; i < chat.ids.size(); ++i) {
+      if (chat.answer[i]) ids.push_back(chat.ids[i]);
+    }
+    return tokenizer->Decode(ids).value();
+  };
+  EXPECT_EQ(marked(Answers::kAll), "Yes.<|im_end|>No.<|im_end|>");
+  EXPECT_EQ(marked(Answers::kLast), "No.<|im_end|>");
+  EXPECT_FALSE(
+      RenderChatForTraining(*tokenizer, std::vector<ChatMessage>{{"A b", "x"}}, Answers::kAll)
+          .ok());
+}
+
 TEST(ChatTemplateTest, WritesTheConfigOfACheckpoint) {
   const auto tokenizer = SampleTokenizer();
   const auto config = nlohmann::json::parse(

@@ -12,6 +12,7 @@
 #include "tests/support/temp_dir.h"
 #include "tests/tokenizer/sample_tokenizer.h"
 #include "tests/trainer/file_size_limit.h"
+#include "tests/trainer/recorder.h"
 #include "tests/trainer/tiny_model.h"
 #include "trainer/compute.h"
 #include "trainer/state_store.h"
@@ -23,22 +24,6 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-class Recorder final : public TrainingObserver {
- public:
-  void OnProgress(const TrainProgress& progress) override {
-    reports.push_back(progress);
-    if (on_progress) on_progress(progress);
-  }
-  void OnLine(LineLevel level, std::string_view text) override {
-    (level == LineLevel::kSample ? samples : lines).emplace_back(text);
-  }
-
-  std::vector<TrainProgress> reports;
-  std::vector<std::string> lines;
-  std::vector<std::string> samples;
-  std::function<void(const TrainProgress&)> on_progress;
-};
 
 class PretrainerTest : public testing::Test {
  protected:

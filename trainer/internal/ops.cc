@@ -202,6 +202,68 @@ class LinearCrossEntropyFunction : public Function<LinearCrossEntropyFunction> {
   }
 };
 
+class LinearLogProbabilitiesFunction : public Function<LinearLogProbabilitiesFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden,
+                            const at::Tensor& weight, const at::Tensor& targets) {
+    at::Tensor result = at::zeros({hidden.size(0)});
+    ForLogits(hidden, weight, [&](float* logits, int64_t vocab, int64_t row) {
+      const int64_t wanted = targets.data_ptr<int64_t>()[row];
+      if (wanted < 0) return;
+      Data(result)[row] = -kernels::CrossEntropyRow(logits, vocab, wanted, 0);
+    });
+    context->save_for_backward({hidden, weight, targets});
+    return result;
+  }
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &hidden = saved[0], &weight = saved[1], &targets = saved[2];
+    const at::Tensor grad = grads[0].contiguous();
+    const int64_t width = hidden.size(1), vocab = weight.size(0);
+    at::Tensor dhidden = at::empty_like(hidden), dweight = at::empty_like(weight);
+    const auto to_gradient = [&](float* logits, int64_t, int64_t row) {
+      const int64_t wanted = targets.data_ptr<int64_t>()[row];
+      const float scale = -Data(grad)[row];  // of the loss, which is the negative
+      if (wanted < 0 || scale == 0) {
+        std::fill_n(logits, vocab, 0.0f);
+      } else {
+        kernels::CrossEntropyRow(logits, vocab, wanted, scale);
+      }
+    };
+    ForLogits(hidden, weight, to_gradient, [&](float* scores, int64_t first, int64_t count) {
+      Gemm(count, width, vocab, 1, {scores, vocab}, {Data(weight), width}, 0,
+           Data(dhidden) + first * width, width);
+      Gemm(vocab, width, count, 1, {scores, vocab, true}, {Data(hidden) + first * width, width},
+           first == 0 ? 0.0f : 1.0f, Data(dweight), width);
+    });
+    return {dhidden, dweight, at::Tensor()};
+  }
+
+ private:
+  // of_row(logits, V, row) for each row, over the threads; then of_chunk(logits, first, count).
+  template <class OfRow, class OfChunk>
+  static void ForLogits(const at::Tensor& hidden, const at::Tensor& weight, const OfRow& of_row,
+                        const OfChunk& of_chunk) {
+    const int64_t rows = hidden.size(0), width = hidden.size(1), vocab = weight.size(0);
+    const int64_t chunk = std::min(rows, LogitRows(vocab));
+    at::Tensor logits = at::empty({chunk, vocab});
+    float* scores = Data(logits);
+    for (int64_t first = 0; first < rows; first += chunk) {
+      const int64_t count = std::min(chunk, rows - first);
+      Gemm(count, vocab, width, 1, {Data(hidden) + first * width, width},
+           {Data(weight), width, true}, 0, scores, vocab);
+      at::parallel_for(0, count, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) of_row(scores + r * vocab, vocab, first + r);
+      });
+      of_chunk(scores, first, count);
+    }
+  }
+  template <class OfRow>
+  static void ForLogits(const at::Tensor& hidden, const at::Tensor& weight, const OfRow& of_row) {
+    ForLogits(hidden, weight, of_row, [](float*, int64_t, int64_t) {});
+  }
+};
+
 }  // namespace
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& gain, double eps) {
@@ -226,6 +288,11 @@ at::Tensor LinearCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight
   const bool learn =
       at::GradMode::is_enabled() && (hidden.requires_grad() || weight.requires_grad());
   return LinearCrossEntropyFunction::apply(hidden, weight, targets, scale, learn);
+}
+
+at::Tensor LinearLogProbabilities(const at::Tensor& hidden, const at::Tensor& weight,
+                                  const at::Tensor& targets) {
+  return LinearLogProbabilitiesFunction::apply(hidden, weight, targets);
 }
 
 }  // namespace floe::trainer

@@ -44,4 +44,10 @@ at::Tensor SwiGlu(const at::Tensor& gate_up);
 at::Tensor LinearCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight,
                               const at::Tensor& targets, double scale);
 
+// log softmax(hidden weight^T)[target] of each token [N], 0 where the target is negative. Logits
+// exist a chunk of rows at a time, and once more in the backward pass: for losses whose gradient by
+// a token is known only when all tokens are.
+at::Tensor LinearLogProbabilities(const at::Tensor& hidden, const at::Tensor& weight,
+                                  const at::Tensor& targets);
+
 }  // namespace floe::trainer

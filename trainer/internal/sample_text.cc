@@ -30,32 +30,56 @@ int64_t Draw(const float* logits, int64_t vocab_size, const SampleOptions& optio
   return ids[chosen];
 }
 
+// The ids behind `ids`.
+std::vector<tokenizer::TokenId> Continue(const Transformer& transformer,
+                                         std::vector<tokenizer::TokenId> ids,
+                                         const std::vector<tokenizer::TokenId>& ends,
+                                         const SampleOptions& options) {
+  const at::NoGradGuard no_grad;
+  const size_t asked = ids.size();
+  Rng rng(Rng::SeedFor(options.seed, "sample"));
+  const auto context = static_cast<size_t>(transformer.blueprint().context);
+  for (int64_t i = 0; i < options.max_tokens; ++i) {
+    const size_t first = ids.size() > context ? ids.size() - context : 0;
+    at::Tensor input = at::empty({1, static_cast<int64_t>(ids.size() - first)}, at::kLong);
+    std::copy(ids.begin() + static_cast<std::ptrdiff_t>(first), ids.end(),
+              input.data_ptr<int64_t>());
+    const at::Tensor hidden = transformer.Hidden(input);
+    const at::Tensor logits = transformer.Logits(hidden.narrow(0, hidden.size(0) - 1, 1));
+    const int64_t next = Draw(logits.data_ptr<float>(), logits.size(1), options, rng);
+    const auto id = static_cast<tokenizer::TokenId>(next);
+    if (std::find(ends.begin(), ends.end(), id) != ends.end()) break;
+    ids.push_back(id);
+  }
+  return {ids.begin() + static_cast<std::ptrdiff_t>(asked), ids.end()};
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> SampleText(const Transformer& transformer,
                                        const tokenizer::Tokenizer& tokenizer,
                                        std::string_view prompt, const SampleOptions& options) {
-  const at::NoGradGuard no_grad;
   const auto end = tokenizer.SpecialId("<|endoftext|>");
   std::vector<tokenizer::TokenId> ids = tokenizer.Encode(prompt);
-  const size_t asked = ids.size();
   if (ids.empty() && end) ids.push_back(*end);
   if (ids.empty()) return std::string(prompt);
-  Rng rng(Rng::SeedFor(options.seed, "sample"));
-  const auto context = static_cast<size_t>(transformer.blueprint().context);
-  for (int64_t i = 0; i < options.max_tokens; ++i) {
-    const size_t first = ids.size() > context ? ids.size() - context : 0;
-    const std::vector<int64_t> window(ids.begin() + static_cast<std::ptrdiff_t>(first), ids.end());
-    at::Tensor input = at::empty({1, static_cast<int64_t>(window.size())}, at::kLong);
-    std::copy(window.begin(), window.end(), input.data_ptr<int64_t>());
-    const at::Tensor hidden = transformer.Hidden(input);
-    const at::Tensor logits = transformer.Logits(hidden.narrow(0, hidden.size(0) - 1, 1));
-    const int64_t next = Draw(logits.data_ptr<float>(), logits.size(1), options, rng);
-    if (end && next == *end) break;
-    ids.push_back(static_cast<tokenizer::TokenId>(next));
+  std::vector<tokenizer::TokenId> ends;
+  if (end) ends.push_back(*end);
+  std::vector<tokenizer::TokenId> whole = tokenizer.Encode(prompt);
+  for (const tokenizer::TokenId id : Continue(transformer, ids, ends, options)) {
+    whole.push_back(id);
   }
-  if (asked == 0) ids.erase(ids.begin());
-  FLOE_ASSIGN_OR_RETURN(const std::string text, tokenizer.Decode(ids));
+  FLOE_ASSIGN_OR_RETURN(const std::string text, tokenizer.Decode(whole));
+  return tokenizer::ReplaceInvalidUtf8(text);
+}
+
+absl::StatusOr<std::string> ContinueIds(const Transformer& transformer,
+                                        const tokenizer::Tokenizer& tokenizer,
+                                        const std::vector<tokenizer::TokenId>& prompt,
+                                        const std::vector<tokenizer::TokenId>& ends,
+                                        const SampleOptions& options) {
+  FLOE_ASSIGN_OR_RETURN(const std::string text,
+                        tokenizer.Decode(Continue(transformer, prompt, ends, options)));
   return tokenizer::ReplaceInvalidUtf8(text);
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -24,5 +25,12 @@ struct SampleOptions {
 absl::StatusOr<std::string> SampleText(const Transformer& transformer,
                                        const tokenizer::Tokenizer& tokenizer,
                                        std::string_view prompt, const SampleOptions& options);
+
+// What the model writes behind the ids `prompt`, which are not empty, up to one of `ends`.
+absl::StatusOr<std::string> ContinueIds(const Transformer& transformer,
+                                        const tokenizer::Tokenizer& tokenizer,
+                                        const std::vector<tokenizer::TokenId>& prompt,
+                                        const std::vector<tokenizer::TokenId>& ends,
+                                        const SampleOptions& options);
 
 }  // namespace floe::trainer

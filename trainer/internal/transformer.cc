@@ -1,5 +1,6 @@
 #include "trainer/internal/transformer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string_view>
@@ -33,6 +34,31 @@ absl::StatusOr<Transformer> Transformer::Create(const model::Blueprint& blueprin
   }
   Transformer transformer(blueprint);
   transformer.Build(seed);
+  return transformer;
+}
+
+absl::StatusOr<Transformer> Transformer::Load(const model::Checkpoint& checkpoint) {
+  FLOE_ASSIGN_OR_RETURN(Transformer transformer, Create(checkpoint.blueprint(), 0));
+  for (Parameter& parameter : transformer.parameters_) {
+    const int64_t columns = parameter.value.dim() == 2 ? parameter.value.size(1) : 1;
+    for (const ParameterPart& part : parameter.parts) {
+      FLOE_ASSIGN_OR_RETURN(const model::TensorView view, checkpoint.Tensor(part.name));
+      const std::vector<float> values = view.ToFloats();
+      if (static_cast<int64_t>(values.size()) != part.rows * columns) {
+        return absl::DataLossError(absl::StrCat("tensor ", part.name, " of the checkpoint has ",
+                                                values.size(), " numbers, not ",
+                                                part.rows * columns));
+      }
+      for (size_t i = 0; i < values.size(); ++i) {
+        if (std::isfinite(values[i])) continue;
+        return absl::DataLossError(absl::StrCat("tensor ", part.name,
+                                                " of the checkpoint holds a NaN or infinity at ", i,
+                                                "; choose another base"));
+      }
+      std::copy(values.begin(), values.end(),
+                parameter.value.data_ptr<float>() + part.first * columns);
+    }
+  }
   return transformer;
 }
 

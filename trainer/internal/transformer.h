@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 
 #include "model/blueprint.h"
+#include "model/checkpoint.h"
 #include "model/safetensors.h"
 #include "trainer/internal/ops.h"
 
@@ -38,6 +39,10 @@ class Transformer {
   // of 0.02 / sqrt(2 L); norms 1, biases 0. A function of blueprint and seed alone.
   // INVALID_ARGUMENT as Blueprint::Validate; UNIMPLEMENTED names a family that is not built here.
   static absl::StatusOr<Transformer> Create(const model::Blueprint& blueprint, uint64_t seed);
+
+  // The weights of a checkpoint, whatever type they are stored in. INVALID_ARGUMENT and
+  // UNIMPLEMENTED as Create; DATA_LOSS names a tensor with a number that is not finite.
+  static absl::StatusOr<Transformer> Load(const model::Checkpoint& checkpoint);
 
   const model::Blueprint& blueprint() const { return blueprint_; }
   std::vector<Parameter>& parameters() { return parameters_; }

@@ -1,5 +1,6 @@
 // The specification of a job of kind `pretrain`, as people write it (YAML or JSON):
 //
+//   kind: pretrain                # may be left out
 //   model: lexicon                # the model to publish a version of
 //   dataset: wordnet              # id or teams/<team>/datasets/<id>, optionally @sha256:<digest>
 //   tokenizer: wordnet-4k         # likewise; its size is the model's vocab_size

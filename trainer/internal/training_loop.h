@@ -1,0 +1,104 @@
+// The loop that every kind of training shares: steps, the learning rate, held-out measurements,
+// saved states, reports, stopping and going on. What is learnt stands behind Objective.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "base/clock.h"
+#include "trainer/batch_source.h"
+#include "trainer/internal/adamw.h"
+#include "trainer/internal/transformer.h"
+#include "trainer/ports.h"
+#include "trainer/spec/pretrain_spec.h"
+#include "trainer/state_store.h"
+
+namespace floe::trainer {
+
+// What one step learnt from.
+struct StepResult {
+  double loss = 0;
+  int64_t tokens = 0;
+  std::map<std::string, double> metrics;  // further ones of this step, by their usual names
+};
+
+// A loss on text that is not trained on.
+struct HeldOutResult {
+  double loss = 0;
+  std::map<std::string, double> metrics;
+};
+
+// What is learnt, and from which data. Borrowed and called by the one thread that trains; c10
+// exceptions may leave it. Calls with data it has refused before fail again.
+class Objective {
+ public:
+  virtual ~Objective() = default;
+
+  // Adds the gradients of the next step to the transformer's parameters; takes the data on.
+  virtual absl::StatusOr<StepResult> AddGradients() = 0;
+  // Where the data stands, and going back to there.
+  virtual DataCursor cursor() const = 0;
+  virtual absl::Status Seek(const DataCursor& cursor) = 0;
+  // Nothing without held-out data.
+  virtual std::optional<HeldOutResult> Evaluate() = 0;
+  // Tells a few lines that the model writes; `when` is "before" or "after".
+  virtual void Sample(TrainingObserver& observer, std::string_view when) = 0;
+  // Operations that one token of StepResult costs.
+  virtual double FlopsPerToken() const = 0;
+};
+
+// One run. Borrows its parts, which outlive it. Not thread-safe.
+class TrainingLoop {
+ public:
+  struct Parts {
+    Transformer& transformer;
+    Objective& objective;
+    StateStore& store;
+    const Clock& clock;
+  };
+  struct Options {
+    TrainSettings settings;
+    std::string identity;  // states of a run that differs in it are not taken up
+    std::string folder;    // of the states, for messages
+    int threads = 1;
+  };
+
+  TrainingLoop(const Parts& parts, Options options);
+
+  // Takes up the newest saved state, if there is one, and trains to the end; errors as in
+  // trainer/pretrainer.h.
+  absl::StatusOr<TrainOutcome> Run(TrainingObserver& observer, std::stop_token stop);
+
+ private:
+  absl::Status Resume(TrainingObserver& observer);
+  absl::Status TrainToEnd(TrainingObserver& observer, std::stop_token stop);
+  absl::Status OneStep();
+  void Evaluate();
+  void Save(TrainingObserver& observer);
+  void Report(TrainingObserver& observer, absl::Duration started, int64_t first_step);
+  std::vector<StateTensor> Tensors() const;
+
+  const Parts parts_;
+  const Options options_;
+  AdamW adamw_;  // borrows the transformer
+  TrainingPosition position_;
+  std::map<std::string, double> step_metrics_;
+  std::map<std::string, double> held_out_metrics_;
+  bool evaluated_ = false;  // in this run
+  // Since the last report.
+  int64_t reported_step_ = 0;
+  int64_t reported_tokens_ = 0;
+  absl::Duration reported_at_;
+  absl::Duration training_;  // time in steps since then
+};
+
+}  // namespace floe::trainer

@@ -1,0 +1,122 @@
+#include "trainer/spec/reading.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+#include "base/resource_name.h"
+#include "base/sha256.h"
+#include "base/view.h"
+
+namespace floe::trainer {
+
+void ReadKind(YamlMap& map, std::string_view expected) {
+  std::string kind(expected);
+  map.Read("kind", kind);
+  if (kind == expected) return;
+  map.Fail(
+      BadYaml(map.At("kind"), absl::StrCat("kind is \"", absl::CHexEscape(kind),
+                                           "\"; this is a specification of ", AbslView(expected))));
+}
+
+void ReadModelId(YamlMap& map, std::string& model) {
+  map.Read("model", model, Presence::kRequired);
+  if (!map.Has("model") || IsResourceId(model)) return;
+  map.Fail(BadYaml(map.At("model"), absl::StrCat("model is \"", absl::CHexEscape(model),
+                                                 "\"; an id is 1 to 63 of a-z 0-9 - _ . and "
+                                                 "starts with a letter or digit")));
+}
+
+bool IsReference(std::string_view text, std::string_view collection) {
+  const size_t at = text.find('@');
+  if (at != std::string_view::npos) {
+    const std::string_view digest = text.substr(at + 1);
+    if (!digest.starts_with("sha256:") || !IsSha256Hex(digest.substr(7))) return false;
+    text = text.substr(0, at);
+  }
+  return IsResourceId(text) || ParseResourceName(text, {"teams", collection}).ok();
+}
+
+void ReadReference(YamlMap& map, std::string_view key, std::string_view collection,
+                   std::string& value, Presence presence) {
+  map.Read(key, value, presence);
+  if (!map.Has(key) || IsReference(value, collection)) return;
+  map.Fail(
+      BadYaml(map.At(key), absl::StrCat(AbslView(key), " is \"", absl::CHexEscape(value),
+                                        "\"; write its id or teams/<team>/", AbslView(collection),
+                                        "/<id>, with @sha256:<digest> for one revision")));
+}
+
+bool IsModelReference(std::string_view text) {
+  if (text.starts_with("sha256:")) return IsSha256Hex(text.substr(7));
+  const size_t at = text.find('@');
+  const std::string_view model = text.substr(0, at);
+  const std::string_view which = at == std::string_view::npos ? "" : text.substr(at + 1);
+  const bool digest = which.starts_with("sha256:") && IsSha256Hex(which.substr(7));
+  if (ParseResourceName(model, {"teams", "models", "versions"}).ok()) {
+    return at == std::string_view::npos || digest;
+  }
+  return IsResourceId(model) && (at == std::string_view::npos || digest || IsResourceId(which));
+}
+
+void ReadTrainKeys(YamlMap& map, TrainSettings& train, std::string& schedule) {
+  const IntRange count{.least = 1, .most = kMaxCount};
+  map.Read("steps", train.steps, count, Presence::kRequired);
+  map.Read("batch_size", train.batch_size, {.least = 1, .most = 1 << 16});
+  map.Read("gradient_accumulation", train.gradient_accumulation, {.least = 1, .most = 1 << 16});
+  map.Read("warmup_steps", train.warmup_steps, {.least = 0, .most = kMaxCount});
+  map.Read("schedule", schedule);
+  map.Read("seed", train.seed);
+  map.Read("eval_interval", train.eval_interval, count);
+  map.Read("checkpoint_interval", train.checkpoint_interval, count);
+  map.Read("learning_rate", train.learning_rate, {.least = 0, .most = 10, .above_least = true});
+  map.Read("min_learning_rate", train.min_learning_rate, {.least = 0, .most = 10});
+  map.Read("weight_decay", train.weight_decay, {.least = 0, .most = 10});
+  map.Read("beta1", train.beta1, {.least = 0, .most = 1, .below_most = true});
+  map.Read("beta2", train.beta2, {.least = 0, .most = 1, .below_most = true});
+  map.Read("grad_clip", train.grad_clip, {.least = 0, .most = 1e6});
+}
+
+absl::Status CheckTrainKeys(const YamlMap& map, TrainSettings& train, const std::string& schedule) {
+  if (schedule == "wsd") {
+    train.schedule = ScheduleKind::kWsd;
+  } else if (schedule == "cosine") {
+    train.schedule = ScheduleKind::kCosine;
+  } else {
+    return BadYaml(map.At("schedule"), absl::StrCat("schedule is \"", absl::CHexEscape(schedule),
+                                                    "\"; known are cosine, wsd"));
+  }
+  if (train.warmup_steps > train.steps) {
+    return BadYaml(map.At("warmup_steps"), absl::StrCat("warmup_steps is ", train.warmup_steps,
+                                                        ", more than the steps ", train.steps));
+  }
+  if (train.min_learning_rate > train.learning_rate) {
+    return BadYaml(map.At("min_learning_rate"),
+                   absl::StrCat("min_learning_rate is ", train.min_learning_rate,
+                                ", more than learning_rate ", train.learning_rate));
+  }
+  return absl::OkStatus();
+}
+
+nlohmann::ordered_json TrainJson(const TrainSettings& train) {
+  return {{"steps", train.steps},
+          {"batch_size", train.batch_size},
+          {"gradient_accumulation", train.gradient_accumulation},
+          {"learning_rate", train.learning_rate},
+          {"min_learning_rate", train.min_learning_rate},
+          {"warmup_steps", train.warmup_steps},
+          {"schedule", std::string(ScheduleName(train.schedule))},
+          {"weight_decay", train.weight_decay},
+          {"beta1", train.beta1},
+          {"beta2", train.beta2},
+          {"grad_clip", train.grad_clip},
+          {"seed", train.seed},
+          {"eval_interval", train.eval_interval},
+          {"checkpoint_interval", train.checkpoint_interval}};
+}
+
+std::string_view ScheduleName(ScheduleKind kind) {
+  return kind == ScheduleKind::kWsd ? "wsd" : "cosine";
+}
+
+}  // namespace floe::trainer
