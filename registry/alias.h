@@ -17,6 +17,8 @@ struct AliasMove {
   std::string actor;
   std::string reason;
   absl::Time time;
+  bool overridden = false;            // the gates had refused it
+  std::vector<std::string> failures;  // what they said
 };
 
 struct Alias {

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kRevisionMark = "@sha256:";
 constexpr std::string_view kDigestMark = "sha256:";
+constexpr std::string_view kGatePolicy = "/gatePolicy";
 constexpr size_t kShownBytes = 200;
 
 // What a caller wrote, fit for a message.
@@ -83,6 +84,18 @@ absl::StatusOr<AliasName> ParseAlias(std::string_view name) {
   return AliasName{{std::move(ids[0]), std::move(ids[1])}, std::move(ids[2])};
 }
 
+absl::StatusOr<OwnedName> ParseEvaluation(std::string_view name) {
+  return ParseOwned(name, "evaluations");
+}
+
+absl::StatusOr<OwnedName> ParseGatePolicy(std::string_view name) {
+  if (name.ends_with(kGatePolicy)) {
+    return ParseModel(name.substr(0, name.size() - kGatePolicy.size()));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", Shown(name), "' names no gate policy; write teams/{team}/models/{model}/gatePolicy"));
+}
+
 std::string DatasetName(const OwnedName& name) {
   return absl::StrCat("teams/", name.team, "/datasets/", name.id);
 }
@@ -93,6 +106,14 @@ std::string TokenizerName(const OwnedName& name) {
 
 std::string ModelName(const OwnedName& name) {
   return absl::StrCat("teams/", name.team, "/models/", name.id);
+}
+
+std::string EvaluationName(const OwnedName& name) {
+  return absl::StrCat("teams/", name.team, "/evaluations/", name.id);
+}
+
+std::string GatePolicyName(const OwnedName& model) {
+  return absl::StrCat(ModelName(model), AbslView(kGatePolicy));
 }
 
 std::string ToString(const VersionName& name) {

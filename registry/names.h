@@ -4,6 +4,8 @@
 //   teams/{team}/tokenizers/{tokenizer}[@sha256:<digest>]
 //   teams/{team}/models/{model}/versions/{version}
 //   teams/{team}/models/{model}/aliases/{alias}
+//   teams/{team}/models/{model}/gatePolicy
+//   teams/{team}/evaluations/{evaluation}
 #pragma once
 
 #include <cstdint>
@@ -45,10 +47,14 @@ absl::StatusOr<RevisionName> ParseTokenizer(std::string_view name);
 absl::StatusOr<OwnedName> ParseModel(std::string_view name);
 absl::StatusOr<VersionName> ParseVersion(std::string_view name);
 absl::StatusOr<AliasName> ParseAlias(std::string_view name);
+absl::StatusOr<OwnedName> ParseEvaluation(std::string_view name);
+absl::StatusOr<OwnedName> ParseGatePolicy(std::string_view name);  // the model
 
 std::string DatasetName(const OwnedName& name);
 std::string TokenizerName(const OwnedName& name);
 std::string ModelName(const OwnedName& name);
+std::string EvaluationName(const OwnedName& name);
+std::string GatePolicyName(const OwnedName& model);
 std::string ToString(const VersionName& name);
 std::string ToString(const AliasName& name);
 

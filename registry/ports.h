@@ -20,6 +20,8 @@
 #include "registry/blob.h"
 #include "registry/caller.h"
 #include "registry/dataset.h"
+#include "registry/evaluation.h"
+#include "registry/gate.h"
 #include "registry/model_version.h"
 #include "registry/names.h"
 #include "registry/page.h"
@@ -113,6 +115,7 @@ struct AliasChange {
   std::string etag;  // empty: whatever it is now
   std::string actor;
   std::string reason;
+  bool override_gates = false;  // moves though they refuse; what they said is kept
   absl::Time time;
 };
 
@@ -136,10 +139,35 @@ class Models {
   // were made from it.
   virtual absl::Status DeleteVersion(const RequestKey& request, const VersionName& name,
                                      absl::Time now) = 0;
-  // ABORTED (ETAG_MISMATCH) when the alias moved since the etag was read. Pointing it where it
-  // points already changes nothing.
+  // ABORTED (ETAG_MISMATCH) when the alias moved since the etag was read. FAILED_PRECONDITION
+  // (GATE_CLOSED) with what FailingGates says of the model's policy and the evidence of this very
+  // moment. Pointing it where it points already changes nothing.
   virtual absl::StatusOr<Alias> SetAlias(const RequestKey& request, const AliasChange& change) = 0;
   virtual absl::StatusOr<Alias> GetAlias(const AliasName& name) = 0;
+};
+
+// Evidence. Immutable once there.
+class Evaluations {
+ public:
+  virtual ~Evaluations() = default;
+  // The same id again returns what is there.
+  virtual absl::StatusOr<Evaluation> Create(const RequestKey& request,
+                                            const Evaluation& evaluation) = 0;
+  virtual absl::StatusOr<Evaluation> Get(std::string_view team, std::string_view id) = 0;
+  // Newest first; an empty digest means any.
+  virtual absl::StatusOr<Listed<Evaluation>> List(std::string_view team,
+                                                  std::string_view model_digest,
+                                                  std::string_view dataset_digest,
+                                                  const Page& page) = 0;
+};
+
+// Gate policies, one a model at most.
+class Gates {
+ public:
+  virtual ~Gates() = default;
+  // NOT_FOUND when there is no such model. An empty text removes the policy.
+  virtual absl::StatusOr<GatePolicy> Set(const RequestKey& request, const GatePolicy& policy) = 0;
+  virtual absl::StatusOr<GatePolicy> Get(const OwnedName& model) = 0;
 };
 
 }  // namespace floe::registry

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/error_reason.h"
 #include "base/status_macros.h"
 
 namespace floe::registry {
@@ -13,7 +14,7 @@ constexpr size_t kMaxReasonBytes = 2000;
 
 absl::StatusOr<Alias> Promote::SetAlias(const Caller& caller, const RequestKey& request,
                                         const AliasName& alias, const VersionName& version,
-                                        const std::string& etag, const std::string& reason) {
+                                        const MoveOptions& options) {
   FLOE_RETURN_IF_ERROR(CheckOwner(caller, alias.model.team, ToString(alias)));
   if (alias.model != version.model) {
     return absl::InvalidArgumentError(absl::StrCat("version is ", ToString(version),
@@ -21,14 +22,21 @@ absl::StatusOr<Alias> Promote::SetAlias(const Caller& caller, const RequestKey& 
                                                    "model, ",
                                                    ModelName(alias.model)));
   }
-  FLOE_RETURN_IF_ERROR(CheckText("reason", reason, kMaxReasonBytes));
-  FLOE_RETURN_IF_ERROR(CheckText("etag", etag, kMaxReasonBytes));
+  FLOE_RETURN_IF_ERROR(CheckText("reason", options.reason, kMaxReasonBytes));
+  FLOE_RETURN_IF_ERROR(CheckText("etag", options.etag, kMaxReasonBytes));
+  if (options.override_gates && options.reason.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return WithReason(
+        absl::InvalidArgumentError(
+            "reason is empty; an override of the gates must say why, and that is kept"),
+        "OVERRIDE_NEEDS_REASON");
+  }
   AliasChange change;
   change.name = alias;
   change.version = version.version;
-  change.etag = etag;
+  change.etag = options.etag;
   change.actor = caller.actor;
-  change.reason = reason;
+  change.reason = options.reason;
+  change.override_gates = options.override_gates;
   change.time = clock_.Now();
   return models_.SetAlias(request, change);
 }

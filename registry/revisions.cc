@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -19,10 +21,12 @@ constexpr size_t kMaxJobBytes = 200;
 absl::Status Validate(const Dataset& dataset) {
   FLOE_RETURN_IF_ERROR(CheckId("dataset_id", dataset.name.id));
   FLOE_RETURN_IF_ERROR(CheckDigest("dataset.digest", dataset.blob.digest));
-  if (dataset.format != "text" && dataset.format != "jsonl") {
+  constexpr const char* kFormats[] = {"text", "jsonl", "chat", "preference", "choices"};
+  if (std::find(std::begin(kFormats), std::end(kFormats), dataset.format) == std::end(kFormats)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "dataset.format is '", absl::Utf8SafeCHexEscape(dataset.format.substr(0, 40)),
-        "'; give text (documents separated by blank lines) or jsonl ({\"text\": ...} a line)"));
+        "'; give text (documents separated by blank lines), jsonl ({\"text\": ...} a line), chat, "
+        "preference or choices (examples as JSON Lines)"));
   }
   if (dataset.documents < 0) {
     return absl::InvalidArgumentError(

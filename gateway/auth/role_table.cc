@@ -50,6 +50,12 @@ constexpr auto kRules = std::to_array<MethodRule>({
     {"/floe.registry.v1.RegistryService/DeleteModelVersion", Role::kDeveloper},
     {"/floe.registry.v1.RegistryService/SetAlias", Role::kDeveloper},
     {"/floe.registry.v1.RegistryService/GetAlias", Role::kViewer},
+    // Evidence comes from the runner, not from those whose model it judges.
+    {"/floe.registry.v1.RegistryService/CreateEvaluation", kInternal},
+    {"/floe.registry.v1.RegistryService/GetEvaluation", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/ListEvaluations", Role::kViewer},
+    {"/floe.registry.v1.RegistryService/SetGatePolicy", Role::kAdmin},
+    {"/floe.registry.v1.RegistryService/GetGatePolicy", Role::kViewer},
     {"/floe.registry.v1.BlobService/UploadBlob", Role::kDeveloper},
     {"/floe.registry.v1.BlobService/DownloadBlob", Role::kDeveloper},
     {"/floe.registry.v1.BlobService/GetBlob", Role::kViewer},

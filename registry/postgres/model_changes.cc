@@ -7,6 +7,7 @@
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
+#include "registry/postgres/internal/evidence_rows.h"
 #include "registry/postgres/internal/model_rows.h"
 #include "registry/postgres/internal/transaction.h"
 #include "registry/postgres/models.h"
@@ -55,14 +56,14 @@ constexpr char kChildrenOf[] =
     "WHERE n.team = $1 AND o.digest = $2 AND o.id <> $3) ORDER BY m.model, c.version LIMIT 20";
 constexpr char kDeleteVersion[] = "DELETE FROM registry.model_versions WHERE id = $1";
 constexpr char kFindAlias[] =
-    "SELECT a.id, a.move_id, s.to_version FROM registry.aliases a "
+    "SELECT a.id, a.move_id, s.to_version, s.to_digest FROM registry.aliases a "
     "JOIN registry.alias_moves s ON s.id = a.move_id WHERE a.model_id = $1 AND a.alias = $2";
 constexpr char kMakeAlias[] =
     "INSERT INTO registry.aliases (model_id, alias, version_id, move_id) VALUES ($1, $2, $3, 0) "
     "RETURNING id";
 constexpr char kInsertMove[] =
     "INSERT INTO registry.alias_moves (alias_id, from_version, to_version, to_digest, actor, "
-    "reason, time) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    "reason, time, overridden, failures) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id";
 constexpr char kMoveAlias[] =
     "UPDATE registry.aliases SET version_id = $2, move_id = $3 WHERE id = $1";
 constexpr char kAliasOfMove[] = "SELECT alias_id FROM registry.alias_moves WHERE id = $1";
@@ -117,6 +118,39 @@ absl::Status Moved(const AliasName& name, const std::string& etag, const std::st
       absl::AbortedError(absl::StrCat(ToString(name), " has etag '", now, "', not '", etag,
                                       "': it has been moved since; read it again and decide anew")),
       "ETAG_MISMATCH", {{"etag", now}});
+}
+
+absl::Status Closed(const AliasName& name, const std::vector<std::string>& failures) {
+  return WithReason(
+      absl::FailedPreconditionError(absl::StrCat(
+          ToString(name), " stays where it is, its gates refuse: ", absl::StrJoin(failures, "; "),
+          ". Publish a better version, or override with a reason")),
+      "GATE_CLOSED", {{"failures", absl::StrJoin(failures, "\n")}});
+}
+
+// An alias's move from one version (0: none) to another.
+struct Move {
+  int64_t model_id = 0;
+  int64_t from = 0;
+  std::string from_digest;
+  std::string to_digest;
+};
+
+// What the model's gates say to the move, by the evidence of this transaction.
+absl::StatusOr<std::vector<std::string>> Judge(pqxx::transaction_base& sql,
+                                               const AliasChange& change, const Move& move) {
+  FLOE_ASSIGN_OR_RETURN(const std::vector<Gate> gates, GatesOf(sql, move.model_id));
+  if (gates.empty()) return std::vector<std::string>();
+  const OwnedName& model = change.name.model;
+  PromotionFacts facts;
+  facts.alias = change.name.alias;
+  facts.candidate = absl::StrCat(model.id, "@", change.version);
+  facts.candidate_evidence = EvidenceOf(sql, model.team, move.to_digest, gates);
+  if (move.from > 0) {
+    facts.incumbent = absl::StrCat(model.id, "@", move.from);
+    facts.incumbent_evidence = EvidenceOf(sql, model.team, move.from_digest, gates);
+  }
+  return FailingGates(gates, facts);
 }
 
 }  // namespace
@@ -189,6 +223,14 @@ absl::StatusOr<Alias> PostgresModels::SetAlias(const RequestKey& request,
     const std::string etag = present.empty() ? "" : EtagOf(move);
     if (!change.etag.empty() && change.etag != etag) return Moved(change.name, change.etag, etag);
     const auto from = present.empty() ? int64_t{0} : present[0][2].as<int64_t>();
+    std::vector<std::string> failures;
+    if (from != change.version) {
+      FLOE_ASSIGN_OR_RETURN(failures,
+                            Judge(sql, change,
+                                  {model_id, from, from == 0 ? "" : present[0][3].as<std::string>(),
+                                   version[0][1].as<std::string>()}));
+      if (!failures.empty() && !change.override_gates) return Closed(change.name, failures);
+    }
     const auto alias =
         present.empty()
             ? sql.exec_params1(kMakeAlias, model_id, change.name.alias, version_id)[0].as<int64_t>()
@@ -196,7 +238,8 @@ absl::StatusOr<Alias> PostgresModels::SetAlias(const RequestKey& request,
     if (from != change.version) {
       move = sql.exec_params1(kInsertMove, alias, from, change.version,
                               version[0][1].as<std::string>(), change.actor, change.reason,
-                              SqlTime(change.time))[0]
+                              SqlTime(change.time), !failures.empty(),
+                              absl::StrJoin(failures, "\n"))[0]
                  .as<int64_t>();
       sql.exec_params(kMoveAlias, alias, version_id, move);
     }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 #include "registry/postgres/internal/transaction.h"
 
@@ -31,6 +32,9 @@ AliasMove MoveOf(const pqxx::row& row) {
   move.actor = row["actor"].as<std::string>();
   move.reason = row["reason"].as<std::string>();
   move.time = TimeOf(row["micros"]);
+  move.overridden = row["overridden"].as<bool>();
+  const auto failures = row["failures"].as<std::string>();
+  if (!failures.empty()) move.failures = absl::StrSplit(failures, '\n');
   return move;
 }
 

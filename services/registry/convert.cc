@@ -87,6 +87,8 @@ v1::Alias ToProto(const Alias& alias) {
     added.set_to_version(ToString(VersionName{alias.name.model, move.to_version}));
     added.set_actor(move.actor);
     added.set_reason(move.reason);
+    added.set_overridden(move.overridden);
+    for (const std::string& failure : move.failures) added.add_failures(failure);
     SetTime(move.time, added.mutable_time());
   }
   return out;
@@ -101,6 +103,44 @@ v1::Model ToProto(const Model& model) {
   if (model.latest_version > 0) {
     out.set_latest_version(ToString(VersionName{model.name, model.latest_version}));
   }
+  return out;
+}
+
+v1::Evaluation ToProto(const Evaluation& evaluation) {
+  v1::Evaluation out;
+  out.set_name(EvaluationName({evaluation.team, evaluation.id}));
+  out.set_model_digest(evaluation.model_digest);
+  out.set_tokenizer_digest(evaluation.tokenizer_digest);
+  out.set_template_digest(evaluation.template_digest);
+  out.set_dataset_digest(evaluation.dataset_digest);
+  out.set_task(evaluation.task);
+  for (const auto& [name, value] : evaluation.metrics) (*out.mutable_metrics())[name] = value;
+  out.set_examples(evaluation.examples);
+  out.set_tokens(evaluation.tokens);
+  out.set_job(evaluation.job);
+  SetTime(evaluation.create_time, out.mutable_create_time());
+  out.set_creator(evaluation.creator);
+  out.set_model_version(evaluation.model_version);
+  out.set_dataset(evaluation.dataset);
+  return out;
+}
+
+v1::GatePolicy ToProto(const GatePolicy& policy) {
+  v1::GatePolicy out;
+  out.set_name(GatePolicyName(policy.model));
+  out.set_policy(policy.text);
+  for (const Gate& gate : policy.gates) {
+    auto& added = *out.add_gates();
+    added.set_alias(gate.alias);
+    added.set_dataset_digest(gate.dataset_digest());
+    added.set_metric(gate.metric);
+    added.set_higher_is_better(gate.higher_is_better);
+    added.set_may_worsen_by(gate.may_worsen_by);
+    if (gate.at_least) added.set_at_least(*gate.at_least);
+    if (gate.at_most) added.set_at_most(*gate.at_most);
+  }
+  if (!policy.text.empty()) SetTime(policy.update_time, out.mutable_update_time());
+  out.set_updater(policy.updater);
   return out;
 }
 

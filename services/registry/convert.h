@@ -5,6 +5,8 @@
 #include "registry/alias.h"
 #include "registry/blob.h"
 #include "registry/dataset.h"
+#include "registry/evaluation.h"
+#include "registry/gate.h"
 #include "registry/model_version.h"
 #include "registry/tokenizer_revision.h"
 
@@ -16,5 +18,7 @@ v1::Tokenizer ToProto(const TokenizerRevision& tokenizer);
 v1::ModelVersion ToProto(const ModelVersion& version);
 v1::Alias ToProto(const Alias& alias);
 v1::Model ToProto(const Model& model);
+v1::Evaluation ToProto(const Evaluation& evaluation);
+v1::GatePolicy ToProto(const GatePolicy& policy);
 
 }  // namespace floe::registry

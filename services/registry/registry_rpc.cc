@@ -1,57 +1,20 @@
 #include "services/registry/registry_rpc.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <string>
 #include <utility>
 
-#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "services/registry/caller_of.h"
 #include "services/registry/convert.h"
+#include "services/registry/internal/requests.h"
 
 namespace floe::registry {
 namespace {
 
+using internal::KeyOf;
+using internal::ListQuery;
+using internal::QueryOf;
 using runtime::CallContext;
-
-constexpr size_t kMaxRequestIdBytes = 200;
-
-// Maps in one order, so that a repeated message has the same bytes.
-std::string Bytes(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
-template <typename Request>
-absl::StatusOr<RequestKey> KeyOf(const Request& request) {
-  FLOE_RETURN_IF_ERROR(CheckText("request_id", request.request_id(), kMaxRequestIdBytes));
-  return RequestKey{request.request_id(), Request::descriptor()->name(),
-                    Sha256::Hex(Bytes(request)), ""};
-}
-
-// The team of a list's parent, and the page that is asked for.
-struct ListQuery {
-  std::string team;
-  Page page;
-};
-
-template <typename Request>
-absl::StatusOr<ListQuery> QueryOf(const CallContext& call, const Request& request,
-                                  std::string_view collection, std::string& list) {
-  ListQuery query;
-  FLOE_ASSIGN_OR_RETURN(query.team, ParseTeam(request.parent()));
-  FLOE_RETURN_IF_ERROR(CheckOwner(CallerOf(call), query.team, request.parent()));
-  list = request.parent() + "/" + std::string(collection);
-  FLOE_ASSIGN_OR_RETURN(query.page, ParsePage(list, request.page_size(), request.page_token()));
-  return query;
-}
 
 }  // namespace
 
@@ -257,9 +220,10 @@ grpc::Status RegistryRpc::SetAlias(grpc::ServerContext* context, const v1::SetAl
     FLOE_ASSIGN_OR_RETURN(const RequestKey key, KeyOf(*request));
     FLOE_ASSIGN_OR_RETURN(const AliasName name, ParseAlias(request->name()));
     FLOE_ASSIGN_OR_RETURN(const VersionName version, ParseVersion(request->version()));
-    FLOE_ASSIGN_OR_RETURN(const Alias alias,
-                          parts_.promote.SetAlias(CallerOf(call), key, name, version,
-                                                  request->etag(), request->reason()));
+    FLOE_ASSIGN_OR_RETURN(
+        const Alias alias,
+        parts_.promote.SetAlias(CallerOf(call), key, name, version,
+                                {request->etag(), request->reason(), request->override()}));
     *answer = ToProto(alias);
     return absl::OkStatus();
   });

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "floe/registry/v1/registry.grpc.pb.h"
+#include "registry/attest.h"
 #include "registry/ports.h"
 #include "registry/promote.h"
 #include "registry/publish.h"
@@ -19,6 +20,9 @@ class RegistryRpc final : public v1::RegistryService::Service {
     Promote& promote;
     Artifacts& artifacts;
     Models& models;
+    Attest& attest;
+    Evaluations& evaluations;
+    Gates& gates;
     const Clock& clock;
   };
   explicit RegistryRpc(const Parts& parts) : parts_(parts) {}
@@ -60,6 +64,18 @@ class RegistryRpc final : public v1::RegistryService::Service {
                         v1::Alias* answer) override;
   grpc::Status GetAlias(grpc::ServerContext* context, const v1::GetAliasRequest* request,
                         v1::Alias* answer) override;
+  grpc::Status CreateEvaluation(grpc::ServerContext* context,
+                                const v1::CreateEvaluationRequest* request,
+                                v1::Evaluation* answer) override;
+  grpc::Status GetEvaluation(grpc::ServerContext* context, const v1::GetEvaluationRequest* request,
+                             v1::Evaluation* answer) override;
+  grpc::Status ListEvaluations(grpc::ServerContext* context,
+                               const v1::ListEvaluationsRequest* request,
+                               v1::ListEvaluationsResponse* answer) override;
+  grpc::Status SetGatePolicy(grpc::ServerContext* context, const v1::SetGatePolicyRequest* request,
+                             v1::GatePolicy* answer) override;
+  grpc::Status GetGatePolicy(grpc::ServerContext* context, const v1::GetGatePolicyRequest* request,
+                             v1::GatePolicy* answer) override;
 
  private:
   const Parts parts_;

@@ -7,11 +7,13 @@
 #include "base/postgres/migrations.h"
 #include "base/postgres/pool.h"
 #include "base/status_macros.h"
+#include "registry/attest.h"
 #include "registry/blob_access.h"
 #include "registry/blobs/folder_store.h"
 #include "registry/collect.h"
 #include "registry/postgres/artifacts.h"
 #include "registry/postgres/blob_index.h"
+#include "registry/postgres/evidence.h"
 #include "registry/postgres/migrations_sql.h"
 #include "registry/postgres/models.h"
 #include "registry/promote.h"
@@ -84,7 +86,11 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   BlobAccess blobs(*store, index, host->clock());
   Publish publish({*store, index, artifacts, models, host->clock()});
   Promote promote(models, host->clock());
-  RegistryRpc registry({host->calls(), publish, promote, artifacts, models, host->clock()});
+  PostgresEvaluations evaluations(*pool);
+  PostgresGates gates(*pool);
+  Attest attest({evaluations, gates, artifacts, host->clock()});
+  RegistryRpc registry({host->calls(), publish, promote, artifacts, models, attest, evaluations,
+                        gates, host->clock()});
   BlobRpc blob_rpc(host->calls(), blobs);
   host->AddReadyCheck("postgres", [&] { return pool->Ping(); });
   return host->Serve({&registry, &blob_rpc});

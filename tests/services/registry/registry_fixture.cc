@@ -31,8 +31,12 @@ RegistryTest::RegistryTest() {
   publish_ = std::make_unique<registry::Publish>(
       registry::Publish::Parts{*store_, *index_, *artifacts_, *models_, clock_});
   promote_ = std::make_unique<Promote>(*models_, clock_);
-  registry_rpc_ = std::make_unique<RegistryRpc>(
-      RegistryRpc::Parts{calls_, *publish_, *promote_, *artifacts_, *models_, clock_});
+  evaluations_ = std::make_unique<PostgresEvaluations>(*pool_);
+  gates_ = std::make_unique<PostgresGates>(*pool_);
+  attest_ = std::make_unique<Attest>(Attest::Parts{*evaluations_, *gates_, *artifacts_, clock_});
+  registry_rpc_ = std::make_unique<RegistryRpc>(RegistryRpc::Parts{calls_, *publish_, *promote_,
+                                                                   *artifacts_, *models_, *attest_,
+                                                                   *evaluations_, *gates_, clock_});
   blob_rpc_ = std::make_unique<BlobRpc>(calls_, *access_);
   grpc::ServerBuilder builder;
   int port = 0;

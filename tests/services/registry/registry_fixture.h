@@ -15,10 +15,12 @@
 #include "base/postgres/pool.h"
 #include "floe/registry/v1/registry.grpc.pb.h"
 #include "model/checkpoint.h"
+#include "registry/attest.h"
 #include "registry/blob_access.h"
 #include "registry/blobs/folder_store.h"
 #include "registry/postgres/artifacts.h"
 #include "registry/postgres/blob_index.h"
+#include "registry/postgres/evidence.h"
 #include "registry/postgres/models.h"
 #include "registry/promote.h"
 #include "registry/publish.h"
@@ -91,6 +93,9 @@ class RegistryTest : public testing::Test {
   std::unique_ptr<BlobAccess> access_;
   std::unique_ptr<registry::Publish> publish_;
   std::unique_ptr<Promote> promote_;
+  std::unique_ptr<PostgresEvaluations> evaluations_;
+  std::unique_ptr<PostgresGates> gates_;
+  std::unique_ptr<Attest> attest_;
   std::unique_ptr<RegistryRpc> registry_rpc_;
   std::unique_ptr<BlobRpc> blob_rpc_;
   std::unique_ptr<grpc::Server> server_;
