@@ -116,6 +116,7 @@ void AddOptions(runtime::Config& config, RunnerOptions& options) {
   config.AddCommon(options.common);
   config.Add("queues", options.queues, "Services to take jobs from: name=host:port,...");
   config.Add("registry", options.registry, "Address of floe-registry, host:port");
+  config.Add("workers", options.workers, "Addresses of floe-inference workers, for evaluations");
   config.Add("work-dir", options.work_dir, "Folder of the jobs' files");
   config.Add("threads", options.threads, "Threads that compute; 0: all of the machine's");
   config.Add("wait", options.wait, "How long one call for work waits");

@@ -18,8 +18,9 @@ namespace floe::runner {
 
 struct RunnerOptions {
   runtime::CommonOptions common;
-  std::vector<std::string> queues;  // name=host:port
-  std::string registry;             // host:port of floe-registry
+  std::vector<std::string> queues;   // name=host:port
+  std::string registry;              // host:port of floe-registry
+  std::vector<std::string> workers;  // host:port of those that score evaluations
   std::string work_dir;  // the jobs' folders; shared by runners that take over from another
   int threads = 0;       // that an executor computes with; 0: all of the machine's
   absl::Duration wait = absl::Seconds(20);  // of one call for work

@@ -9,11 +9,11 @@
 #include "absl/strings/str_format.h"
 
 #include "base/files.h"
-#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "model/accounting.h"
 #include "services/registry/client/checkpoint_transfer.h"
-#include "services/runtime/client.h"
+#include "services/runner/job_inputs.h"
+#include "services/trainer/executor/training_events.h"
 #include "tokenizer/documents.h"
 #include "tokenizer/tokenizer.h"
 #include "trainer/pretrainer.h"
@@ -25,51 +25,6 @@ namespace {
 
 namespace pb = ::floe::registry::v1;
 
-constexpr absl::Duration kAskTime = absl::Seconds(30);
-constexpr absl::Duration kTransferTime = absl::Hours(2);
-constexpr int64_t kMaxTokenizerBytes = 256 << 20;
-
-// On behalf of the job's team.
-runtime::OutgoingCall CallFor(const Assignment& job, absl::Duration at_most) {
-  auto call = runtime::OutgoingCall::Own(job.job_id, at_most);
-  call.identity.team = job.team;
-  call.identity.role = "developer";
-  call.identity.key_id = job.creator;
-  return call;
-}
-
-// Training's progress and lines as the job's events.
-class EventsOfTraining final : public trainer::TrainingObserver {
- public:
-  explicit EventsOfTraining(Reporter& reporter) : reporter_(reporter) {}
-
-  void OnProgress(const trainer::TrainProgress& progress) override {
-    jobs::Progress told;
-    told.step = progress.step;
-    told.steps = progress.steps;
-    told.remaining = progress.remaining;
-    told.metrics = {{"loss", progress.loss},
-                    {"tokens_per_second", progress.tokens_per_second},
-                    {"gflops", progress.gflops},
-                    {"learning_rate", progress.learning_rate}};
-    if (progress.held_out_loss) told.metrics["held_out_loss"] = *progress.held_out_loss;
-    reporter_.Progress(std::move(told));
-  }
-  void OnLine(trainer::LineLevel level, std::string_view text) override {
-    switch (level) {
-      case trainer::LineLevel::kInfo:
-        return reporter_.Log("info", text);
-      case trainer::LineLevel::kWarning:
-        return reporter_.Log("warning", text);
-      case trainer::LineLevel::kSample:
-        return reporter_.Log("sample", text);
-    }
-  }
-
- private:
-  Reporter& reporter_;
-};
-
 struct Materials {
   pb::Dataset dataset;
   pb::Tokenizer tokenizer;
@@ -78,16 +33,6 @@ struct Materials {
   std::map<std::string, std::string> tokenizer_files;
   std::unique_ptr<const tokenizer::Tokenizer> encoder;
 };
-
-absl::StatusOr<std::filesystem::path> FetchCorpus(registry::RegistryClient& registry,
-                                                  const Assignment& job,
-                                                  const std::string& digest) {
-  std::filesystem::path corpus = job.folder / "corpus";
-  const auto kept = MappedFile::Open(corpus);
-  if (kept.ok() && Sha256::Hex(kept->bytes()) == digest) return corpus;
-  FLOE_RETURN_IF_ERROR(registry.DownloadFile(CallFor(job, kTransferTime), digest, corpus));
-  return corpus;
-}
 
 absl::StatusOr<Materials> Fetch(registry::RegistryClient& registry, const Assignment& job,
                                 const trainer::PretrainSpec& spec, Reporter& reporter) {
@@ -103,7 +48,8 @@ absl::StatusOr<Materials> Fetch(registry::RegistryClient& registry, const Assign
   materials.format = *format;
   FLOE_ASSIGN_OR_RETURN(materials.tokenizer,
                         registry.GetTokenizer(CallFor(job, kAskTime), spec.tokenizer));
-  FLOE_ASSIGN_OR_RETURN(materials.corpus, FetchCorpus(registry, job, materials.dataset.digest()));
+  FLOE_ASSIGN_OR_RETURN(materials.corpus,
+                        FetchFile(registry, job, materials.dataset.digest(), "corpus"));
   const auto call = CallFor(job, kTransferTime);
   auto& files = materials.tokenizer_files;
   FLOE_ASSIGN_OR_RETURN(

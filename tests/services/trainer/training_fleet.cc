@@ -59,9 +59,14 @@ std::string TrainingFleet::StartService(const std::string& program,
 }
 
 void TrainingFleet::StartRunner() {
-  runner_ = Start("floe-runner", {"--registry", registry_address_, "--queues",
-                                  absl::StrCat("trainer=", trainer_address_), "--work-dir",
-                                  dir_ / "work", "--threads", "1"});
+  StartRunnerWith({"--queues", absl::StrCat("trainer=", trainer_address_)});
+}
+
+void TrainingFleet::StartRunnerWith(const std::vector<std::string>& arguments) {
+  std::vector<std::string> all = {"--registry",  registry_address_, "--work-dir",
+                                  dir_ / "work", "--threads",       "1"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  runner_ = Start("floe-runner", all);
 }
 
 void TrainingFleet::KillRunner() {

@@ -37,10 +37,18 @@ class TrainingFleet {
   const std::string& dataset_digest() const { return dataset_digest_; }
   const std::string& tokenizer_digest() const { return tokenizer_digest_; }
 
- private:
-  static std::shared_ptr<grpc::Channel> Channel(const std::string& address);
-  test::ChildProcess Start(const std::string& program, std::vector<std::string> arguments);
+ protected:
+  // Starts a service of the fleet; its address.
   std::string StartService(const std::string& program, std::vector<std::string> arguments);
+  // Starts the runner with these arguments beside the registry and the work folder.
+  void StartRunnerWith(const std::vector<std::string>& arguments);
+  const std::string& registry_address() const { return registry_address_; }
+  const std::filesystem::path& folder() const { return dir_.path(); }
+
+  static std::shared_ptr<grpc::Channel> Channel(const std::string& address);
+
+ private:
+  test::ChildProcess Start(const std::string& program, std::vector<std::string> arguments);
   void FillRegistry();
 
   test::TempDir dir_;

@@ -20,6 +20,7 @@ TEST(Route, JobsAreWhereTheClientSays) {
   const char* method = "/floe.jobs.v1.JobService/GetJob";
   EXPECT_EQ(*RouteOf(method, "tokenizer"), Destination::kTokenizer);
   EXPECT_EQ(*RouteOf(method, "trainer"), Destination::kTrainer);
+  EXPECT_EQ(*RouteOf(method, "alignment"), Destination::kAlignment);
   for (const char* hint : {"", "registry", "Trainer"}) {
     const auto route = RouteOf(method, hint);
     EXPECT_EQ(route.status().code(), absl::StatusCode::kInvalidArgument) << hint;

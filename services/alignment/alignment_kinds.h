@@ -1,0 +1,34 @@
+// Jobs of kind `sft` and `dpo`: how this service checks them before they are queued. No torch here.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+#include "services/jobs/job_kinds.h"
+#include "services/registry/client/registry_client.h"
+#include "trainer/alignment/spec/align_spec.h"
+
+namespace floe::services::alignment {
+
+// Thread-safe. Borrows the registry's client.
+class AlignmentKind final : public jobs::JobKind {
+ public:
+  AlignmentKind(trainer::AlignKind kind, registry::RegistryClient& registry)
+      : kind_(kind), registry_(registry) {}
+
+  std::string name() const override;
+
+  // trainer/alignment/spec/align_spec.h; base and datasets must be the team's, and are pinned to
+  // digests. FAILED_PRECONDITION when a dataset has another format than the kind learns from;
+  // INVALID_ARGUMENT when training and held-out data are the same bytes, or texts may be longer
+  // than the base's context.
+  absl::StatusOr<std::string> Validate(const runtime::CallContext& call, const std::string& team,
+                                       const std::string& spec) override;
+
+ private:
+  const trainer::AlignKind kind_;
+  registry::RegistryClient& registry_;
+};
+
+}  // namespace floe::services::alignment
