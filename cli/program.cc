@@ -91,6 +91,7 @@ int RunProgram(const std::vector<std::string>& words, const Streams& streams,
   AddTrainCommand(line);
   AddJobCommands(line);
   AddModelCommands(line);
+  AddEvalCommands(line);
   AddChatCommand(line);
   AddKeyCommands(line);
   AddCompletionCommand(line);

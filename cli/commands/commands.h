@@ -56,6 +56,9 @@ void AddTokenizerCommands(CommandLine& line);
 void AddTrainCommand(CommandLine& line);
 void AddJobCommands(CommandLine& line);
 void AddModelCommands(CommandLine& line);
+// promote, rollback and gate, in the group `models`.
+void AddPromotionCommands(CLI::App& models, CommandLine& line);
+void AddEvalCommands(CommandLine& line);
 void AddChatCommand(CommandLine& line);
 void AddKeyCommands(CommandLine& line);
 void AddCompletionCommand(CommandLine& line);

@@ -17,6 +17,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "tokenizer/documents.h"
+#include "trainer/alignment/chat_data.h"
 
 namespace floe::cli {
 namespace {
@@ -30,6 +31,15 @@ struct ImportFlags {
   std::string description;
 };
 
+// The documents or examples of the whole file, each of which is checked.
+absl::StatusOr<int64_t> Count(std::string_view file, const std::string& format) {
+  if (const auto text = floe::tokenizer::TextFormatFromName(format)) {
+    FLOE_ASSIGN_OR_RETURN(const auto size, floe::tokenizer::MeasureCorpus(file, *text));
+    return size.documents;
+  }
+  return trainer::CountExamples(file, *trainer::ChatFormatFromName(format));
+}
+
 absl::Status Import(Session& session, const ImportFlags& flags) {
   const std::filesystem::path path = flags.file;
   const std::string name = flags.name.empty() ? path.stem().string() : flags.name;
@@ -40,11 +50,10 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
                      "starts with a letter or digit; give --name"));
   }
   FLOE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(session.folder / path));
-  const auto format = floe::tokenizer::TextFormatFromName(flags.format);
-  const auto size = floe::tokenizer::MeasureCorpus(file.bytes(), *format);
-  if (!size.ok()) {
-    return absl::Status(size.status().code(),
-                        absl::StrCat(path.string(), ": ", size.status().message()));
+  const absl::StatusOr<int64_t> documents = Count(file.bytes(), flags.format);
+  if (!documents.ok()) {
+    return absl::Status(documents.status().code(),
+                        absl::StrCat(path.string(), ": ", documents.status().message()));
   }
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
   FLOE_ASSIGN_OR_RETURN(const std::string team, door->Team());
@@ -62,7 +71,7 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
   request.set_request_id(NewRequestId());
   request.mutable_dataset()->set_digest(digest);
   request.mutable_dataset()->set_format(flags.format);
-  request.mutable_dataset()->set_documents(size->documents);
+  request.mutable_dataset()->set_documents(*documents);
   request.mutable_dataset()->set_description(flags.description);
   FLOE_ASSIGN_OR_RETURN(
       const pb::Dataset dataset,
@@ -74,9 +83,11 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
   Fields fields;
   fields.Add("dataset", dataset.name());
   fields.Add("digest", "sha256:" + dataset.digest());
-  fields.Add("size",
-             absl::StrCat(HumanBytes(dataset.size_bytes()), " in ", HumanCount(dataset.documents()),
-                          " documents", *sent ? "" : "  (these bytes were stored already)"));
+  fields.Add(
+      "size",
+      absl::StrCat(HumanBytes(dataset.size_bytes()), " in ", HumanCount(dataset.documents()),
+                   flags.format == "text" || flags.format == "jsonl" ? " documents" : " examples",
+                   *sent ? "" : "  (these bytes were stored already)"));
   session.out() << fields.Render();
   return absl::OkStatus();
 }
@@ -114,13 +125,16 @@ void AddDataCommands(CommandLine& line) {
   CLI::App* command = AddCommand(
       *group, "import", "Register a file as a dataset",
       "  floe data import corpus.txt\n"
-      "  floe data import dump.jsonl --format jsonl --name news --description 'June 2026'\n\n"
-      "text: documents separated by blank lines; jsonl: {\"text\": …} a line. UTF-8 only.\n"
+      "  floe data import dump.jsonl --format jsonl --name news --description 'June 2026'\n"
+      "  floe data import pairs.jsonl --format preference\n\n"
+      "text: documents separated by blank lines; jsonl: {\"text\": …} a line. To align and to\n"
+      "evaluate with: chat {\"messages\": …}, preference {\"prompt\", \"chosen\", \"rejected\"},\n"
+      "choices {\"prompt\", \"choices\", \"answer\"} a line. UTF-8 only.\n"
       "The same bytes are sent and stored once.");
   command->add_option("file", flags.file, "The file")->required();
   command->add_option("--name", flags.name, "The dataset's id [the file's name]");
-  command->add_option("--format", flags.format, "text or jsonl")
-      ->check(CLI::IsMember({"text", "jsonl"}))
+  command->add_option("--format", flags.format, "text, jsonl, chat, preference or choices")
+      ->check(CLI::IsMember({"text", "jsonl", "chat", "preference", "choices"}))
       ->capture_default_str();
   command->add_option("--description", flags.description, "Where it came from, for people");
   line.OnRun(command, [&flags](Session& session) { return Import(session, flags); });

@@ -21,7 +21,7 @@ namespace {
 
 namespace pb = jobs::v1;
 
-constexpr const char* kServices[] = {"trainer", "tokenizer"};  // that own queues
+constexpr const char* kServices[] = {"trainer", "alignment", "tokenizer"};  // that own queues
 
 struct ListFlags {
   std::string state;

@@ -1,4 +1,5 @@
-// floe models ls | show | promote | export | verify
+// floe models ls | show | export | verify; promote, rollback and gate stand in
+// promotion_commands.cc
 #include <iostream>
 
 #include "absl/strings/match.h"
@@ -7,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/model_reference.h"
 #include "cli/commands/pages.h"
 #include "cli/door/blobs.h"
 #include "cli/output/human.h"
@@ -27,37 +29,6 @@ using Json = nlohmann::ordered_json;
 struct ModelFlags {
   std::string model;
 };
-
-// `hamlet`, `hamlet@production`, `hamlet@3`, `sha256:…`, or a version's resource name. A bare name
-// means the alias `production`, or, while there is none, the newest version.
-absl::StatusOr<pb::ModelVersion> Resolve(Door& door, const std::string& reference) {
-  if (absl::StartsWith(reference, "teams/")) {
-    pb::GetModelVersionRequest request;
-    request.set_name(reference);
-    return door.Ask(door.registry(), &pb::RegistryService::Stub::GetModelVersion, request);
-  }
-  pb::ResolveModelVersionRequest request;
-  FLOE_ASSIGN_OR_RETURN(*request.mutable_parent(), door.Team());
-  request.set_reference(reference);
-  auto version =
-      door.Ask(door.registry(), &pb::RegistryService::Stub::ResolveModelVersion, request);
-  const bool bare = !absl::StrContains(reference, '@') && !absl::StrContains(reference, ':');
-  if (version.ok() || !absl::IsNotFound(version.status()) || !bare) return version;
-  pb::GetModelRequest model_request;
-  model_request.set_name(absl::StrCat(request.parent(), "/models/", reference));
-  const auto model = door.Ask(door.registry(), &pb::RegistryService::Stub::GetModel, model_request);
-  if (!model.ok() || model->latest_version().empty()) return version;
-  return Resolve(door, model->latest_version());
-}
-
-std::string ModelOf(const std::string& version_name) {
-  return version_name.substr(0, version_name.find("/versions/"));
-}
-
-// model@7 from a version's resource name.
-std::string ShortVersion(const std::string& version_name) {
-  return absl::StrCat(LastId(ModelOf(version_name)), "@", LastId(version_name));
-}
 
 absl::Status ListVersions(Session& session, Door& door, const std::string& model) {
   pb::ListModelVersionsRequest request;
@@ -119,7 +90,7 @@ std::string Parent(const std::string& name, const std::string& digest) {
 
 absl::Status Show(Session& session, const ModelFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, Resolve(*door, flags.model));
+  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, ResolveVersion(*door, flags.model));
   if (session.json) {
     session.PrintJson(ToJson(version));
     return absl::OkStatus();
@@ -160,34 +131,6 @@ absl::Status Show(Session& session, const ModelFlags& flags) {
   return absl::OkStatus();
 }
 
-struct PromoteFlags : ModelFlags {
-  std::string alias = "production";
-  std::string reason;
-};
-
-absl::Status Promote(Session& session, const PromoteFlags& flags) {
-  FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, Resolve(*door, flags.model));
-  pb::SetAliasRequest request;
-  request.set_name(absl::StrCat(ModelOf(version.name()), "/aliases/", flags.alias));
-  request.set_version(version.name());
-  request.set_reason(flags.reason);
-  request.set_request_id(NewRequestId());
-  FLOE_ASSIGN_OR_RETURN(const pb::Alias alias,
-                        door->Ask(door->registry(), &pb::RegistryService::Stub::SetAlias, request));
-  if (session.json) {
-    session.PrintJson(ToJson(alias));
-    return absl::OkStatus();
-  }
-  std::string before;
-  if (!alias.history().empty() && !alias.history(0).from_version().empty()) {
-    before = absl::StrCat("  (before: ", ShortVersion(alias.history(0).from_version()), ")");
-  }
-  session.out() << LastId(ModelOf(version.name())) << "@" << flags.alias << " is now "
-                << ShortVersion(alias.version()) << ", sha256:" << alias.digest() << before << "\n";
-  return absl::OkStatus();
-}
-
 struct ExportFlags : ModelFlags {
   std::string folder;
 };
@@ -217,7 +160,7 @@ absl::Status ExportTo(Session& session, Door& door, const pb::ModelVersion& vers
 
 absl::Status Export(Session& session, const ExportFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, Resolve(*door, flags.model));
+  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, ResolveVersion(*door, flags.model));
   const std::filesystem::path folder =
       flags.folder.empty() ? session.folder / absl::StrCat(LastId(ModelOf(version.name())), "-",
                                                            LastId(version.name()))
@@ -252,7 +195,7 @@ absl::Status Export(Session& session, const ExportFlags& flags) {
 // Every blob is read where it is stored; all are looked at, though one be bad.
 absl::Status Verify(Session& session, const ModelFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, Resolve(*door, flags.model));
+  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, ResolveVersion(*door, flags.model));
   Table table({"FILE", ">SIZE", "SHA-256", "VERDICT"});
   Json files = Json::array();
   std::vector<std::string> bad;
@@ -297,7 +240,7 @@ absl::Status Verify(Session& session, const ModelFlags& flags) {
 void AddModelCommands(CommandLine& line) {
   CLI::App* group =
       AddGroup(line.app(), "models", "Frozen checkpoints: versions, aliases, lineage");
-  const char* what = "MODEL, MODEL@ALIAS, MODEL@3, MODEL@sha256:… or sha256:…";
+  const char* what = kModelReference;
   auto& list = line.Keep<ModelFlags>();
   CLI::App* command = AddCommand(*group, "ls", "List the team's models, or one model's versions",
                                  "  floe models ls\n  floe models ls hamlet");
@@ -314,13 +257,7 @@ void AddModelCommands(CommandLine& line) {
   add("show", "One version: digest, lineage, measurements, aliases, files",
       "  floe models show hamlet\n  floe models show hamlet@3 --json | jq .lineage",
       line.Keep<ModelFlags>(), Show);
-  auto& promote = line.Keep<PromoteFlags>();
-  command = add("promote", "Point an alias at a version",
-                "  floe models promote hamlet@3\n"
-                "  floe models promote hamlet@3 --alias canary --reason 'lower loss'",
-                promote, Promote);
-  command->add_option("--alias", promote.alias, "Which alias")->capture_default_str();
-  command->add_option("--reason", promote.reason, "Why; kept in the alias's history");
+  AddPromotionCommands(*group, line);
   auto& exporting = line.Keep<ExportFlags>();
   command = add("export", "Write a version as a Hugging Face folder",
                 "  floe models export hamlet ./hamlet", exporting, Export);

@@ -1,21 +1,70 @@
-// floe train: submits a pre-training job.
+// floe train: submits a job that makes or judges a model.
+#include <array>
+
+#include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/submit.h"
+#include <yaml-cpp/yaml.h>
 
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "base/yaml/yaml_map.h"
 
 namespace floe::cli {
 namespace {
 
+constexpr uint64_t kMaxSpecBytes = 1 << 20;
+
 struct TrainFlags {
   std::string file;
+  std::string kind;
+  std::vector<std::string> set;
   bool watch = false;
 };
 
+struct Kind {
+  std::string_view name;
+  std::string_view service;
+};
+constexpr std::array<Kind, 4> kKinds = {{{"pretrain", "trainer"},
+                                         {"sft", "alignment"},
+                                         {"dpo", "alignment"},
+                                         {"evaluate", "alignment"}}};
+
+// The file with top-level keys set anew, and the kind that it says it is.
+absl::Status Prepare(const TrainFlags& flags, std::string& spec, std::string& kind) {
+  return ReadYaml(spec, kMaxSpecBytes, [&](const YAML::Node& root) -> absl::Status {
+    if (!root.IsMap()) return BadYaml(root, "a job file must be a map of keys and values");
+    YAML::Node node = YAML::Clone(root);
+    for (const std::string& change : flags.set) {
+      const size_t equals = change.find('=');
+      if (equals == 0 || equals == std::string::npos) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--set is '", change, "'; write KEY=VALUE, such as base=hamlet@3"));
+      }
+      node[change.substr(0, equals)] = change.substr(equals + 1);
+    }
+    // Left as it was written where nothing is set, so that messages have the file's own lines.
+    if (!flags.set.empty()) spec = YAML::Dump(node);
+    if (node["kind"].IsDefined() && node["kind"].IsScalar()) kind = node["kind"].Scalar();
+    return absl::OkStatus();
+  });
+}
+
 absl::Status Train(Session& session, const TrainFlags& flags) {
-  FLOE_ASSIGN_OR_RETURN(std::string spec, ReadFile(session.folder / flags.file, 1 << 20));
-  return SubmitAndTell(session, {"trainer", "pretrain", std::move(spec)}, flags.watch);
+  FLOE_ASSIGN_OR_RETURN(std::string spec, ReadFile(session.folder / flags.file, kMaxSpecBytes));
+  std::string kind(kKinds[0].name);
+  const absl::Status prepared = Prepare(flags, spec, kind);
+  if (!prepared.ok()) {
+    return absl::Status(prepared.code(), absl::StrCat(flags.file, ": ", prepared.message()));
+  }
+  if (!flags.kind.empty()) kind = flags.kind;
+  for (const Kind& known : kKinds) {
+    if (kind != known.name) continue;
+    return SubmitAndTell(session, {std::string(known.service), kind, std::move(spec)}, flags.watch);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(flags.file, ": kind is '", kind, "'; known are pretrain, sft, dpo, evaluate"));
 }
 
 }  // namespace
@@ -23,12 +72,17 @@ absl::Status Train(Session& session, const TrainFlags& flags) {
 void AddTrainCommand(CommandLine& line) {
   auto& flags = line.Keep<TrainFlags>();
   CLI::App* command = AddCommand(
-      line.app(), "train", "Submit a pre-training job, described in a YAML file",
+      line.app(), "train",
+      "Submit a job that trains, aligns or evaluates, described in a YAML file",
       "  floe train docs/examples/pretrain.yaml --watch\n"
+      "  floe train docs/examples/sft.yaml --set base=hamlet@3 --watch\n"
       "  job=$(floe train job.yaml --json | jq -r .name) && floe jobs watch \"$job\"\n\n"
-      "The file names the model to publish, the dataset, the tokenizer, the blueprint (its dials)\n"
-      "and how to train. What is wrong in it is said with its line before anything is queued.");
+      "`kind` in the file says what it is: pretrain (when it is not there), sft, dpo or evaluate.\n"
+      "What is wrong in it is said with its line before anything is queued.");
   command->add_option("file", flags.file, "The job file")->required();
+  command->add_option("--kind", flags.kind, "The kind of job [what the file says]");
+  command->add_option("--set", flags.set, "KEY=VALUE: a top-level key instead of the file's")
+      ->allow_extra_args(false);
   command->add_flag("-w,--watch", flags.watch, "Follow the job to its end");
   line.OnRun(command, [&flags](Session& session) { return Train(session, flags); });
 }

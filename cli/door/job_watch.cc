@@ -49,7 +49,7 @@ absl::Status ReadStream(Door& door, const std::string& name, const std::string& 
 absl::StatusOr<std::string> ServiceOfJob(const std::string& job_name) {
   const std::string id = LastId(job_name);
   const std::string service = id.substr(0, id.find('-'));
-  if (service == "trainer" || service == "tokenizer") return service;
+  if (service == "trainer" || service == "tokenizer" || service == "alignment") return service;
   return absl::InvalidArgumentError(
       absl::StrCat("'", job_name,
                    "' is no job id; they start with the service that owns the job, "

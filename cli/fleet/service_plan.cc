@@ -12,10 +12,11 @@ namespace {
 
 constexpr int kDrainSeconds = 15;
 
-constexpr std::array<ServiceKind, 6> kServices = {{
+constexpr std::array<ServiceKind, 7> kServices = {{
     {"registry", true},
     {"tokenizer", true},
     {"trainer", true},
+    {"alignment", true},
     {"inference", false},
     {"runner", false, false, 2},
     {"gateway", true},
@@ -31,7 +32,9 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
   };
   const std::string threads = absl::StrCat(budget.threads);
   if (name == "registry") return {"--blob-dir", layout.blobs()};
-  if (name == "tokenizer" || name == "trainer") return {"--registry", address("registry")};
+  if (name == "tokenizer" || name == "trainer" || name == "alignment") {
+    return {"--registry", address("registry")};
+  }
   if (name == "inference") {
     return {
         "--blob-dir", layout.blobs(), "--cache-dir",  layout.cache(),
@@ -39,7 +42,10 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
   }
   if (name == "runner") {
     return {"--queues",
-            absl::StrCat("tokenizer=", address("tokenizer"), ",trainer=", address("trainer")),
+            absl::StrCat("tokenizer=", address("tokenizer"), ",trainer=", address("trainer"),
+                         ",alignment=", address("alignment")),
+            "--workers",
+            address("inference"),
             "--registry",
             address("registry"),
             "--work-dir",
@@ -47,18 +53,10 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
             "--threads",
             threads};
   }
-  return {"--http-listen",
-          Address(fleet.http_port),
-          "--registry",
-          address("registry"),
-          "--tokenizer",
-          address("tokenizer"),
-          "--trainer",
-          address("trainer"),
-          "--workers",
-          address("inference"),
-          "--bootstrap-key-file",
-          layout.admin_key()};
+  return {"--http-listen",        Address(fleet.http_port), "--registry", address("registry"),
+          "--tokenizer",          address("tokenizer"),     "--trainer",  address("trainer"),
+          "--alignment",          address("alignment"),     "--workers",  address("inference"),
+          "--bootstrap-key-file", layout.admin_key()};
 }
 
 }  // namespace

@@ -68,11 +68,50 @@ Json ToJson(const registry::v1::Alias& alias) {
                {"update_time", Stamp(alias.has_update_time(), alias.update_time())}};
   json["history"] = Json::array();
   for (const auto& move : alias.history()) {
-    json["history"].push_back({{"from_version", move.from_version()},
-                               {"to_version", move.to_version()},
-                               {"actor", move.actor()},
-                               {"reason", move.reason()},
-                               {"time", Stamp(move.has_time(), move.time())}});
+    json["history"].push_back(
+        {{"from_version", move.from_version()},
+         {"to_version", move.to_version()},
+         {"actor", move.actor()},
+         {"reason", move.reason()},
+         {"overridden", move.overridden()},
+         {"failures", std::vector<std::string>(move.failures().begin(), move.failures().end())},
+         {"time", Stamp(move.has_time(), move.time())}});
+  }
+  return json;
+}
+
+Json ToJson(const registry::v1::Evaluation& evaluation) {
+  return {{"name", evaluation.name()},
+          {"task", evaluation.task()},
+          {"metrics", Metrics(evaluation.metrics())},
+          {"examples", evaluation.examples()},
+          {"tokens", evaluation.tokens()},
+          {"model_version", evaluation.model_version()},
+          {"model_digest", evaluation.model_digest()},
+          {"tokenizer_digest", evaluation.tokenizer_digest()},
+          {"template_digest", evaluation.template_digest()},
+          {"dataset", evaluation.dataset()},
+          {"dataset_digest", evaluation.dataset_digest()},
+          {"job", evaluation.job()},
+          {"create_time", Stamp(evaluation.has_create_time(), evaluation.create_time())},
+          {"creator", evaluation.creator()}};
+}
+
+Json ToJson(const registry::v1::GatePolicy& policy) {
+  Json json = {{"name", policy.name()},
+               {"policy", policy.policy()},
+               {"update_time", Stamp(policy.has_update_time(), policy.update_time())},
+               {"updater", policy.updater()}};
+  json["gates"] = Json::array();
+  for (const auto& gate : policy.gates()) {
+    Json one = {{"alias", gate.alias()},
+                {"metric", gate.metric()},
+                {"dataset_digest", gate.dataset_digest()},
+                {"better", gate.higher_is_better() ? "higher" : "lower"},
+                {"may_worsen_by", gate.may_worsen_by()}};
+    if (gate.has_at_least()) one["at_least"] = gate.at_least();
+    if (gate.has_at_most()) one["at_most"] = gate.at_most();
+    json["gates"].push_back(std::move(one));
   }
   return json;
 }

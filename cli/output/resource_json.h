@@ -22,6 +22,8 @@ nlohmann::ordered_json ToJson(const registry::v1::Tokenizer& tokenizer);
 nlohmann::ordered_json ToJson(const registry::v1::Model& model);
 nlohmann::ordered_json ToJson(const registry::v1::ModelVersion& version);
 nlohmann::ordered_json ToJson(const registry::v1::Alias& alias);
+nlohmann::ordered_json ToJson(const registry::v1::Evaluation& evaluation);
+nlohmann::ordered_json ToJson(const registry::v1::GatePolicy& policy);
 nlohmann::ordered_json ToJson(const jobs::v1::Job& job);
 nlohmann::ordered_json ToJson(const jobs::v1::JobEvent& event);
 nlohmann::ordered_json ToJson(const gateway::v1::Key& key);

@@ -151,6 +151,7 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("registry", options.registry, "Address of floe-registry, host:port");
   config.Add("tokenizer", options.tokenizer, "Address of floe-tokenizer, host:port");
   config.Add("trainer", options.trainer, "Address of floe-trainer, host:port");
+  config.Add("alignment", options.alignment, "Address of floe-alignment, host:port");
   config.Add("workers", options.workers, "Addresses of floe-inference workers");
   config.Add("http-threads", options.http_threads, "Threads of the HTTP server");
   config.Add("blocking-threads", options.blocking_threads,
@@ -174,8 +175,11 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   host->AddReadyCheck("postgres", [&auth] { return auth.pool->Ping(); });
   FLOE_ASSIGN_OR_RETURN(const auto serving, MakeServing(options, *host, auth));
   KeysRpc keys_rpc(host->calls(), *auth.keys);
-  const DoorBackends backends{options.registry, options.tokenizer, options.trainer,
-                              options.workers};
+  const DoorBackends backends{.registry = options.registry,
+                              .tokenizer = options.tokenizer,
+                              .trainer = options.trainer,
+                              .alignment = options.alignment,
+                              .workers = options.workers};
   FLOE_ASSIGN_OR_RETURN(const auto door,
                         Door::Start(options.common, backends,
                                     {host->calls(), *auth.identifier, host->ids(), {&keys_rpc}}));

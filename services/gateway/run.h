@@ -19,6 +19,7 @@ struct ServiceOptions {
   std::string registry;
   std::string tokenizer;
   std::string trainer;
+  std::string alignment;
   std::vector<std::string> workers;
   std::string bootstrap_key;
   int http_threads = 2;

@@ -85,15 +85,78 @@ class FakeFleet::Registry final : public reg::RegistryService::Service {
     return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no model '", request->name(), "'")};
   }
 
+  // The gates refuse version 9.
   grpc::Status SetAlias(grpc::ServerContext*, const reg::SetAliasRequest* request,
                         reg::Alias* answer) override {
     std::lock_guard lock(state_.mutex);
+    state_.calls.set_aliases.push_back(*request);
+    const bool refused = request->version().ends_with("/versions/9");
+    if (refused && !request->override()) {
+      return {grpc::StatusCode::FAILED_PRECONDITION, "its gates refuse: answer_loss is 4"};
+    }
+    *answer = state_.aliases[request->name()];
     answer->set_name(request->name());
-    answer->set_version(request->version());
-    auto& move = *answer->add_history();
+    reg::Alias::Move move;
+    move.set_from_version(answer->version());
     move.set_to_version(request->version());
     move.set_reason(request->reason());
+    if (refused) move.add_failures("answer_loss is 4");
+    std::vector<reg::Alias::Move> history = {move};
+    history.insert(history.end(), answer->history().begin(), answer->history().end());
+    *answer->mutable_history() = {history.begin(), history.end()};
+    answer->set_version(request->version());
+    answer->set_etag(absl::StrCat("move-", history.size()));
     state_.aliases[request->name()] = *answer;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetAlias(grpc::ServerContext*, const reg::GetAliasRequest* request,
+                        reg::Alias* answer) override {
+    std::lock_guard lock(state_.mutex);
+    const auto found = state_.aliases.find(request->name());
+    if (found == state_.aliases.end()) return {grpc::StatusCode::NOT_FOUND, "no such alias"};
+    *answer = found->second;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetModelVersion(grpc::ServerContext*, const reg::GetModelVersionRequest* request,
+                               reg::ModelVersion* answer) override {
+    answer->set_name(request->name());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status SetGatePolicy(grpc::ServerContext*, const reg::SetGatePolicyRequest* request,
+                             reg::GatePolicy* answer) override {
+    answer->set_name(request->name());
+    answer->set_policy(request->policy());
+    if (request->policy().empty()) return grpc::Status::OK;
+    auto& gate = *answer->add_gates();
+    gate.set_alias("production");
+    gate.set_metric("answer_loss");
+    gate.set_dataset_digest(std::string(64, 'd'));
+    gate.set_at_most(4);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListEvaluations(grpc::ServerContext*, const reg::ListEvaluationsRequest* request,
+                               reg::ListEvaluationsResponse* answer) override {
+    auto& one = *answer->add_evaluations();
+    one.set_name(absl::StrCat(request->parent(), "/evaluations/ev-1"));
+    one.set_model_version(absl::StrCat(request->parent(), "/models/lexicon/versions/3"));
+    one.set_model_digest(request->model_digest());
+    one.set_dataset_digest(std::string(64, 'd'));
+    one.set_task("chat");
+    (*one.mutable_metrics())["answer_loss"] = 2.5;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetEvaluation(grpc::ServerContext*, const reg::GetEvaluationRequest* request,
+                             reg::Evaluation* answer) override {
+    if (!request->name().ends_with("/ev-1")) return {grpc::StatusCode::NOT_FOUND, "none"};
+    answer->set_name(request->name());
+    answer->set_task("preference");
+    answer->set_model_digest(std::string(64, 'e'));
+    (*answer->mutable_metrics())["preference_accuracy"] = 0.75;
     return grpc::Status::OK;
   }
 

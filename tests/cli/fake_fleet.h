@@ -40,6 +40,7 @@ class FakeFleet {
     std::vector<std::string> services;  // x-floe-service of every call to JobService
     std::vector<int64_t> watched_after;
     std::vector<registry::v1::Dataset> created_datasets;
+    std::vector<registry::v1::SetAliasRequest> set_aliases;
     int64_t largest_chunk = 0;
     int64_t uploads = 0;
   };

@@ -1,19 +1,15 @@
 // The whole program in process: words in, text, JSON and exit codes out, against a fake door.
-#include "cli/program.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "base/sha256.h"
-#include "tests/cli/fake_fleet.h"
-#include "tests/support/temp_dir.h"
+#include "tests/cli/program_fixture.h"
 
 namespace floe::cli {
 namespace {
@@ -22,27 +18,6 @@ using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-class ProgramTest : public testing::Test {
- protected:
-  // The exit code; what was printed is in out_ and err_.
-  int Run(std::vector<std::string> words, const std::string& input = "") {
-    std::istringstream in(input);
-    std::ostringstream out, err;
-    const int code = RunProgram(
-        words, {.in = in, .out = out, .err = err},
-        [this](const char* name) { return variables_[name]; }, dir_.path());
-    out_ = out.str();
-    err_ = err.str();
-    return code;
-  }
-
-  test::FakeFleet fleet_;
-  test::TempDir dir_;
-  std::map<std::string, std::string> variables_ = {
-      {"FLOE_DOOR", fleet_.door()}, {"FLOE_KEY", test::kFakeKey}, {"FLOE_INSECURE", "1"}};
-  std::string out_, err_;
-};
 
 TEST_F(ProgramTest, HelpTeachesByExampleEverywhere) {
   EXPECT_EQ(Run({"--help"}), 0);
@@ -56,6 +31,9 @@ TEST_F(ProgramTest, HelpTeachesByExampleEverywhere) {
                                                   {"train"},
                                                   {"jobs", "watch"},
                                                   {"models", "promote"},
+                                                  {"models", "rollback"},
+                                                  {"models", "gate", "set"},
+                                                  {"eval", "run"},
                                                   {"chat"},
                                                   {"keys", "create"}}) {
     std::vector<std::string> words = command;
@@ -272,7 +250,7 @@ TEST_F(ProgramTest, AWrongKeyAndADeadDoorHaveTheirExitCodes) {
 TEST_F(ProgramTest, CompletionKnowsEveryCommand) {
   for (const char* shell : {"bash", "zsh"}) {
     EXPECT_EQ(Run({"completion", shell}), 0);
-    EXPECT_THAT(out_, HasSubstr("'models') echo 'ls show promote export verify"));
+    EXPECT_THAT(out_, HasSubstr("'models') echo 'ls show promote rollback gate export verify"));
     EXPECT_THAT(out_, HasSubstr("'jobs watch') echo"));
     EXPECT_THAT(out_, HasSubstr("--alias"));
     EXPECT_THAT(out_, Not(HasSubstr("supervise")));

@@ -77,7 +77,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   Said said = fleet_.Floe({"up", "--http-port", "0", "--dir", fleet_.fleet()});
   EXPECT_EQ(said.code, 2) << "port 0 is no port";
   json up = fleet_.FloeJson({"up", "--dir", fleet_.fleet()});
-  ASSERT_EQ(up["started"].size(), 7u) << fleet_.Floe({"status"}).out;
+  ASSERT_EQ(up["started"].size(), 8u) << fleet_.Floe({"status"}).out;
   EXPECT_EQ(fleet_.FloeJson({"up"})["was_running"], true);
 
   // A corpus and a tokenizer.
@@ -205,7 +205,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
     processes.push_back(*cli::IdentityOf(service["pid"].get<pid_t>()));
   }
   processes.push_back(*cli::IdentityOf(status["supervisor_pid"].get<pid_t>()));
-  EXPECT_EQ(processes.size(), 8u);
+  EXPECT_EQ(processes.size(), 9u);
   EXPECT_EQ(fleet_.Floe({"down"}).code, 0);
   for (const cli::ProcessIdentity& process : processes) EXPECT_FALSE(cli::IsAlive(process));
   EXPECT_EQ(fleet_.Floe({"status"}).code, 5);

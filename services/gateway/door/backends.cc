@@ -20,6 +20,8 @@ const char* OptionOf(Destination destination) {
       return "--tokenizer";
     case Destination::kTrainer:
       return "--trainer";
+    case Destination::kAlignment:
+      return "--alignment";
     case Destination::kWorker:
       return "--workers";
     case Destination::kGateway:
@@ -47,6 +49,7 @@ absl::StatusOr<std::unique_ptr<Backends>> Backends::Create(const DoorBackends& a
   FLOE_RETURN_IF_ERROR(add(Destination::kRegistry, addresses.registry));
   FLOE_RETURN_IF_ERROR(add(Destination::kTokenizer, addresses.tokenizer));
   FLOE_RETURN_IF_ERROR(add(Destination::kTrainer, addresses.trainer));
+  FLOE_RETURN_IF_ERROR(add(Destination::kAlignment, addresses.alignment));
   for (const std::string& worker : addresses.workers) {
     FLOE_RETURN_IF_ERROR(add(Destination::kWorker, worker));
   }
@@ -64,6 +67,8 @@ std::vector<std::unique_ptr<Backend>>& Backends::Of(Destination destination) {
       return tokenizer_;
     case Destination::kTrainer:
       return trainer_;
+    case Destination::kAlignment:
+      return alignment_;
     case Destination::kWorker:
       return workers_;
     case Destination::kGateway:

@@ -43,7 +43,8 @@ class Backends {
   Backends() = default;
   std::vector<std::unique_ptr<Backend>>& Of(Destination destination);
 
-  std::vector<std::unique_ptr<Backend>> gateway_, registry_, tokenizer_, trainer_, workers_;
+  std::vector<std::unique_ptr<Backend>> gateway_, registry_, tokenizer_, trainer_, alignment_,
+      workers_;
   std::atomic<size_t> turn_{0};
 };
 

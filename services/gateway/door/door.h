@@ -29,6 +29,7 @@ struct DoorBackends {
   std::string registry;
   std::string tokenizer;
   std::string trainer;
+  std::string alignment;
   std::vector<std::string> workers;
 };
 

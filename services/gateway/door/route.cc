@@ -29,12 +29,13 @@ constexpr std::string_view kJobs = "/floe.jobs.";
 absl::StatusOr<Destination> KeeperOf(std::string_view hint) {
   if (hint == "tokenizer") return Destination::kTokenizer;
   if (hint == "trainer") return Destination::kTrainer;
-  return WithReason(
-      absl::InvalidArgumentError(absl::StrCat(
-          "calls of JobService say in the metadata `", kServiceHintKey,
-          "` which service keeps the job, tokenizer or trainer (ids of jobs begin with it); got `",
-          AbslView(hint.substr(0, 40)), "`")),
-      "SERVICE_HINT_INVALID");
+  if (hint == "alignment") return Destination::kAlignment;
+  return WithReason(absl::InvalidArgumentError(
+                        absl::StrCat("calls of JobService say in the metadata `", kServiceHintKey,
+                                     "` which service keeps the job, tokenizer, trainer or "
+                                     "alignment (ids of jobs begin with it); got `",
+                                     AbslView(hint.substr(0, 40)), "`")),
+                    "SERVICE_HINT_INVALID");
 }
 
 // HTTP/2's own, gRPC's own, and what describes one connection.
@@ -59,6 +60,8 @@ std::string_view DestinationName(Destination destination) {
       return "tokenizer";
     case Destination::kTrainer:
       return "trainer";
+    case Destination::kAlignment:
+      return "alignment";
     case Destination::kWorker:
       return "inference";
   }

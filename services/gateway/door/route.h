@@ -8,12 +8,13 @@
 
 namespace floe::gateway {
 
-enum class Destination { kGateway, kRegistry, kTokenizer, kTrainer, kWorker };
+enum class Destination { kGateway, kRegistry, kTokenizer, kTrainer, kAlignment, kWorker };
 
 // For people: `registry`.
 std::string_view DestinationName(Destination destination);
 
-// Says which service keeps the job that a JobService call is about: `tokenizer` or `trainer`.
+// Says which service keeps the job that a JobService call is about: `tokenizer`, `trainer` or
+// `alignment`.
 inline constexpr char kServiceHintKey[] = "x-floe-service";
 
 // By the package of `method` (`/floe.registry.v1.BlobService/GetBlob`); methods of JobService by

@@ -167,18 +167,20 @@ TEST(ServicePlanTest, WhatAServiceCallsStandsBeforeIt) {
   }
   const Layout layout("/srv/f");
   const auto processes = ServiceProcesses(layout, fleet, BudgetOf(2, 1 << 20), "/bin");
-  ASSERT_EQ(processes.size(), 6u);
+  ASSERT_EQ(processes.size(), FleetServices().size());
   EXPECT_EQ(processes.front().name, "registry");
   EXPECT_EQ(processes.back().name, "gateway");
   EXPECT_THAT(processes.back().argv, Contains("/srv/f/admin.key"));
-  EXPECT_THAT(processes[4].argv,
-              Contains(absl::StrCat("tokenizer=127.0.0.1:", 3, ",trainer=127.0.0.1:", 5)));
-  // Only the four with a schema learn how to reach the database.
+  EXPECT_EQ(processes[5].name, "runner");
+  EXPECT_THAT(processes[5].argv,
+              Contains(absl::StrCat("tokenizer=127.0.0.1:", 3, ",trainer=127.0.0.1:", 5,
+                                    ",alignment=127.0.0.1:", 7)));
+  // Only the five with a schema learn how to reach the database.
   int with_database = 0;
   for (const auto& process : processes) {
     with_database += std::count(process.argv.begin(), process.argv.end(), "--database-url-file");
   }
-  EXPECT_EQ(with_database, 4);
+  EXPECT_EQ(with_database, 5);
 }
 
 TEST(ServicePlanTest, MemoryIsShared) {

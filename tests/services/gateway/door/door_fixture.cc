@@ -51,10 +51,10 @@ DoorTest::DoorTest() {
   tokenizer_server_ = *runtime::GrpcServer::Start(options, {&tokenizer_jobs_});
   trainer_server_ = *runtime::GrpcServer::Start(options, {&trainer_jobs_});
   worker_server_ = *runtime::GrpcServer::Start(options, {&worker_});
-  backends_ = {AddressOf(*registry_server_),
-               AddressOf(*tokenizer_server_),
-               AddressOf(*trainer_server_),
-               {AddressOf(*worker_server_)}};
+  backends_ = {.registry = AddressOf(*registry_server_),
+               .tokenizer = AddressOf(*tokenizer_server_),
+               .trainer = AddressOf(*trainer_server_),
+               .workers = {AddressOf(*worker_server_)}};
   Restart(backends_);
 }
 
