@@ -53,7 +53,8 @@ def definition(kind, words, meaning):
     return sentence(f'{head} {meaning}')
 
 
-def document(kind, line):
+def entry(kind, line):
+    """A line of data.<kind>: its words, what they mean, and examples."""
     data, _, gloss = line.partition(' | ')
     words = words_of(data.split(' '))
     examples = EXAMPLE.findall(gloss)
@@ -62,24 +63,33 @@ def document(kind, line):
     meaning = re.sub(r'\s*;(\s*;)+\s*', '; ', meaning)
     meaning = re.sub(r'\s+([;,.])', r'\1', meaning).strip(' ;,')
     meaning = re.sub(r'^\([^()]*\)\s*', '', meaning)  # a field or a grammatical remark
+    return words, meaning, examples
+
+
+def document(kind, line):
+    words, meaning, examples = entry(kind, line)
     sentences = [definition(kind, words, meaning)] if meaning else []
     sentences += [sentence(example) for example in examples]
     return ' '.join(part for part in sentences if part)
 
 
+def lines_of(source, kind):
+    """The entries of data.<kind>, without the licence at its top, which is indented."""
+    path = os.path.join(source, f'data.{kind}')
+    try:
+        with open(path, encoding='utf-8', errors='strict') as file:
+            lines = file.read().split('\n')
+    except OSError as error:
+        sys.exit(f'error: {path}: {error.strerror}; install the Debian package wordnet-base')
+    return [line for line in lines if line and not line.startswith('  ')]
+
+
 def documents(source):
     for kind in KINDS:
-        path = os.path.join(source, f'data.{kind}')
-        try:
-            with open(path, encoding='utf-8', errors='strict') as file:
-                lines = file.read().split('\n')
-        except OSError as error:
-            sys.exit(f'error: {path}: {error.strerror}; install the Debian package wordnet-base')
-        for line in lines:
-            if line and not line.startswith('  '):  # the licence at the top is indented
-                text = document(kind, line)
-                if text:
-                    yield text
+        for line in lines_of(source, kind):
+            text = document(kind, line)
+            if text:
+                yield text
 
 
 def main():
