@@ -25,10 +25,12 @@ struct ChatFlags {
 };
 
 absl::Status HttpError(const HttpResponse& answer) {
-  std::string message = absl::StrCat("HTTP ", answer.status);
+  std::string message = absl::StrCat("HTTP ", answer.status), code;
   const auto json = nlohmann::json::parse(answer.body, nullptr, false);
   if (json.is_object() && json.contains("error") && json["error"].is_object()) {
     message = json["error"].value("message", message);
+    const auto found = json["error"].find("code");
+    if (found != json["error"].end() && found->is_string()) code = *found;
   }
   switch (answer.status) {
     case 400:
@@ -47,7 +49,7 @@ absl::Status HttpError(const HttpResponse& answer) {
     case 504:
       return absl::UnavailableError(message);
     default:
-      return absl::InternalError(message);
+      return code == "data_loss" ? absl::DataLossError(message) : absl::InternalError(message);
   }
 }
 

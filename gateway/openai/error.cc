@@ -45,9 +45,24 @@ Shape ShapeOf(absl::StatusCode code) {
       return {503, "unavailable_error", "unavailable"};
     case absl::StatusCode::kDeadlineExceeded:
       return {504, "server_error", "timeout"};
+    case absl::StatusCode::kDataLoss:
+      return {500, "server_error", "data_loss"};
     default:
       return {500, "server_error", "internal_error"};
   }
+}
+
+// What is told of a failure inside: no path, no message of a library.
+std::string Hidden(absl::StatusCode code, std::string_view request_id) {
+  if (code == absl::StatusCode::kDataLoss) {
+    return absl::StrCat(
+        "The stored bytes of this model have changed, so it does not answer. Its operator finds "
+        "the "
+        "file with `floe models verify` and more with request id ",
+        AbslView(request_id), ".");
+  }
+  return absl::StrCat("The server failed on this request; ask its operator with request id ",
+                      AbslView(request_id), ".");
 }
 
 }  // namespace
@@ -66,9 +81,7 @@ ErrorAnswer ToErrorAnswer(const absl::Status& status, std::string_view request_i
   }
   if (shape.http_status == 429 || shape.http_status == 503) answer.retry_after_seconds = 1;
   const std::string message =
-      hidden ? absl::StrCat("The server failed on this request; ask its operator with request id ",
-                            AbslView(request_id), ".")
-             : std::string(status.message());
+      hidden ? Hidden(status.code(), request_id) : std::string(status.message());
   const auto param = reason.metadata.find("param");
   const bool has_param = param != reason.metadata.end() && !param->second.empty() && !hidden;
   nlohmann::ordered_json error;

@@ -18,7 +18,7 @@ struct ErrorAnswer {
 
 // `code` is the status's reason in lower case, `param` its metadata entry of that name. What went
 // wrong inside (INTERNAL, UNKNOWN, DATA_LOSS) is not told to clients: they get `request_id` to ask
-// with.
+// with, and of DATA_LOSS that it is one.
 ErrorAnswer ToErrorAnswer(const absl::Status& status, std::string_view request_id);
 
 }  // namespace floe::gateway::openai

@@ -13,6 +13,7 @@
 #include <boost/beast/http.hpp>
 
 #include "base/view.h"
+#include "services/runtime/status.h"
 
 namespace floe::runtime {
 namespace {
@@ -124,7 +125,10 @@ Answer SideServer::State::Readiness() const {
   std::string failures;
   for (const Check& check : checks) {
     const absl::Status status = check.check();
-    if (!status.ok()) absl::StrAppend(&failures, check.name, ": ", status.ToString(), "\n");
+    if (!status.ok()) {
+      absl::StrAppend(&failures, check.name, ": ", AbslView(CodeName(status.code())), ": ",
+                      status.message(), "\n");
+    }
   }
   if (!failures.empty()) return {http::status::service_unavailable, failures};
   return {http::status::ok, "ready\n"};

@@ -138,6 +138,12 @@ TEST(ErrorTest, WhatFailedInsideIsNotTold) {
   }
 }
 
+TEST(ErrorTest, DamagedBytesAreSaidToBeSoWithoutAPath) {
+  const ErrorAnswer answer = ToErrorAnswer(absl::DataLossError("/srv/secret"), "r");
+  EXPECT_EQ(json::parse(answer.body)["error"]["code"], "data_loss");
+  EXPECT_THAT(answer.body, HasSubstr("floe models verify"));
+}
+
 TEST(ErrorTest, MessagesOfAnyBytesAreValidJson) {
   const absl::Status status = WithReason(absl::InvalidArgumentError("bad \xff \x01 \""),
                                          "INVALID_JSON", {{"param", "\xfe"}});

@@ -2,6 +2,7 @@
 // checkpoints made by the same formula. The numbers are what that library printed.
 #include <array>
 #include <cmath>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -22,6 +23,14 @@ struct Golden {
   float logits[3][16];  // of ids 0 to 15, after positions 0, 7, 18
   int32_t likeliest[19];
 };
+
+const char* NameOf(const Golden& golden) {
+  return golden.family == model::Family::kQwen3   ? "Qwen3"
+         : golden.family == model::Family::kQwen2 ? "Qwen2"
+                                                  : "Llama";
+}
+
+void PrintTo(const Golden& golden, std::ostream* out) { *out << NameOf(golden); }
 
 constexpr Golden kGolden[] = {
     {model::Family::kQwen3,
@@ -86,11 +95,8 @@ TEST_P(GoldenTest, LogitsAgreeWithTransformers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, GoldenTest, testing::ValuesIn(kGolden), [](const auto& info) {
-  return info.param.family == model::Family::kQwen3   ? "Qwen3"
-         : info.param.family == model::Family::kQwen2 ? "Qwen2"
-                                                      : "Llama";
-});
+INSTANTIATE_TEST_SUITE_P(Families, GoldenTest, testing::ValuesIn(kGolden),
+                         [](const auto& info) { return std::string(NameOf(info.param)); });
 
 }  // namespace
 }  // namespace floe::inference

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -25,6 +26,8 @@ struct Shape {
   int64_t out;
   int64_t in;
 };
+
+void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.out << "x" << shape.in; }
 
 class MatMulTest : public testing::TestWithParam<Shape> {};
 
@@ -78,7 +81,10 @@ TEST_P(MatMulTest, ARowDoesNotDependOnItsCompanyOrThePanelRange) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, MatMulTest,
                          testing::Values(Shape{16, 16}, Shape{100, 33}, Shape{7, 5},
-                                         Shape{160, 128}, Shape{1, 1}));
+                                         Shape{160, 128}, Shape{1, 1}),
+                         [](const auto& info) {
+                           return absl::StrCat(info.param.out, "x", info.param.in);
+                         });
 
 TEST(MatMul, AddsTheBiasAndThenWhatWasThere) {
   const std::vector<float> w = {1, 2, 3, 4, 5, 6};  // [3, 2]
