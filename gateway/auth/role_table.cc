@@ -53,6 +53,7 @@ constexpr auto kRules = std::to_array<MethodRule>({
     // A worker asks nobody whose the checkpoint is: people come over HTTP, through every stage.
     {"/floe.inference.v1.InferenceService/Generate", kInternal},
     {"/floe.inference.v1.InferenceService/Score", kInternal},
+    {"/floe.inference.v1.InferenceService/Embed", kInternal},
     {"/floe.inference.v1.InferenceService/GetWorkerStatus", Role::kViewer},
 
     {"/floe.jobs.v1.JobService/CreateJob", Role::kDeveloper},

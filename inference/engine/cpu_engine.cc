@@ -297,21 +297,31 @@ void CpuEngine::Layer(int64_t layer) {
 
 void CpuEngine::Head(std::span<const SequenceStep> steps, Logits* logits) {
   const int64_t stride = RoundUp16(blueprint_.hidden_size);
+  const auto normalise = [&](int64_t row, float* out) {
+    RmsNorm(a_.residual.data() + row * stride, weights_.final_norm.data(),
+            static_cast<float>(blueprint_.norm_eps), blueprint_.hidden_size, out);
+  };
   int64_t wanted = 0;
   int64_t row = 0;
+  logits->hidden_size = blueprint_.hidden_size;
+  logits->hidden.clear();
   for (const SequenceStep& step : steps) {
     const int64_t count = static_cast<int64_t>(step.tokens.size());
-    for (int64_t i = step.all_logits ? 0 : count - 1; i < count; ++i) {
-      RmsNorm(a_.residual.data() + (row + i) * stride, weights_.final_norm.data(),
-              static_cast<float>(blueprint_.norm_eps), blueprint_.hidden_size,
-              head_rows_.data() + wanted * stride);
-      ++wanted;
+    for (int64_t i = step.all_logits || step.hidden_states ? 0 : count - 1; i < count; ++i) {
+      float* normed = head_rows_.data() + wanted * stride;
+      normalise(row + i, normed);
+      if (step.hidden_states) {
+        logits->hidden.insert(logits->hidden.end(), normed, normed + blueprint_.hidden_size);
+      } else {
+        ++wanted;
+      }
     }
     row += count;
   }
   logits->vocab = blueprint_.vocab_size;
   logits->stride = RoundUp16(blueprint_.vocab_size);
   logits->values.resize(static_cast<size_t>(wanted * logits->stride));
+  if (wanted == 0) return;
   Multiply(weights_.Head(), {head_rows_.data(), wanted, stride}, {},
            {logits->values.data(), logits->stride});
 }

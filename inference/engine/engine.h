@@ -24,16 +24,23 @@ struct SequenceStep {
   SequenceId sequence = 0;
   std::span<const int32_t> tokens;  // appended: a chunk of the prompt, or one token of decoding
   bool all_logits = false;          // logits after every appended token instead of the last only
+  bool hidden_states = false;       // no logits, but the hidden state of every appended token
 };
 
-// Logits of a step: the rows of its parts, one after the other. Reused from step to step.
+// Logits of a step: the rows of its parts, one after the other. Reused from step to step. The parts
+// that ask for hidden states have their rows in `hidden` instead.
 struct Logits {
   std::vector<float> values;  // [rows][stride]
   int64_t vocab = 0;
   int64_t stride = 0;
+  std::vector<float> hidden;  // [rows][hidden_size]: after the final norm
+  int64_t hidden_size = 0;
 
   std::span<const float> Row(int64_t row) const {
     return {values.data() + row * stride, static_cast<size_t>(vocab)};
+  }
+  std::span<const float> HiddenRow(int64_t row) const {
+    return {hidden.data() + row * hidden_size, static_cast<size_t>(hidden_size)};
   }
 };
 

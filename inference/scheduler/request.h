@@ -32,8 +32,8 @@ class TextStream {
   virtual std::string Flush() = 0;
 };
 
-// Generates when `score_from` is 0. Otherwise nothing is generated: the ids from that index on are
-// scored.
+// Generates, unless `score_from` or `embed` asks for something else: the scores of the ids from
+// that index on, or the embedding of all of them. At most one of the two is set.
 struct Request {
   std::vector<int32_t> prompt;  // at least one id
   int64_t max_tokens = 0;       // new tokens, at least 1; the context may end it earlier
@@ -42,6 +42,7 @@ struct Request {
   std::vector<int32_t> stop_ids;     // end-of-text ids included
   std::unique_ptr<TextStream> text;  // null: ids only
   int64_t score_from = 0;            // in [1, prompt.size())
+  bool embed = false;
   int top_logprobs = -1;  // -1: none; n: each new id's log-probability and the n likeliest
   ServiceTier tier = ServiceTier::kDefault;
 };
@@ -71,6 +72,7 @@ enum class FinishReason {
   kStop,       // a stop text or a stop id
   kLength,     // max_tokens or the context
   kScored,     // all ids are scored
+  kEmbedded,   // the embedding is there
   kCancelled,  // status is CANCELLED
   kError,      // status says what
 };
@@ -88,6 +90,9 @@ struct Event {
   std::string text;          // never part of a stop text
   std::vector<TokenLogProbabilities> logprobs;
   std::vector<TokenScore> scores;  // all of them, with the last event of a score
+  // With the last event of an embedding: the mean of the hidden states of all ids after the final
+  // norm, divided by its length.
+  std::vector<float> embedding;
   std::optional<Finish> finish;
 };
 

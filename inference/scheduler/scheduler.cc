@@ -34,10 +34,13 @@ struct Scheduler::Active {
   bool ended = false;
   bool started = false;  // has left the queue at least once
   std::vector<TokenScore> scores;
+  std::vector<double> hidden_sum;  // of the first `pooled` ids' hidden states
+  int64_t pooled = 0;
   Usage usage;
   absl::Duration submitted_at;
 
   bool scoring() const { return request.score_from > 0; }
+  bool embedding() const { return request.embed; }
   // The last id of a scored sequence predicts nothing that is asked for.
   int64_t target() const { return static_cast<int64_t>(tokens.size()) - (scoring() ? 1 : 0); }
   int64_t pending() const { return target() - computed; }
@@ -82,16 +85,17 @@ absl::Status Scheduler::Check(const Request& request) const {
     }
   }
   const bool scoring = request.score_from != 0;
-  if (prompt > blueprint_.context || (!scoring && prompt == blueprint_.context)) {
+  const bool generates = !scoring && !request.embed;
+  if (prompt > blueprint_.context || (generates && prompt == blueprint_.context)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the prompt has ", prompt, " tokens and the model's context is ", blueprint_.context,
-        "; shorten it", scoring ? "" : " to leave room for an answer"));
+        "; shorten it", generates ? " to leave room for an answer" : ""));
   }
   if (scoring && (request.score_from < 1 || request.score_from >= prompt)) {
     return absl::InvalidArgumentError(
         absl::StrCat("score_from is ", request.score_from, "; it must lie in [1, ", prompt, ")"));
   }
-  if (!scoring && request.max_tokens < 1) {
+  if (generates && request.max_tokens < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("max_tokens is ", request.max_tokens, "; it must be at least 1"));
   }
@@ -99,7 +103,7 @@ absl::Status Scheduler::Check(const Request& request) const {
     return absl::InvalidArgumentError("stop texts need the checkpoint's tokenizer; use stop_ids");
   }
   const int64_t longest =
-      scoring ? prompt : prompt + std::min(request.max_tokens, blueprint_.context - prompt) - 1;
+      generates ? prompt + std::min(request.max_tokens, blueprint_.context - prompt) - 1 : prompt;
   const int64_t blocks = (longest + kv_at_start_.block_tokens - 1) / kv_at_start_.block_tokens;
   if (blocks > kv_at_start_.total_blocks) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -237,14 +241,14 @@ void Scheduler::StepOnce() {
     }
     const std::span<const int32_t> tokens(active->tokens);
     steps.push_back({active->sequence, tokens.subspan(active->computed, plan.parts[next].tokens),
-                     active->scoring()});
+                     active->scoring(), active->embedding()});
     parts.push_back(active.get());
     ++next;
   }
   if (steps.empty()) return;
   PublishStats();  // those that were admitted no longer fill the queue
   const absl::Status status = engine_->Step(steps, &logits_);
-  int64_t row = 0;
+  RowCursor rows;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (!status.ok()) {
       End(*parts[i], FinishReason::kError,
@@ -252,8 +256,12 @@ void Scheduler::StepOnce() {
       continue;
     }
     const int64_t tokens = static_cast<int64_t>(steps[i].tokens.size());
-    AfterPart(*parts[i], tokens, row);
-    row += parts[i]->scoring() ? tokens : 1;
+    AfterPart(*parts[i], tokens, rows);
+    if (steps[i].hidden_states) {
+      rows.hidden += tokens;
+    } else {
+      rows.logits += steps[i].all_logits ? tokens : 1;
+    }
   }
   {
     const std::lock_guard lock(mutex_);
@@ -280,8 +288,9 @@ void Scheduler::Preempt(Active& active) {
   ++stats_.preemptions;
 }
 
-void Scheduler::AfterPart(Active& active, int64_t tokens, int64_t row) {
-  if (active.scoring()) Score(active, tokens, row);
+void Scheduler::AfterPart(Active& active, int64_t tokens, const RowCursor& rows) {
+  if (active.scoring()) Score(active, tokens, rows.logits);
+  if (active.embedding()) Pool(active, tokens, rows.hidden);
   active.computed += tokens;
   active.usage.computed_tokens += tokens;
   if (active.pending() > 0) return;
@@ -289,9 +298,42 @@ void Scheduler::AfterPart(Active& active, int64_t tokens, int64_t row) {
     Event event;
     event.scores = std::move(active.scores);
     End(active, FinishReason::kScored, absl::OkStatus(), std::move(event));
+  } else if (active.embedding()) {
+    EndEmbedding(active);
   } else {
-    AppendToken(active, logits_.Row(row));
+    AppendToken(active, logits_.Row(rows.logits));
   }
+}
+
+// One id after the other, so that the sum does not depend on how the sequence was cut into parts.
+void Scheduler::Pool(Active& active, int64_t tokens, int64_t row) {
+  active.hidden_sum.resize(static_cast<size_t>(logits_.hidden_size));
+  for (int64_t i = 0; i < tokens; ++i) {
+    if (active.computed + i < active.pooled) continue;  // recomputed after a pre-emption
+    const std::span<const float> hidden = logits_.HiddenRow(row + i);
+    for (size_t k = 0; k < hidden.size(); ++k) active.hidden_sum[k] += hidden[k];
+    ++active.pooled;
+  }
+}
+
+void Scheduler::EndEmbedding(Active& active) {
+  // The mean's direction is the sum's.
+  double squares = 0;
+  for (const double value : active.hidden_sum) squares += value * value;
+  const double length = std::sqrt(squares);
+  if (!std::isfinite(length) || length == 0) {
+    End(active, FinishReason::kError,
+        absl::InternalError(absl::StrCat("the hidden states sum to a vector of length ", length,
+                                         ", which has no direction")),
+        {});
+    return;
+  }
+  Event event;
+  event.embedding.reserve(active.hidden_sum.size());
+  for (const double value : active.hidden_sum) {
+    event.embedding.push_back(static_cast<float>(value / length));
+  }
+  End(active, FinishReason::kEmbedded, absl::OkStatus(), std::move(event));
 }
 
 void Scheduler::Score(Active& active, int64_t tokens, int64_t row) {

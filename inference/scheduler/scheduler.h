@@ -84,7 +84,14 @@ class Scheduler {
   Snapshot TakeSnapshot() const;
   void CountAdmission(const Active& active);
   void Preempt(Active& active);
-  void AfterPart(Active& active, int64_t tokens, int64_t row);
+  // The rows of a step that the next part's results begin at.
+  struct RowCursor {
+    int64_t logits = 0;
+    int64_t hidden = 0;
+  };
+  void AfterPart(Active& active, int64_t tokens, const RowCursor& rows);
+  void Pool(Active& active, int64_t tokens, int64_t row);
+  void EndEmbedding(Active& active);
   void Score(Active& active, int64_t tokens, int64_t row);
   void AppendToken(Active& active, std::span<const float> logits);
   void End(Active& active, FinishReason reason, absl::Status status, Event event);

@@ -68,6 +68,16 @@ absl::StatusOr<Request> RequestFromProto(const v1::ScoreRequest::Sequence& seque
   return out;
 }
 
+absl::StatusOr<Request> EmbeddingFromProto(const v1::EmbedRequest& request, int index) {
+  Request out;
+  FLOE_ASSIGN_OR_RETURN(out.prompt, Ids(request.sequences(index).ids(), "ids"));
+  out.embed = true;
+  if (!request.service_tier().empty()) {
+    FLOE_ASSIGN_OR_RETURN(out.tier, ParseTier(request.service_tier()));
+  }
+  return out;
+}
+
 v1::GenerateResponse ToProto(const Event& event) {
   v1::GenerateResponse response;
   for (const int32_t id : event.ids) response.add_ids(static_cast<uint32_t>(id));

@@ -14,6 +14,8 @@ namespace floe::inference {
 absl::StatusOr<Request> RequestFromProto(const v1::GenerateRequest& request,
                                          const ServedModel& model);
 absl::StatusOr<Request> RequestFromProto(const v1::ScoreRequest::Sequence& sequence);
+// One sequence of the request.
+absl::StatusOr<Request> EmbeddingFromProto(const v1::EmbedRequest& request, int index);
 
 v1::GenerateResponse ToProto(const Event& event);
 v1::ScoreResponse::Scores ToProto(const std::vector<TokenScore>& scores);

@@ -32,6 +32,8 @@ const char* ReasonLabel(FinishReason reason) {
       return "length";
     case FinishReason::kScored:
       return "scored";
+    case FinishReason::kEmbedded:
+      return "embedded";
     case FinishReason::kCancelled:
       return "abort";
     case FinishReason::kError:

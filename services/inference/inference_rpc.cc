@@ -11,8 +11,9 @@ namespace {
 
 // How often a call that waits for events looks whether its client is still there.
 constexpr absl::Duration kLook = absl::Milliseconds(10);
-// Sequences of one Score call in the scheduler at once: the rest waits here, not in the queue.
-constexpr size_t kMaxScoresInFlight = 16;
+// Sequences of one Score or Embed call in the scheduler at once: the rest waits here, not in the
+// queue.
+constexpr size_t kMaxSequencesInFlight = 16;
 
 absl::Status CallerLeft(const runtime::CallContext& call) {
   if (call.time_left() <= absl::ZeroDuration()) {
@@ -109,20 +110,36 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
 grpc::Status InferenceRpc::Score(grpc::ServerContext* context, const v1::ScoreRequest* request,
                                  v1::ScoreResponse* response) {
   return calls_.Run(*context, "inference.Score", [&](runtime::CallContext& call) {
-    return ScoreAll(call, *request, *response);
+    return RunAll(
+        call, request->checkpoint_digest(), request->sequences_size(),
+        [&](int index) { return RequestFromProto(request->sequences(index)); },
+        [&](const Event& event) { *response->add_scores() = ToProto(event.scores); });
   });
 }
 
-absl::Status InferenceRpc::ScoreAll(runtime::CallContext& call, const v1::ScoreRequest& request,
-                                    v1::ScoreResponse& response) {
-  FLOE_ASSIGN_OR_RETURN(
-      const std::shared_ptr<ServedModel> model,
-      pool_.Acquire(request.checkpoint_digest(), [&call] { return call.cancelled(); }));
+grpc::Status InferenceRpc::Embed(grpc::ServerContext* context, const v1::EmbedRequest* request,
+                                 v1::EmbedResponse* response) {
+  return calls_.Run(*context, "inference.Embed", [&](runtime::CallContext& call) {
+    return RunAll(
+        call, request->checkpoint_digest(), request->sequences_size(),
+        [&](int index) { return EmbeddingFromProto(*request, index); },
+        [&](const Event& event) {
+          response->add_embeddings()->mutable_values()->Add(event.embedding.begin(),
+                                                            event.embedding.end());
+        });
+  });
+}
+
+absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const std::string& digest, int count,
+                                  absl::FunctionRef<absl::StatusOr<Request>(int index)> make,
+                                  absl::FunctionRef<void(const Event&)> take) {
+  FLOE_ASSIGN_OR_RETURN(const std::shared_ptr<ServedModel> model,
+                        pool_.Acquire(digest, [&call] { return call.cancelled(); }));
   std::deque<std::unique_ptr<InFlight>> in_flight;  // in the order of the sequences
   int next = 0;
-  while (next < request.sequences_size() || !in_flight.empty()) {
-    if (next < request.sequences_size() && in_flight.size() < kMaxScoresInFlight) {
-      FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request.sequences(next)));
+  while (next < count || !in_flight.empty()) {
+    if (next < count && in_flight.size() < kMaxSequencesInFlight) {
+      FLOE_ASSIGN_OR_RETURN(Request domain, make(next));
       auto one = std::make_unique<InFlight>(model);
       const absl::Status status = one->Submit(std::move(domain));
       if (status.ok()) {
@@ -130,13 +147,13 @@ absl::Status InferenceRpc::ScoreAll(runtime::CallContext& call, const v1::ScoreR
         ++next;
         continue;
       }
-      // A full queue empties while our own sequences are scored.
+      // A full queue empties while our own sequences are computed.
       if (!absl::IsResourceExhausted(status) || in_flight.empty()) return status;
     }
     FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.front()->Next(call));
     metrics_.ObserveFinish(*event.finish);
     FLOE_RETURN_IF_ERROR(event.finish->status);
-    *response.add_scores() = ToProto(event.scores);
+    take(event);
     in_flight.pop_front();
   }
   return absl::OkStatus();

@@ -1,6 +1,11 @@
 // floe.inference.v1.InferenceService: decode, call the scheduler, encode.
 #pragma once
 
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+
 #include "floe/inference/v1/inference.grpc.pb.h"
 #include "services/inference/inference_metrics.h"
 #include "services/inference/model_pool.h"
@@ -19,6 +24,8 @@ class InferenceRpc final : public v1::InferenceService::Service {
                         grpc::ServerWriter<v1::GenerateResponse>* writer) override;
   grpc::Status Score(grpc::ServerContext* context, const v1::ScoreRequest* request,
                      v1::ScoreResponse* response) override;
+  grpc::Status Embed(grpc::ServerContext* context, const v1::EmbedRequest* request,
+                     v1::EmbedResponse* response) override;
   grpc::Status GetWorkerStatus(grpc::ServerContext* context,
                                const v1::GetWorkerStatusRequest* request,
                                v1::WorkerStatus* response) override;
@@ -26,8 +33,11 @@ class InferenceRpc final : public v1::InferenceService::Service {
  private:
   absl::Status Stream(runtime::CallContext& call, const v1::GenerateRequest& request,
                       grpc::ServerWriter<v1::GenerateResponse>& writer);
-  absl::Status ScoreAll(runtime::CallContext& call, const v1::ScoreRequest& request,
-                        v1::ScoreResponse& response);
+  // Runs `count` requests on a checkpoint, several at once, and gives their last events to `take`
+  // in order.
+  absl::Status RunAll(runtime::CallContext& call, const std::string& digest, int count,
+                      absl::FunctionRef<absl::StatusOr<Request>(int index)> make,
+                      absl::FunctionRef<void(const Event&)> take);
 
   runtime::Calls& calls_;
   const Clock& clock_;

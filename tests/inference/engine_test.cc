@@ -112,6 +112,44 @@ TEST_P(BatchTest, LogitsDoNotDependOnBatchOrChunks) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, BatchTest, testing::Values(1, 3, 8, 16));
 
+TEST(Engine, HiddenStatesAreThoseBehindTheLogitsInAnyBatchAndChunks) {
+  const auto engine = MakeEngine(OddBlueprint());
+  const Tokens tokens = RandomTokens(90, 11, 301);
+  const auto expected = Reference(*engine, tokens);
+  Logits logits;
+  const SequenceId whole = engine->Open();
+  const SequenceStep all{whole, tokens, false, true};
+  ASSERT_TRUE(engine->Step({&all, 1}, &logits).ok());
+  EXPECT_TRUE(logits.values.empty());
+  ASSERT_EQ(logits.hidden_size, 72);
+  ASSERT_EQ(logits.hidden.size(), 90u * 72u);
+  const std::vector<float> reference = logits.hidden;
+
+  // In chunks, between a part that decodes and one that is scored, whose rows stay what they were.
+  const SequenceId chunked = engine->Open();
+  const SequenceId decoding = engine->Open();
+  const SequenceId scored = engine->Open();
+  std::vector<float> hidden;
+  for (size_t done = 0; done < tokens.size();) {
+    const size_t count = std::min<size_t>(tokens.size() - done, 1 + done % 7);
+    const auto part = std::span(tokens).subspan(done, count);
+    const SequenceStep steps[] = {
+        {decoding, part}, {chunked, part, false, true}, {scored, part, true}};
+    ASSERT_TRUE(engine->Step(steps, &logits).ok());
+    hidden.insert(hidden.end(), logits.hidden.begin(), logits.hidden.end());
+    done += count;
+    const auto last = logits.Row(0);
+    ASSERT_EQ(std::vector<float>(last.begin(), last.end()), expected[done - 1]);
+    const auto scores = logits.Row(static_cast<int64_t>(count));
+    ASSERT_EQ(std::vector<float>(scores.begin(), scores.end()), expected[done - 1]);
+  }
+  EXPECT_EQ(hidden, reference);
+  // Normalised: the gains of the formula lie around 1.
+  double squares = 0;
+  for (int64_t k = 0; k < logits.hidden_size; ++k) squares += hidden[k] * hidden[k];
+  EXPECT_NEAR(squares / 72, 1, 0.5);
+}
+
 TEST(Engine, LogitsDoNotDependOnTheNumberOfThreads) {
   const Tokens tokens = RandomTokens(150, 1, 301);
   const auto one = Reference(*MakeEngine(OddBlueprint(), 1), tokens);

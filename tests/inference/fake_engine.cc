@@ -54,8 +54,17 @@ absl::Status FakeEngine::Step(std::span<const SequenceStep> steps, Logits* logit
   gate_.Enter(std::move(parts));
   logits->vocab = logits->stride = kVocab;
   logits->values.clear();
+  logits->hidden.clear();
+  logits->hidden_size = blueprint_.hidden_size;
   for (const SequenceStep& step : steps) {
     const size_t count = step.tokens.size();
+    if (step.hidden_states) {
+      for (const int32_t token : step.tokens) {
+        const float value = static_cast<float>(token);
+        logits->hidden.insert(logits->hidden.end(), {value, 1, value * value, -value});
+      }
+      continue;
+    }
     for (size_t i = step.all_logits ? 0 : count - 1; i < count; ++i) {
       std::vector<float> row(kVocab);
       row[(step.tokens[i] + 1) % kVocab] = 10;

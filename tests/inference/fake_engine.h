@@ -1,5 +1,5 @@
 // An engine whose next token is the last one plus one, with a real KV cache and steps that a test
-// lets through one by one.
+// lets through one by one. The hidden state of a token t is (t, 1, t^2, -t).
 #pragma once
 
 #include <condition_variable>

@@ -1,5 +1,6 @@
 #include "inference/scheduler/scheduler.h"
 
+#include <cmath>
 #include <condition_variable>
 #include <mutex>
 
@@ -7,6 +8,7 @@
 #include "gtest/gtest.h"
 
 #include "inference/engine/cpu_engine.h"
+#include "inference/engine/kv_cache.h"
 #include "tests/inference/fake_engine.h"
 #include "tests/inference/tiny_checkpoint.h"
 
@@ -27,6 +29,7 @@ class Answer {
       text_ += event.text;
       logprobs_.insert(logprobs_.end(), event.logprobs.begin(), event.logprobs.end());
       if (!event.scores.empty()) scores_ = event.scores;
+      if (!event.embedding.empty()) embedding_ = event.embedding;
       finish_ = event.finish;
       changed_.notify_all();
     };
@@ -49,6 +52,7 @@ class Answer {
     return text_;
   }
   const std::vector<TokenScore>& scores() const { return scores_; }
+  const std::vector<float>& embedding() const { return embedding_; }
   const std::vector<TokenLogProbabilities>& logprobs() const { return logprobs_; }
 
  private:
@@ -57,6 +61,7 @@ class Answer {
   std::vector<int32_t> ids_;
   std::string text_;
   std::vector<TokenScore> scores_;
+  std::vector<float> embedding_;
   std::vector<TokenLogProbabilities> logprobs_;
   std::optional<Finish> finish_;
 };
@@ -207,6 +212,74 @@ TEST_F(SchedulerTest, CancelFreesBlocksWithinAStepWhileDecodingInThePromptAndQue
   EXPECT_EQ(scheduler_->stats().kv.free_blocks, 64);
   EXPECT_TRUE(scheduler_->WaitIdle(absl::Seconds(10)));
   scheduler_->Cancel(decoding);  // is not there any more
+}
+
+TEST_F(SchedulerTest, AnEmbeddingIsTheMeanHiddenStateOfLengthOne) {
+  Start(16);
+  gate_.AllowAll();
+  Request request = Ask({1, 2, 6}, 0);
+  request.embed = true;
+  Submit(std::move(request), a_);
+  const Finish finish = a_.Wait();
+  EXPECT_EQ(finish.reason, FinishReason::kEmbedded);
+  EXPECT_EQ(finish.usage.completion_tokens, 0);
+  EXPECT_EQ(finish.usage.computed_tokens, 3);
+  EXPECT_TRUE(a_.ids().empty());
+  // The mean of (t, 1, t^2, -t) over 1, 2, 6 is (3, 1, 41 / 3, -3).
+  const double length = std::sqrt(9 + 1 + 41.0 * 41.0 / 9 + 9);
+  ASSERT_EQ(a_.embedding().size(), 4u);
+  EXPECT_FLOAT_EQ(a_.embedding()[0], static_cast<float>(3 / length));
+  EXPECT_FLOAT_EQ(a_.embedding()[1], static_cast<float>(1 / length));
+  EXPECT_FLOAT_EQ(a_.embedding()[2], static_cast<float>(41 / 3.0 / length));
+  EXPECT_FLOAT_EQ(a_.embedding()[3], static_cast<float>(-3 / length));
+}
+
+TEST_F(SchedulerTest, AnEmbeddingMayFillTheWholeContext) {
+  Start(64);
+  gate_.AllowAll();
+  Request request = Ask(std::vector<int32_t>(FakeEngine::kContext, 3), 0);
+  request.embed = true;
+  Submit(std::move(request), a_);
+  EXPECT_EQ(a_.Wait().reason, FinishReason::kEmbedded);
+  Request longer = Ask(std::vector<int32_t>(FakeEngine::kContext + 1, 3), 0);
+  longer.embed = true;
+  const auto refused = scheduler_->Submit(std::move(longer), b_.sink());
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("context is 512"));
+}
+
+TEST(EmbeddingTest, IsTheSameWhateverElseRunsAndHoweverOftenItIsPreempted) {
+  const SystemClock clock;
+  model::Blueprint blueprint = TinyBlueprint(model::Family::kQwen3);
+  const model::Checkpoint checkpoint = FormulaCheckpoint(blueprint);
+  const auto embed = [&](int64_t blocks, int64_t step_tokens, int others) {
+    auto engine = CreateCpuEngine(checkpoint, {.kv_bytes = blocks * KvBlockBytes(blueprint)});
+    EXPECT_TRUE(engine.ok());
+    SchedulerOptions options;
+    options.plan.max_step_tokens = step_tokens;
+    std::vector<Answer> beside(static_cast<size_t>(others));
+    Answer answer;
+    {
+      Scheduler scheduler(*std::move(engine), clock, options);
+      Request request;
+      request.embed = true;
+      for (int i = 0; i < 45; ++i) request.prompt.push_back((i * 11 + 5) % 64);
+      request.tier = ServiceTier::kFlex;
+      EXPECT_TRUE(scheduler.Submit(std::move(request), answer.sink()).ok());
+      for (int i = 0; i < others; ++i) {
+        Request other = Ask({1, 2, 3 + i}, 40);
+        other.tier = ServiceTier::kPriority;
+        EXPECT_TRUE(scheduler.Submit(std::move(other), beside[i].sink()).ok());
+      }
+      EXPECT_EQ(answer.Wait().reason, FinishReason::kEmbedded);
+      for (Answer& one : beside) one.Wait();
+    }
+    return answer.embedding();
+  };
+  const std::vector<float> alone = embed(64, 256, 0);
+  ASSERT_EQ(alone.size(), 32u);
+  EXPECT_EQ(embed(64, 7, 0), alone);
+  EXPECT_EQ(embed(64, 16, 6), alone);
+  EXPECT_EQ(embed(6, 8, 3), alone);
 }
 
 TEST_F(SchedulerTest, ExhaustedKvPreemptsAndStillFinishesEveryoneWithTheSameTokens) {

@@ -58,13 +58,14 @@ std::set<std::string> AllMethods() {
   return methods;
 }
 
-// Leases are for runners, as is evidence; a worker that generates or scores asks nobody whose the
-// checkpoint is; usage and slices of budgets are what gateways and workers tell billing.
+// Leases are for runners, as is evidence; a worker that generates, scores or embeds asks nobody
+// whose the checkpoint is; usage and slices of budgets are what gateways and workers tell billing.
 bool IsBetweenServices(const std::string& method) {
   for (const char* part :
        {".LeaseService/", "InferenceService/Generate", "InferenceService/Score",
-        "RegistryService/CreateEvaluation", ".UsageService/", "BudgetService/ListApplicableBudgets",
-        "BudgetService/AcquireSlice", "BudgetService/RenewSlice", "BudgetService/ReturnSlice"}) {
+        "InferenceService/Embed", "RegistryService/CreateEvaluation", ".UsageService/",
+        "BudgetService/ListApplicableBudgets", "BudgetService/AcquireSlice",
+        "BudgetService/RenewSlice", "BudgetService/ReturnSlice"}) {
     if (method.find(part) != std::string::npos) return true;
   }
   return false;

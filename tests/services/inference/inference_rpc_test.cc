@@ -179,6 +179,58 @@ TEST_F(WorkerTest, ScoresMoreSequencesThanTheQueueHolds) {
   EXPECT_EQ(alone.scores(0).SerializeAsString(), response.scores(20).SerializeAsString());
 }
 
+TEST_F(WorkerTest, EmbedsManySequencesAsEachAlone) {
+  const std::string digest = Publish();
+  ModelPoolOptions options;
+  options.serve.scheduler.max_waiting = 3;
+  Start(options);
+  v1::EmbedRequest request;
+  request.set_checkpoint_digest(digest);
+  for (int i = 0; i < 40; ++i) {
+    auto& sequence = *request.add_sequences();
+    for (int k = 0; k < 1 + i; ++k) sequence.add_ids(static_cast<uint32_t>((i + k * 3) % 256));
+  }
+  grpc::ClientContext context;
+  v1::EmbedResponse response;
+  const grpc::Status status = stub().Embed(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response.embeddings_size(), 40);
+  for (const auto& embedding : response.embeddings()) {
+    ASSERT_EQ(embedding.values_size(), 32);
+    double squares = 0;
+    for (const float value : embedding.values()) squares += value * value;
+    EXPECT_NEAR(squares, 1, 1e-5);
+  }
+  v1::EmbedRequest one;
+  one.set_checkpoint_digest(digest);
+  *one.add_sequences() = request.sequences(20);
+  grpc::ClientContext again;
+  v1::EmbedResponse alone;
+  ASSERT_TRUE(stub().Embed(&again, one, &alone).ok());
+  EXPECT_EQ(alone.embeddings(0).SerializeAsString(), response.embeddings(20).SerializeAsString());
+}
+
+TEST_F(WorkerTest, WhatCannotBeEmbeddedIsNamed) {
+  const std::string digest = Publish();
+  Start();
+  const auto message = [&](int ids, uint32_t id, const std::string& tier) {
+    v1::EmbedRequest request;
+    request.set_checkpoint_digest(digest);
+    request.set_service_tier(tier);
+    auto& sequence = *request.add_sequences();
+    for (int i = 0; i < ids; ++i) sequence.add_ids(id);
+    grpc::ClientContext context;
+    v1::EmbedResponse response;
+    const grpc::Status status = stub().Embed(&context, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    return status.error_message();
+  };
+  EXPECT_THAT(message(0, 1, ""), HasSubstr("no ids"));
+  EXPECT_THAT(message(513, 1, ""), HasSubstr("context is 512"));
+  EXPECT_THAT(message(3, 9999, ""), HasSubstr("id 9999"));
+  EXPECT_THAT(message(3, 1, "gold"), HasSubstr("service_tier is \"gold\""));
+}
+
 TEST_F(WorkerTest, TellsWhatItHasLoadedAndCounts) {
   const std::string digest = Publish();
   Start();
