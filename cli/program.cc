@@ -94,6 +94,7 @@ int RunProgram(const std::vector<std::string>& words, const Streams& streams,
   AddEvalCommands(line);
   AddChatCommand(line);
   AddKeyCommands(line);
+  AddDocsCommands(line);
   AddCompletionCommand(line);
   try {
     std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 wants them

@@ -61,6 +61,7 @@ void AddPromotionCommands(CLI::App& models, CommandLine& line);
 void AddEvalCommands(CommandLine& line);
 void AddChatCommand(CommandLine& line);
 void AddKeyCommands(CommandLine& line);
+void AddDocsCommands(CommandLine& line);
 void AddCompletionCommand(CommandLine& line);
 
 }  // namespace floe::cli

@@ -51,6 +51,7 @@ absl::StatusOr<std::unique_ptr<Door>> Door::Open(FleetAddress address) {
   door->jobs_ = jobs::v1::JobService::NewStub(channel);
   door->tokenizer_ = tokenizer::v1::TokenizerService::NewStub(channel);
   door->keys_ = gateway::v1::KeyService::NewStub(channel);
+  door->retrieval_ = retrieval::v1::RetrievalService::NewStub(channel);
   return door;
 }
 

@@ -16,6 +16,7 @@
 #include "floe/gateway/v1/gateway.grpc.pb.h"
 #include "floe/jobs/v1/jobs.grpc.pb.h"
 #include "floe/registry/v1/registry.grpc.pb.h"
+#include "floe/retrieval/v1/retrieval.grpc.pb.h"
 #include "floe/tokenizer/v1/tokenizer.grpc.pb.h"
 
 namespace floe::cli {
@@ -31,6 +32,7 @@ class Door {
   jobs::v1::JobService::Stub& jobs() { return *jobs_; }
   tokenizer::v1::TokenizerService::Stub& tokenizer() { return *tokenizer_; }
   gateway::v1::KeyService::Stub& keys() { return *keys_; }
+  retrieval::v1::RetrievalService::Stub& retrieval() { return *retrieval_; }
   const FleetAddress& address() const { return address_; }
 
   // `teams/<team>` of the key; asked once.
@@ -72,6 +74,7 @@ class Door {
   std::unique_ptr<jobs::v1::JobService::Stub> jobs_;
   std::unique_ptr<tokenizer::v1::TokenizerService::Stub> tokenizer_;
   std::unique_ptr<gateway::v1::KeyService::Stub> keys_;
+  std::unique_ptr<retrieval::v1::RetrievalService::Stub> retrieval_;
   std::string team_;
 };
 

@@ -12,12 +12,13 @@ namespace {
 
 constexpr int kDrainSeconds = 15;
 
-constexpr std::array<ServiceKind, 7> kServices = {{
+constexpr std::array<ServiceKind, 8> kServices = {{
     {"registry", true},
     {"tokenizer", true},
     {"trainer", true},
     {"alignment", true},
     {"inference", false},
+    {"retrieval", true},
     {"runner", false, false, 2},
     {"gateway", true},
 }};
@@ -40,6 +41,9 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
         "--blob-dir", layout.blobs(), "--cache-dir",  layout.cache(),
         "--threads",  threads,        "--memory-mib", absl::StrCat(budget.inference_memory_mib)};
   }
+  if (name == "retrieval") {
+    return {"--registry", address("registry"), "--workers", address("inference")};
+  }
   if (name == "runner") {
     return {"--queues",
             absl::StrCat("tokenizer=", address("tokenizer"), ",trainer=", address("trainer"),
@@ -53,10 +57,22 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
             "--threads",
             threads};
   }
-  return {"--http-listen",        Address(fleet.http_port), "--registry", address("registry"),
-          "--tokenizer",          address("tokenizer"),     "--trainer",  address("trainer"),
-          "--alignment",          address("alignment"),     "--workers",  address("inference"),
-          "--bootstrap-key-file", layout.admin_key()};
+  return {"--http-listen",
+          Address(fleet.http_port),
+          "--registry",
+          address("registry"),
+          "--tokenizer",
+          address("tokenizer"),
+          "--trainer",
+          address("trainer"),
+          "--alignment",
+          address("alignment"),
+          "--workers",
+          address("inference"),
+          "--retrieval",
+          address("retrieval"),
+          "--bootstrap-key-file",
+          layout.admin_key()};
 }
 
 }  // namespace

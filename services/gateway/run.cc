@@ -153,6 +153,7 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("trainer", options.trainer, "Address of floe-trainer, host:port");
   config.Add("alignment", options.alignment, "Address of floe-alignment, host:port");
   config.Add("workers", options.workers, "Addresses of floe-inference workers");
+  config.Add("retrieval", options.retrieval, "Address of floe-retrieval, host:port");
   config.Add("http-threads", options.http_threads, "Threads of the HTTP server");
   config.Add("blocking-threads", options.blocking_threads,
              "Threads for key look-ups, and as many for tokenizers and long prompts");
@@ -179,7 +180,8 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
                               .tokenizer = options.tokenizer,
                               .trainer = options.trainer,
                               .alignment = options.alignment,
-                              .workers = options.workers};
+                              .workers = options.workers,
+                              .retrieval = options.retrieval};
   FLOE_ASSIGN_OR_RETURN(const auto door,
                         Door::Start(options.common, backends,
                                     {host->calls(), *auth.identifier, host->ids(), {&keys_rpc}}));

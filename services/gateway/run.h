@@ -21,6 +21,7 @@ struct ServiceOptions {
   std::string trainer;
   std::string alignment;
   std::vector<std::string> workers;
+  std::string retrieval;  // host:port; empty: no passages, and the door knows no retrieval
   std::string bootstrap_key;
   int http_threads = 2;
   int blocking_threads = 8;

@@ -160,6 +160,30 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_EQ(fleet_.Floe(chat).out, first.out);
   EXPECT_EQ(fleet_.Floe({"chat", "nobody", "-m", "x"}).code, 3);
 
+  // Private knowledge: found by the model's own embeddings, cited by its bytes, and exactly gone.
+  fleet_.Write("facts.txt", "The blue vault opens with sesame. ");
+  said = fleet_.Floe({"docs", "create", "facts", "--model", "tiny"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_EQ(fleet_.FloeJson({"docs", "ingest", "facts", "facts.txt", "corpus.txt"})["documents"],
+            2);
+  const json found = fleet_.FloeJson({"docs", "search", "facts", "which vault opens?"});
+  ASSERT_FALSE(found["passages"].empty());
+  EXPECT_EQ(found["embedding_digest"], version["digest"]);
+  EXPECT_EQ(found["passages"][0]["document"],
+            "teams/default/collections/facts/documents/facts.txt");
+  EXPECT_EQ(found["passages"][0]["begin"], 0);
+  EXPECT_EQ(found["passages"][0]["end"], 33);
+  fleet_.Write("questions.jsonl", R"({"question": "What opens?", "answer": "The vault."})");
+  const json worth = fleet_.FloeJson({"docs", "evaluate", "facts", "questions.jsonl", "--model",
+                                      "tiny", "--prompt", "text", "--top-k", "1"});
+  EXPECT_EQ(worth["questions"], 1);
+  EXPECT_LT(worth["log_likelihood_with"], 0);
+  EXPECT_EQ(fleet_.Floe({"docs", "rm", "facts", "facts.txt"}).code, 0);
+  for (const json& passage :
+       fleet_.FloeJson({"docs", "search", "facts", "which vault opens?"})["passages"]) {
+    EXPECT_EQ(passage["document"], "teams/default/collections/facts/documents/corpus.txt");
+  }
+
   // A key that may only look.
   const json key = fleet_.FloeJson({"keys", "create", "--name", "watcher", "--role", "viewer"});
   const std::string secret = absl::StrCat("FLOE_KEY=", key["secret"].get<std::string>());

@@ -24,6 +24,8 @@ const char* OptionOf(Destination destination) {
       return "--alignment";
     case Destination::kWorker:
       return "--workers";
+    case Destination::kRetrieval:
+      return "--retrieval";
     case Destination::kGateway:
       break;
   }
@@ -50,6 +52,7 @@ absl::StatusOr<std::unique_ptr<Backends>> Backends::Create(const DoorBackends& a
   FLOE_RETURN_IF_ERROR(add(Destination::kTokenizer, addresses.tokenizer));
   FLOE_RETURN_IF_ERROR(add(Destination::kTrainer, addresses.trainer));
   FLOE_RETURN_IF_ERROR(add(Destination::kAlignment, addresses.alignment));
+  FLOE_RETURN_IF_ERROR(add(Destination::kRetrieval, addresses.retrieval));
   for (const std::string& worker : addresses.workers) {
     FLOE_RETURN_IF_ERROR(add(Destination::kWorker, worker));
   }
@@ -71,6 +74,8 @@ std::vector<std::unique_ptr<Backend>>& Backends::Of(Destination destination) {
       return alignment_;
     case Destination::kWorker:
       return workers_;
+    case Destination::kRetrieval:
+      return retrieval_;
     case Destination::kGateway:
       break;
   }

@@ -31,6 +31,7 @@ struct DoorBackends {
   std::string trainer;
   std::string alignment;
   std::vector<std::string> workers;
+  std::string retrieval;
 };
 
 // Thread-safe. No thread a call: calls run on gRPC's callback threads, keys that are not remembered

@@ -23,6 +23,7 @@ constexpr auto kPackages = std::to_array<Package>({
     {"/floe.registry.", Destination::kRegistry},
     {"/floe.tokenizer.", Destination::kTokenizer},
     {"/floe.inference.", Destination::kWorker},
+    {"/floe.retrieval.", Destination::kRetrieval},
 });
 constexpr std::string_view kJobs = "/floe.jobs.";
 
@@ -64,6 +65,8 @@ std::string_view DestinationName(Destination destination) {
       return "alignment";
     case Destination::kWorker:
       return "inference";
+    case Destination::kRetrieval:
+      return "retrieval";
   }
   return "unknown";
 }

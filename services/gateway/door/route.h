@@ -8,7 +8,15 @@
 
 namespace floe::gateway {
 
-enum class Destination { kGateway, kRegistry, kTokenizer, kTrainer, kAlignment, kWorker };
+enum class Destination {
+  kGateway,
+  kRegistry,
+  kTokenizer,
+  kTrainer,
+  kAlignment,
+  kWorker,
+  kRetrieval
+};
 
 // For people: `registry`.
 std::string_view DestinationName(Destination destination);

@@ -171,16 +171,16 @@ TEST(ServicePlanTest, WhatAServiceCallsStandsBeforeIt) {
   EXPECT_EQ(processes.front().name, "registry");
   EXPECT_EQ(processes.back().name, "gateway");
   EXPECT_THAT(processes.back().argv, Contains("/srv/f/admin.key"));
-  EXPECT_EQ(processes[5].name, "runner");
-  EXPECT_THAT(processes[5].argv,
+  EXPECT_EQ(processes[6].name, "runner");
+  EXPECT_THAT(processes[6].argv,
               Contains(absl::StrCat("tokenizer=127.0.0.1:", 3, ",trainer=127.0.0.1:", 5,
                                     ",alignment=127.0.0.1:", 7)));
-  // Only the five with a schema learn how to reach the database.
+  // Only the six with a schema learn how to reach the database.
   int with_database = 0;
   for (const auto& process : processes) {
     with_database += std::count(process.argv.begin(), process.argv.end(), "--database-url-file");
   }
-  EXPECT_EQ(with_database, 5);
+  EXPECT_EQ(with_database, 6);
 }
 
 TEST(ServicePlanTest, MemoryIsShared) {

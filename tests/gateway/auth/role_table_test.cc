@@ -17,6 +17,7 @@
 #include "floe/inference/v1/inference.pb.h"
 #include "floe/jobs/v1/jobs.pb.h"
 #include "floe/registry/v1/registry.pb.h"
+#include "floe/retrieval/v1/retrieval.pb.h"
 #include "floe/tokenizer/v1/tokenizer.pb.h"
 
 namespace floe::gateway {
@@ -36,6 +37,7 @@ std::set<std::string> AllMethods() {
   inference::v1::Finish::descriptor();
   jobs::v1::Job::descriptor();
   registry::v1::Model::descriptor();
+  retrieval::v1::Chunk::descriptor();
   tokenizer::v1::EncodeRequest::descriptor();
   std::set<std::string> methods;
   const std::filesystem::path root = FLOE_PROTO_DIR;

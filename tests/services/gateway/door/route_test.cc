@@ -10,6 +10,7 @@ TEST(Route, FollowsThePackage) {
   EXPECT_EQ(*RouteOf("/floe.registry.v1.BlobService/GetBlob", ""), Destination::kRegistry);
   EXPECT_EQ(*RouteOf("/floe.tokenizer.v1.TokenizerService/Encode", ""), Destination::kTokenizer);
   EXPECT_EQ(*RouteOf("/floe.inference.v1.InferenceService/Generate", ""), Destination::kWorker);
+  EXPECT_EQ(*RouteOf("/floe.retrieval.v1.RetrievalService/Search", ""), Destination::kRetrieval);
   EXPECT_EQ(*RouteOf("/floe.gateway.v1.KeyService/ListKeys", "trainer"), Destination::kGateway);
   EXPECT_EQ(RouteOf("/floe.registryx.v1.A/B", "").status().code(),
             absl::StatusCode::kUnimplemented);
