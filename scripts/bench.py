@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-NAMES = ['tokenizer', 'trainer', 'inference', 'gateway', 'billing']
+NAMES = ['tokenizer', 'trainer', 'inference', 'gateway', 'billing', 'guardrails']
 LOWER_IS_BETTER = {'s', 'ms', 'us', 'µs', 'ns', 'bytes'}
 
 

@@ -24,24 +24,38 @@ absl::StatusOr<Action> ParseAction(std::string_view name) {
       absl::StrCat("action is \"", AbslView(name), "\"; use block, mask or flag"));
 }
 
-size_t RuleSet::window() const {
+size_t RuleSet::reach(bool changing) const {
   size_t longest = 0;
-  for (const Rule& rule : rules_) longest = std::max(longest, rule.detector.max_length());
-  return rules_.empty() ? 0 : longest + kContextBytes;
+  for (const Rule& rule : rules_) {
+    if ((rule.action != Action::kFlag) != changing) continue;
+    longest = std::max(longest, rule.detector.max_length() + kContextBytes);
+  }
+  return longest;
 }
 
-StreamGuard::StreamGuard(const RuleSet& rules) : rules_(rules), next_(rules.rules().size(), 0) {}
+size_t RuleSet::window() const {
+  const size_t held = reach(/*changing=*/true);
+  return held + held / 8;
+}
+
+StreamGuard::StreamGuard(const RuleSet& rules)
+    : rules_(rules),
+      held_(rules.reach(/*changing=*/true)),
+      flagged_(rules.reach(/*changing=*/false)),
+      next_(rules.rules().size(), 0) {}
 
 std::string StreamGuard::Push(std::string_view piece) {
   if (blocked_) return "";
   if (rules_.empty()) return std::string(piece);
   buffer_ += piece;
   const size_t end = base_ + buffer_.size();
-  const size_t window = rules_.window();
-  if (end <= window) return "";
-  size_t limit = end - window;
+  // A search costs the reach of its rules, whatever is new: not every piece is worth one.
+  if (flagged_ > 0 && end >= flagged_until_ + 2 * flagged_) Flag(end - flagged_);
+  if (end < released_ + held_ + held_ / 8) return "";
+  size_t limit = end - held_;
   // A character's bytes leave together.
-  while (limit > base_ && (static_cast<unsigned char>(buffer_[limit - base_]) & 0xC0) == 0x80) {
+  while (held_ > 0 && limit > base_ &&
+         (static_cast<unsigned char>(buffer_[limit - base_]) & 0xC0) == 0x80) {
     --limit;
   }
   return limit > released_ ? Decide(limit) : "";
@@ -49,32 +63,46 @@ std::string StreamGuard::Push(std::string_view piece) {
 
 std::string StreamGuard::Finish() {
   if (blocked_ || rules_.empty()) return "";
-  return Decide(base_ + buffer_.size());
+  const size_t end = base_ + buffer_.size();
+  std::string out = Decide(end);
+  if (!blocked_) Flag(end);
+  return out;
 }
 
-void StreamGuard::FindSpans(size_t limit) {
+void StreamGuard::Find(bool changing, size_t limit, std::vector<Span>& spans) {
   for (size_t i = 0; i < next_.size(); ++i) {
     const Rule& rule = rules_.rules()[i];
+    if ((rule.action != Action::kFlag) != changing) continue;
     while (next_[i] < limit) {
       const auto match = rule.detector.Find(buffer_, next_[i] - base_, limit - base_);
       if (!match) {
         next_[i] = limit;
         break;
       }
-      spans_.push_back({base_ + match->begin, base_ + match->end, &rule});
+      spans.push_back({base_ + match->begin, base_ + match->end, &rule});
       next_[i] = base_ + match->end;
     }
   }
   // At the same place the sterner rule counts, then the longer match.
-  std::stable_sort(spans_.begin(), spans_.end(), [](const Span& a, const Span& b) {
+  std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
     if (a.begin != b.begin) return a.begin < b.begin;
     if (a.rule->action != b.rule->action) return a.rule->action > b.rule->action;
     return a.end > b.end;
   });
 }
 
+void StreamGuard::Flag(size_t limit) {
+  std::vector<Span> spans;
+  Find(/*changing=*/false, limit, spans);
+  for (const Span& span : spans) {
+    findings_.push_back(
+        {span.rule->detector.name(), span.rule->action, span.begin, span.end - span.begin});
+  }
+  flagged_until_ = limit;
+}
+
 std::string StreamGuard::Decide(size_t limit) {
-  FindSpans(limit);
+  Find(/*changing=*/true, limit, spans_);
   std::string out;
   const auto release_until = [&](size_t to) {
     const size_t from = std::max(released_, masked_until_);
@@ -85,6 +113,7 @@ std::string StreamGuard::Decide(size_t limit) {
   for (; passed < spans_.size() && spans_[passed].begin < limit; ++passed) {
     const Span& span = spans_[passed];
     release_until(span.begin);
+    if (span.rule->action == Action::kBlock) Flag(span.begin);  // what passed before it
     findings_.push_back(
         {span.rule->detector.name(), span.rule->action, span.begin, span.end - span.begin});
     if (span.rule->action == Action::kBlock) {

@@ -40,7 +40,12 @@ class RuleSet {
   explicit RuleSet(std::vector<Rule> rules) : rules_(std::move(rules)) {}
   const std::vector<Rule>& rules() const { return rules_; }
   bool empty() const { return rules_.empty(); }
-  // How far a stream is held back, in bytes: the longest match and its context. 0 without rules.
+  // The longest match of the rules that change texts (block, mask) or of those that only flag, with
+  // its context, in bytes; 0 without such rules.
+  size_t reach(bool changing) const;
+  // How far a stream is held back at most, in bytes: the reach of the rules that change it, and an
+  // eighth of it, so that not every piece starts a search of its own. Rules that flag hold nothing
+  // back.
   size_t window() const;
 
  private:
@@ -52,7 +57,8 @@ class RuleSet {
 // gives for the whole text. Not thread-safe; one a text; borrows the rules.
 //
 // How: a match that begins at byte b ends before b + max_length, so a byte may leave once that many
-// bytes (and the context of a match) have arrived behind it.
+// bytes (and the context of a match) have arrived behind it. Rules that only flag look at what has
+// left already.
 class StreamGuard {
  public:
   explicit StreamGuard(const RuleSet& rules);
@@ -73,17 +79,24 @@ class StreamGuard {
     const Rule* rule = nullptr;
   };
 
-  // Decides everything that begins before `limit`, an offset in the whole text.
+  // Decides everything that changes the text and begins before `limit`, an offset in the whole
+  // text.
   std::string Decide(size_t limit);
-  void FindSpans(size_t limit);
+  // Records everything that is only flagged and begins before `limit`.
+  void Flag(size_t limit);
+  // Adds what the rules of one kind find before `limit` to `spans`, in order.
+  void Find(bool changing, size_t limit, std::vector<Span>& spans);
   void Forget();
 
   const RuleSet& rules_;
+  const size_t held_;         // reach of the rules that change the text
+  const size_t flagged_;      // reach of those that do not
   std::string buffer_;        // the text from base_ on
   size_t base_ = 0;           // offset of buffer_ in the whole text
   size_t released_ = 0;       // everything before is decided and gone
   std::vector<size_t> next_;  // by rule: where its search goes on
-  std::vector<Span> spans_;   // found, not yet passed, by their beginning
+  std::vector<Span> spans_;   // of rules that change the text: found, not yet passed, in order
+  size_t flagged_until_ = 0;  // everything before is looked through for flags
   size_t masked_until_ = 0;   // inside a masked span
   bool blocked_ = false;
   std::vector<Finding> findings_;

@@ -132,6 +132,27 @@ TEST(StreamGuard, HoldsBackNoMoreThanItsWindow) {
   }
 }
 
+TEST(StreamGuard, FlagsHoldNothingBackAndFindTheSame) {
+  const RuleSet rules = SetOf(BuiltIn("secret", Action::kFlag), BuiltIn("card", Action::kFlag));
+  EXPECT_EQ(rules.window(), 0u);
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += i % 20 == 7 ? "4111 1111 1111 1111 " : "some words here ";
+  StreamGuard guard(rules);
+  for (const char c : text) ASSERT_EQ(guard.Push(std::string(1, c)), std::string(1, c));
+  EXPECT_EQ(guard.Finish(), "");
+  EXPECT_EQ(guard.findings(), Apply(rules, text).findings);
+  EXPECT_EQ(guard.findings().size(), 10u);
+}
+
+TEST(StreamGuard, AFlagBeforeABlockIsRecordedAndOneBehindItIsNot) {
+  const RuleSet rules = SetOf(BuiltIn("card", Action::kFlag), Words({"falcon"}, Action::kBlock));
+  StreamGuard guard(rules);
+  EXPECT_EQ(guard.Push("4111 1111 1111 1111, a falcon, 4111 1111 1111 1111") + guard.Finish(),
+            "4111 1111 1111 1111, a ");
+  EXPECT_THAT(guard.findings(), ElementsAre(Finding{"card", Action::kFlag, 0, 19},
+                                            Finding{"words", Action::kBlock, 23, 6}));
+}
+
 TEST(StreamGuard, NeverReleasesHalfACharacter) {
   const RuleSet rules = SetOf(Pattern("x", Action::kMask, 1));
   StreamGuard guard(rules);
