@@ -32,12 +32,21 @@ struct Sampling {
   std::optional<uint64_t> seed;
 };
 
+// Of a chat's answer.
+struct ResponseFormat {
+  enum class Kind { kText, kJsonObject, kJsonSchema };
+  Kind kind = Kind::kText;
+  std::string schema;  // of kJsonSchema: its JSON text
+  bool operator==(const ResponseFormat&) const = default;
+};
+
 struct Ask {
   std::string model;  // `hamlet`, `hamlet@production`, `hamlet@3`, `sha256:…`
   Prompt prompt;
   Sampling sampling;
   std::optional<int64_t> max_tokens;  // at least 1
   std::vector<std::string> stop;      // none of them empty
+  ResponseFormat response_format;
   ServiceTier tier = ServiceTier::kDefault;
   bool stream = false;
   bool include_usage = false;  // a chunk with the usage at the end of a stream

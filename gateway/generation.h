@@ -11,7 +11,14 @@
 
 namespace floe::gateway {
 
-enum class FinishReason { kStop, kLength };
+enum class FinishReason {
+  kStop,
+  kLength,
+  kContentFilter,  // an output rule ended it
+};
+
+// As OpenAI calls it: `content_filter`.
+std::string_view FinishReasonName(FinishReason reason);
 
 struct Finish {
   FinishReason reason = FinishReason::kStop;

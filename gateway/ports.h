@@ -12,16 +12,14 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include <boost/asio/awaitable.hpp>
 
 #include "gateway/ask.h"
 #include "gateway/auth/key.h"
+#include "gateway/awaitable.h"
 #include "gateway/generation.h"
+#include "gateway/policy/policy.h"
 
 namespace floe::gateway {
-
-template <typename T>
-using Awaitable = boost::asio::awaitable<T>;
 
 // On whose behalf a port is called: carried to the services behind.
 struct CallScope {
@@ -53,6 +51,13 @@ class KeyLookup {
   virtual Awaitable<absl::StatusOr<Identity>> Identify(std::string_view secret) = 0;
 };
 
+class Policies {
+ public:
+  virtual ~Policies() = default;
+  // The policy that holds now; never null. A request keeps the one that it asked for first.
+  virtual std::shared_ptr<const policy::Policy> Current() const = 0;
+};
+
 class Models {
  public:
   virtual ~Models() = default;
@@ -70,6 +75,11 @@ class PromptEncoder {
   virtual Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope& scope,
                                                                   const ResolvedModel& model,
                                                                   const Prompt& prompt) = 0;
+  // What the ids of a prompt say, for rules that look at texts. INVALID_ARGUMENT for ids that the
+  // model does not have.
+  virtual Awaitable<absl::StatusOr<std::string>> Decode(const CallScope& scope,
+                                                        const ResolvedModel& model,
+                                                        const std::vector<uint32_t>& ids) = 0;
 };
 
 // Pieces of one answer, pulled: who does not pull slows the worker down. Used by one coroutine at a

@@ -10,8 +10,13 @@
 #include "absl/time/time.h"
 
 #include "gateway/ask.h"
+#include "gateway/cache/answer_cache.h"
 #include "gateway/generation.h"
+#include "gateway/guardrails/rules.h"
+#include "gateway/limits/rate_limits.h"
+#include "gateway/policy/policy.h"
 #include "gateway/ports.h"
+#include "gateway/schema/schema.h"
 
 namespace floe::gateway {
 
@@ -25,6 +30,26 @@ class AnswerSink {
   // A piece that has text or a finish; CANCELLED when the client is gone.
   virtual Awaitable<absl::Status> Write(const Request& request, const Piece& piece) = 0;
 };
+
+enum class Direction { kInput, kOutput };
+
+// What a rule found in the prompt or in the answer.
+struct GuardFinding {
+  Direction direction = Direction::kInput;
+  guardrails::Finding finding;
+};
+
+// What was counted for the request, and what the client is told about it.
+struct RequestLimits {
+  limits::Level requests;
+  limits::Level tokens;
+  std::string place;           // of a limited number at once; empty: none
+  int64_t charged_tokens = 0;  // corrected when the request ends
+};
+
+// kOff: the cache was not asked.
+enum class CacheUse { kOff, kMiss, kHit };
+std::string_view CacheUseName(CacheUse use);
 
 // Belongs to one coroutine at a time. The stages that fill a field are named above it; later stages
 // read it.
@@ -41,15 +66,36 @@ struct Request {
   // identify fills in the caller.
   CallScope scope;
 
+  // admit
+  std::shared_ptr<const policy::Policy> policy;  // shared with all requests that began under it
+  const policy::TeamPolicy* rules = nullptr;     // the caller's team's, inside `policy`
+  RequestLimits limits;
+
   // policy
   ResolvedModel model;
+  std::unique_ptr<const Schema> schema;  // of the answer; null: any text
+
+  // guard_input (which may mask ask.prompt) and guard_output
+  std::vector<GuardFinding> findings;
+  bool input_guarded = false;  // what ask.prompt says has passed the rules
 
   // quote
   std::vector<uint32_t> prompt_ids;
   int64_t max_tokens = 0;
+  bool seed_drawn = false;  // by the gateway, not the client's
+
+  // cache
+  CacheUse cache = CacheUse::kOff;
+  std::optional<cache::Key> cache_key;        // where the answer may be stored
+  std::optional<cache::CachedAnswer> cached;  // the answer that was found
 
   // generate; a later stage may put a stream of its own around it.
   std::unique_ptr<TokenStream> stream;
+
+  // guard_output
+  int64_t arrived_tokens = 0;                // ids that came from workers
+  std::optional<cache::CachedAnswer> whole;  // as the worker gave it, when nothing was changed
+  std::string answer_text;                   // what left, when the policy wants it in the audit
 
   // answer
   int64_t pieces = 0;

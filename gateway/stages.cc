@@ -1,7 +1,11 @@
 #include "gateway/stages.h"
 
+#include "gateway/stages/admit.h"
 #include "gateway/stages/answer.h"
+#include "gateway/stages/cache.h"
 #include "gateway/stages/generate.h"
+#include "gateway/stages/guard_input.h"
+#include "gateway/stages/guard_output.h"
 #include "gateway/stages/identify.h"
 #include "gateway/stages/policy.h"
 #include "gateway/stages/quote.h"
@@ -11,9 +15,13 @@ namespace floe::gateway {
 Pipeline GeneratingPipeline(const Ports& ports) {
   std::vector<std::unique_ptr<Stage>> stages;
   stages.push_back(std::make_unique<IdentifyStage>(ports.keys));
+  stages.push_back(std::make_unique<AdmitStage>(ports.policies, ports.limits));
   stages.push_back(std::make_unique<PolicyStage>(ports.models));
-  stages.push_back(std::make_unique<QuoteStage>(ports.prompts, ports.draw_seed));
+  stages.push_back(std::make_unique<GuardInputStage>(ports.prompts, ports.background));
+  stages.push_back(std::make_unique<QuoteStage>(ports.prompts, ports.limits, ports.draw_seed));
+  stages.push_back(std::make_unique<CacheStage>(ports.cache));
   stages.push_back(std::make_unique<GenerateStage>(ports.generator));
+  stages.push_back(std::make_unique<GuardOutputStage>());
   stages.push_back(std::make_unique<AnswerStage>());
   return Pipeline(std::move(stages), ports.clock);
 }

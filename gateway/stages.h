@@ -4,7 +4,11 @@
 #include <cstdint>
 #include <functional>
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include "base/clock.h"
+#include "gateway/cache/answer_cache.h"
+#include "gateway/limits/rate_limits.h"
 #include "gateway/pipeline.h"
 #include "gateway/ports.h"
 
@@ -13,11 +17,15 @@ namespace floe::gateway {
 // Borrowed; thread-safe.
 struct Ports {
   KeyLookup& keys;
+  Policies& policies;
+  limits::RateLimits& limits;
   Models& models;
   PromptEncoder& prompts;
+  cache::AnswerCache& cache;
   Generator& generator;
   std::function<uint64_t()> draw_seed;  // for requests that bring none; thread-safe
   const Clock& clock;
+  boost::asio::any_io_executor background = {};  // for what would keep an I/O thread; none: inline
 };
 
 // For requests that generate.

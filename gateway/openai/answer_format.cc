@@ -21,19 +21,22 @@ double Milliseconds(absl::Duration duration) {
   return std::round(absl::ToDoubleMicroseconds(duration)) / 1000;
 }
 
-std::string_view ReasonName(FinishReason reason) {
-  return reason == FinishReason::kStop ? "stop" : "length";
-}
-
 Json UsageOf(const Finish& finish) {
   return {{"prompt_tokens", finish.prompt_tokens},
           {"completion_tokens", finish.completion_tokens},
           {"total_tokens", finish.prompt_tokens + finish.completion_tokens}};
 }
 
-Json FloeOf(const AnswerFacts& facts, const Finish& finish, const std::vector<StageTime>& times) {
+Json FloeOf(const AnswerFacts& facts, const Finish& finish, const AnswerOutcome& outcome) {
+  Json guardrails = Json::array();
+  for (const GuardrailNote& note : outcome.guardrails) {
+    guardrails.push_back({{"rule", note.rule},
+                          {"action", note.action},
+                          {"direction", note.direction},
+                          {"count", note.count}});
+  }
   Json timings;
-  for (const StageTime& time : times) {
+  for (const StageTime& time : outcome.times) {
     timings[absl::StrCat(AbslView(time.stage), "_ms")] = Milliseconds(time.took);
   }
   timings["worker_queue_ms"] = Milliseconds(finish.queue_time);
@@ -44,6 +47,9 @@ Json FloeOf(const AnswerFacts& facts, const Finish& finish, const std::vector<St
           {"service_tier", std::string(TierName(facts.tier))},
           {"service_tier_met", finish.tier_met.empty() ? Json() : Json(finish.tier_met)},
           {"seed", facts.seed},
+          {"policy", facts.policy},
+          {"cache", facts.cache},
+          {"guardrails", std::move(guardrails)},
           {"trace_id", facts.trace_id},
           {"timings", std::move(timings)}};
 }
@@ -98,9 +104,9 @@ AnswerFormat::AnswerFormat(AnswerFacts facts) : facts_(std::move(facts)) {
 }
 
 std::string AnswerFormat::Whole(std::string_view text, const Finish& finish,
-                                const std::vector<StageTime>& times) const {
+                                const AnswerOutcome& outcome) const {
   Json answer = Head(facts_, /*chunk=*/false);
-  const Json reason = std::string(ReasonName(finish.reason));
+  const Json reason = std::string(FinishReasonName(finish.reason));
   if (facts_.chat) {
     answer["choices"] = Choice(
         "message", {{"role", "assistant"}, {"content", std::string(text)}, {"refusal", nullptr}},
@@ -109,7 +115,7 @@ std::string AnswerFormat::Whole(std::string_view text, const Finish& finish,
     answer["choices"] = Choice("text", std::string(text), reason);
   }
   answer["usage"] = UsageOf(finish);
-  answer["floe"] = FloeOf(facts_, finish, times);
+  answer["floe"] = FloeOf(facts_, finish, outcome);
   return Dump(answer);
 }
 
@@ -122,10 +128,10 @@ std::string AnswerFormat::Delta(std::string_view text) const {
   return absl::StrCat(chunk_head_, Dump(std::string(text)), chunk_tail_);
 }
 
-std::string AnswerFormat::Closing(const Finish& finish, const std::vector<StageTime>& times) const {
+std::string AnswerFormat::Closing(const Finish& finish, const AnswerOutcome& outcome) const {
   Json chunk = Chunk(facts_, facts_.chat ? Json::object() : Json(""),
-                     std::string(ReasonName(finish.reason)));
-  chunk["floe"] = FloeOf(facts_, finish, times);
+                     std::string(FinishReasonName(finish.reason)));
+  chunk["floe"] = FloeOf(facts_, finish, outcome);
   return Dump(chunk);
 }
 

@@ -1,8 +1,8 @@
 // Answers in OpenAI's shapes: whole objects, stream chunks, model lists. Pure: JSON text out.
 //
 // Every final object carries `floe`: the checkpoint's digest and version, the tier that was asked
-// for and the one whose latency target was met, the seed that was used, the trace id, and timings
-// in milliseconds.
+// for and the one whose latency target was met, the seed that was used, the policy's digest,
+// whether the cache had it, what rules found, the trace id, and timings in milliseconds.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,23 @@ struct AnswerFacts {
   ServiceTier tier = ServiceTier::kDefault;
   uint64_t seed = 0;
   std::string trace_id;
+  std::string policy;  // digest of the policy file that held
+  std::string cache;   // hit, miss or off
+};
+
+// What a rule found, by rule: never the text.
+struct GuardrailNote {
+  std::string rule;
+  std::string action;     // flag, mask or block
+  std::string direction;  // input or output
+  int64_t count = 0;
+  bool operator==(const GuardrailNote&) const = default;
+};
+
+// What is known only when the answer ends.
+struct AnswerOutcome {
+  std::vector<StageTime> times;
+  std::vector<GuardrailNote> guardrails;
 };
 
 // One a request. Immutable.
@@ -38,13 +55,13 @@ class AnswerFormat {
 
   // The whole answer as one object.
   std::string Whole(std::string_view text, const Finish& finish,
-                    const std::vector<StageTime>& times) const;
+                    const AnswerOutcome& outcome) const;
 
   // The chunks of a stream, in order: Opening (chats only; else empty), Delta for each text,
   // Closing with the reason, and Usage when it was asked for.
   std::string Opening() const;
   std::string Delta(std::string_view text) const;
-  std::string Closing(const Finish& finish, const std::vector<StageTime>& times) const;
+  std::string Closing(const Finish& finish, const AnswerOutcome& outcome) const;
   std::string Usage(const Finish& finish) const;
 
  private:

@@ -80,6 +80,12 @@ ErrorAnswer ToErrorAnswer(const absl::Status& status, std::string_view request_i
     if (absl::SimpleAtoi(exact->second, &number)) answer.http_status = number;
   }
   if (shape.http_status == 429 || shape.http_status == 503) answer.retry_after_seconds = 1;
+  // Whoever refuses may know better when it will work.
+  if (const auto after = reason.metadata.find("retry_after_seconds");
+      after != reason.metadata.end()) {
+    int seconds = 0;
+    if (absl::SimpleAtoi(after->second, &seconds)) answer.retry_after_seconds = seconds;
+  }
   const std::string message =
       hidden ? Hidden(status.code(), request_id) : std::string(status.message());
   const auto param = reason.metadata.find("param");

@@ -129,6 +129,13 @@ void FieldReader::Unsupported(std::string_view name, const nlohmann::json& harml
        absl::StrCat("is not supported by this server; leave it out", hint));
 }
 
+void FieldReader::Adopt(std::string_view name, FieldReader& inner) {
+  for (const std::string& field : inner.known_) {
+    known_.insert(absl::StrCat(AbslView(name), ".", field));
+  }
+  Fail(inner.Finish());
+}
+
 absl::Status FieldReader::Finish() {
   if (failed()) return status_;
   for (const auto& [name, value] : object_.items()) {

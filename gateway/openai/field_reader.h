@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include <nlohmann/json.hpp>
@@ -47,6 +48,12 @@ class FieldReader {
 
   // The first mistake, or a field that nobody has asked for.
   absl::Status Finish();
+
+  // Finishes the reader of field `name`'s own fields: its mistake is this one's too.
+  void Adopt(std::string_view name, FieldReader& inner);
+
+  // Every field that was asked for, those of adopted readers as `floe.cache`.
+  std::vector<std::string> known() const { return {known_.begin(), known_.end()}; }
 
   std::string PathOf(std::string_view name) const;
 

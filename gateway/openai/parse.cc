@@ -120,7 +120,7 @@ void ReadStream(FieldReader& fields, Ask& ask) {
   FieldReader inner(*options, "stream_options");
   ask.include_usage = inner.Bool("include_usage").value_or(false);
   inner.Ignore("include_obfuscation");
-  fields.Fail(inner.Finish());
+  fields.Adopt("stream_options", inner);
   if (!ask.stream) {
     fields.Fail("stream_options", "INVALID_VALUE", "is only allowed with stream: true");
   }
@@ -140,7 +140,50 @@ void ReadFloe(FieldReader& fields, Ask& ask) {
     inner.Fail("cache", "INVALID_VALUE", "is not known; write on or off");
   }
   ask.use_cache = cache != "off";
-  fields.Fail(inner.Finish());
+  fields.Adopt("floe", inner);
+}
+
+void ReadSchema(FieldReader& format, ResponseFormat& wanted) {
+  const json* described = format.Take("json_schema");
+  if (described == nullptr || !described->is_object()) {
+    format.Fail("json_schema", described == nullptr ? "MISSING_REQUIRED_PARAMETER" : "INVALID_TYPE",
+                "must be an object {\"name\": …, \"schema\": …}");
+    return;
+  }
+  FieldReader inner(*described, format.PathOf("json_schema"));
+  inner.Ignore("name");
+  inner.Ignore("description");
+  inner.Bool("strict");
+  const json* schema = inner.Take("schema");
+  if (schema == nullptr || !(schema->is_object() || schema->is_boolean())) {
+    inner.Fail("schema", schema == nullptr ? "MISSING_REQUIRED_PARAMETER" : "INVALID_TYPE",
+               "must be a JSON Schema, an object");
+  } else {
+    wanted.schema = schema->dump();
+  }
+  format.Adopt("json_schema", inner);
+}
+
+void ReadResponseFormat(FieldReader& fields, ResponseFormat& wanted) {
+  const json* value = fields.Take("response_format");
+  if (value == nullptr) return;
+  if (!value->is_object()) {
+    fields.Fail("response_format", "INVALID_TYPE",
+                absl::StrCat("is ", AbslView(TypeName(*value)), "; write an object"));
+    return;
+  }
+  FieldReader format(*value, "response_format");
+  const auto type = format.String("type", kMaxLabelBytes);
+  if (type == "json_schema") {
+    wanted.kind = ResponseFormat::Kind::kJsonSchema;
+    ReadSchema(format, wanted);
+  } else if (type == "json_object") {
+    wanted.kind = ResponseFormat::Kind::kJsonObject;
+  } else if (type != "text") {
+    format.Fail("type", type ? "INVALID_VALUE" : "MISSING_REQUIRED_PARAMETER",
+                "must be text, json_object or json_schema");
+  }
+  fields.Adopt("response_format", format);
 }
 
 // What both endpoints know and this server does not offer, and what only labels a request.
@@ -162,7 +205,6 @@ void ReadChatOnly(FieldReader& fields) {
   fields.Unsupported("tool_choice", "none");
   fields.Unsupported("functions", json::array());
   fields.Unsupported("function_call", "none");
-  fields.Unsupported("response_format", {{"type", "text"}});
   fields.Unsupported("modalities", json::array({"text"}));
   fields.Unsupported("audio", nullptr);
   fields.Unsupported("prediction", nullptr);
@@ -180,9 +222,7 @@ void ReadCompletionOnly(FieldReader& fields) {
   fields.Unsupported("suffix", "");
 }
 
-absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
-  FLOE_ASSIGN_OR_RETURN(const json object, ParseObject(body));
-  FieldReader fields(object, "");
+Ask ReadAsk(FieldReader& fields, bool chat) {
   Ask ask;
   const auto model = fields.String("model", kMaxModelBytes);
   if (!model || model->empty()) {
@@ -199,7 +239,19 @@ absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
   ReadStream(fields, ask);
   ReadFloe(fields, ask);
   ReadTheRest(fields);
-  chat ? ReadChatOnly(fields) : ReadCompletionOnly(fields);
+  if (chat) {
+    ReadResponseFormat(fields, ask.response_format);
+    ReadChatOnly(fields);
+  } else {
+    ReadCompletionOnly(fields);
+  }
+  return ask;
+}
+
+absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
+  FLOE_ASSIGN_OR_RETURN(const json object, ParseObject(body));
+  FieldReader fields(object, "");
+  Ask ask = ReadAsk(fields, chat);
   FLOE_RETURN_IF_ERROR(fields.Finish());
   return ask;
 }
@@ -209,5 +261,22 @@ absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
 absl::StatusOr<Ask> ParseChat(std::string_view body) { return Parse(body, /*chat=*/true); }
 
 absl::StatusOr<Ask> ParseCompletion(std::string_view body) { return Parse(body, /*chat=*/false); }
+
+std::vector<std::string> KnownFields(bool chat) {
+  // A request in which every object that has fields of its own is there.
+  json object = {{"model", "m"},
+                 {"stream", true},
+                 {"stream_options", json::object()},
+                 {"floe", json::object()}};
+  object[chat ? "messages" : "prompt"] =
+      chat ? json::array({{{"role", "user"}, {"content", "c"}}}) : json("p");
+  if (chat) {
+    object["response_format"] = {{"type", "json_schema"},
+                                 {"json_schema", {{"schema", json::object()}}}};
+  }
+  FieldReader fields(object, "");
+  ReadAsk(fields, chat);
+  return fields.known();
+}
 
 }  // namespace floe::gateway::openai

@@ -6,7 +6,9 @@
 // another question. Fields that only label a request (`user`, `metadata`) are accepted.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -22,5 +24,9 @@ inline constexpr size_t kMaxMessages = 4096;
 // UNSUPPORTED_PARAMETER, MISSING_REQUIRED_PARAMETER) and the path of the field as `param`.
 absl::StatusOr<Ask> ParseChat(std::string_view body);
 absl::StatusOr<Ask> ParseCompletion(std::string_view body);
+
+// Every field that the parser of one of the two knows, those of inner objects as `floe.cache`; also
+// those that it refuses. The description of the API is checked against it.
+std::vector<std::string> KnownFields(bool chat);
 
 }  // namespace floe::gateway::openai

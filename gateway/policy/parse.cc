@@ -136,6 +136,7 @@ class PolicyReader {
     Limits limits;
     std::string when_redis_is_away = "allow";
     bool cache = true;
+    bool cache_sampled = false;
     int64_t cache_ttl_seconds = 3600;
     bool audit_text = false;
     int64_t max_workflow_steps = 0;
@@ -182,6 +183,7 @@ class PolicyReader {
     if (cache.IsDefined()) {
       YamlMap inner("cache", cache);
       inner.Read("enabled", values.cache);
+      inner.Read("sampled", values.cache_sampled);
       inner.Read("ttl_seconds", values.cache_ttl_seconds, {.least = 1, .most = 30 * 86400});
       FLOE_RETURN_IF_ERROR(inner.Finish());
     }
@@ -242,6 +244,7 @@ class PolicyReader {
     built->limits = values.limits;
     built->allow_without_redis = values.when_redis_is_away == "allow";
     built->cache = values.cache;
+    built->cache_sampled = values.cache_sampled;
     built->cache_ttl = absl::Seconds(values.cache_ttl_seconds);
     built->audit_text = values.audit_text;
     built->max_workflow_steps = values.max_workflow_steps;

@@ -7,7 +7,7 @@
 //     max_output_tokens: 4096
 //     limits: {requests_per_minute: 600, tokens_per_minute: 200000, concurrent: 32}
 //     when_redis_is_away: allow    # or refuse: what limits do while they cannot be counted
-//     cache: {enabled: true, ttl_seconds: 3600}
+//     cache: {enabled: true, ttl_seconds: 3600, sampled: false}
 //     audit_text: false            # whether audit records hold prompts and answers
 //     workflow: {max_steps: 50, max_cost: "1.00"}   # USD a workflow; "0" is no budget of its own
 //     retrieval: {collection: handbook, top_k: 4}   # for requests that bring none
@@ -54,6 +54,7 @@ struct TeamPolicy {
   Limits limits;
   bool allow_without_redis = true;
   bool cache = true;
+  bool cache_sampled = false;  // also what is sampled without a seed: a repetition gives the same
   absl::Duration cache_ttl = absl::Hours(1);
   bool audit_text = false;
   int64_t max_workflow_steps = 0;  // 0 is no limit

@@ -5,6 +5,7 @@
 namespace floe::gateway {
 
 Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
+  if (request.stream != nullptr) co_return absl::OkStatus();
   const GenerateCall call{.model = request.model,
                           .prompt_ids = request.prompt_ids,
                           .sampling = request.ask.sampling,

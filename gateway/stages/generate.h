@@ -5,7 +5,8 @@
 
 namespace floe::gateway {
 
-// Thread-safe. Borrows `generator`. Leaving cancels what still runs.
+// Thread-safe. Borrows `generator`. A request that has its stream already (from the cache) is left
+// as it is. Leaving cancels what still runs.
 class GenerateStage final : public Stage {
  public:
   explicit GenerateStage(Generator& generator) : generator_(generator) {}

@@ -4,26 +4,69 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "base/error_reason.h"
+#include "base/view.h"
 
 namespace floe::gateway {
 namespace {
 
 constexpr size_t kShownBytes = 200;
 
+std::string Shown(std::string_view text) {
+  return absl::CHexEscape(std::string(text.substr(0, kShownBytes)));
+}
+
+absl::StatusOr<std::unique_ptr<const Schema>> SchemaOf(const ResponseFormat& format) {
+  if (format.kind == ResponseFormat::Kind::kText) return nullptr;
+  if (format.kind == ResponseFormat::Kind::kJsonObject) return Schema::AnyObject();
+  auto schema = Schema::Compile(format.schema);
+  if (schema.ok()) return schema;
+  const std::string param = "response_format.json_schema.schema";
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(param, " ", schema.status().message())),
+                    "INVALID_VALUE", {{"param", param}});
+}
+
 }  // namespace
+
+absl::Status CheckAllowed(const policy::TeamPolicy& rules, const Ask& ask) {
+  if (!rules.AllowsModel(ask.model)) {
+    return WithReason(absl::PermissionDeniedError(absl::StrCat(
+                          "your team's policy does not allow the model `", Shown(ask.model), "`")),
+                      "MODEL_NOT_ALLOWED", {{"param", "model"}});
+  }
+  if (!rules.AllowsTier(TierName(ask.tier))) {
+    return WithReason(
+        absl::PermissionDeniedError(absl::StrCat(
+            "your team's policy does not allow the service tier ", AbslView(TierName(ask.tier)),
+            "; it allows ", rules.tiers.empty() ? "none" : absl::StrJoin(rules.tiers, ", "))),
+        "TIER_NOT_ALLOWED", {{"param", "service_tier"}});
+  }
+  if (rules.max_output_tokens > 0 && ask.max_tokens.value_or(0) > rules.max_output_tokens) {
+    return WithReason(absl::InvalidArgumentError(absl::StrCat(
+                          "max_tokens is ", *ask.max_tokens, "; your team's policy allows at most ",
+                          rules.max_output_tokens, " for an answer")),
+                      "MAX_TOKENS_EXCEEDED", {{"param", "max_tokens"}});
+  }
+  return absl::OkStatus();
+}
 
 absl::Status ModelNotFound(std::string_view model) {
   return WithReason(
       absl::NotFoundError(absl::StrCat(
-          "The model `", absl::CHexEscape(std::string(model.substr(0, kShownBytes))),
+          "The model `", Shown(model),
           "` does not exist or your team does not have it; GET /v1/models lists those it has, and "
           "a bare name needs the alias production (floe models promote)")),
       "MODEL_NOT_FOUND", {{"param", "model"}});
 }
 
 Awaitable<absl::Status> PolicyStage::Enter(Request& request) {
+  const absl::Status allowed = CheckAllowed(*request.rules, request.ask);
+  if (!allowed.ok()) co_return allowed;
+  absl::StatusOr<std::unique_ptr<const Schema>> schema = SchemaOf(request.ask.response_format);
+  if (!schema.ok()) co_return schema.status();
+  request.schema = *std::move(schema);
   absl::StatusOr<ResolvedModel> model = co_await models_.Resolve(request.scope, request.ask.model);
   // A reference that is malformed names nothing either.
   if (absl::IsNotFound(model.status()) || absl::IsInvalidArgument(model.status())) {

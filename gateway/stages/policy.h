@@ -11,7 +11,9 @@ class PolicyStage final : public Stage {
   explicit PolicyStage(Models& models) : models_(models) {}
 
   std::string_view name() const override { return "policy"; }
-  // NOT_FOUND (MODEL_NOT_FOUND) for what the team does not have.
+  // PERMISSION_DENIED (MODEL_NOT_ALLOWED, TIER_NOT_ALLOWED) and INVALID_ARGUMENT
+  // (MAX_TOKENS_EXCEEDED) for what the policy excludes; INVALID_ARGUMENT (INVALID_VALUE) for a
+  // schema that is none; NOT_FOUND (MODEL_NOT_FOUND) for what the team does not have.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
@@ -20,5 +22,8 @@ class PolicyStage final : public Stage {
 
 // The error that clients know for a model that is not there.
 absl::Status ModelNotFound(std::string_view model);
+
+// Whether `ask` is within the team's policy. Pure.
+absl::Status CheckAllowed(const policy::TeamPolicy& rules, const Ask& ask);
 
 }  // namespace floe::gateway

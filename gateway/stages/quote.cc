@@ -6,11 +6,12 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/error_reason.h"
+#include "gateway/stages/admit.h"
 
 namespace floe::gateway {
 
 absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int64_t prompt_tokens,
-                                    int64_t context) {
+                                    int64_t context, int64_t most) {
   const std::string param = chat ? "messages" : "prompt";
   if (prompt_tokens == 0) {
     return WithReason(
@@ -19,8 +20,10 @@ absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int
         "INVALID_VALUE", {{"param", param}});
   }
   const int64_t left = context - prompt_tokens;
-  const int64_t wanted = asked.value_or(
-      chat ? std::max<int64_t>(left, 1) : std::clamp<int64_t>(left, 1, kDefaultCompletionTokens));
+  int64_t unasked =
+      chat ? std::max<int64_t>(left, 1) : std::clamp<int64_t>(left, 1, kDefaultCompletionTokens);
+  if (most > 0) unasked = std::min(unasked, most);
+  const int64_t wanted = asked.value_or(unasked);
   if (wanted <= left) return wanted;
   // `wanted` may be anything up to 2^63: no sum of it is made.
   return WithReason(
@@ -37,11 +40,39 @@ Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
   if (!ids.ok()) co_return ids.status();
   const absl::StatusOr<int64_t> budget =
       TokenBudget(request.ask.is_chat(), request.ask.max_tokens, static_cast<int64_t>(ids->size()),
-                  request.model.context);
+                  request.model.context, request.rules->max_output_tokens);
   if (!budget.ok()) co_return budget.status();
   request.prompt_ids = *std::move(ids);
   request.max_tokens = *budget;
-  if (!request.ask.sampling.seed) request.ask.sampling.seed = draw_seed_();
+  if (!request.ask.sampling.seed) {
+    request.ask.sampling.seed = draw_seed_();
+    request.seed_drawn = true;
+  }
+  co_return co_await ChargeTokens(request);
+}
+
+Awaitable<absl::Status> QuoteStage::ChargeTokens(Request& request) {
+  const int64_t limit = request.rules->limits.tokens_per_minute;
+  if (limit == 0) co_return absl::OkStatus();
+  const int64_t tokens = static_cast<int64_t>(request.prompt_ids.size()) + request.max_tokens;
+  if (tokens > limit) {
+    co_return WithReason(
+        absl::InvalidArgumentError(absl::StrCat(
+            "the request may need ", tokens, " tokens (", request.prompt_ids.size(),
+            " in the prompt, up to ", request.max_tokens, " for the answer), and this key may use ",
+            limit, " a minute. Shorten the prompt or lower max_tokens.")),
+        "REQUEST_TOO_LARGE", {{"param", "max_tokens"}});
+  }
+  const absl::StatusOr<limits::Charge> charge =
+      co_await limits_.ChargeTokens(request.scope.caller.key_id, limit, tokens);
+  if (!charge.ok()) {
+    co_return request.rules->allow_without_redis ? absl::OkStatus() : LimitsUnavailable();
+  }
+  request.limits.tokens = charge->tokens;
+  if (charge->refused) {
+    co_return RateLimitExceeded(absl::StrCat(limit, " tokens a minute"), charge->retry_after);
+  }
+  request.limits.charged_tokens = tokens;
   co_return absl::OkStatus();
 }
 

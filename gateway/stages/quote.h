@@ -1,9 +1,10 @@
-// quote: the prompt rendered and counted by the model's own tokenizer, and the most that the answer
-// can take.
+// quote: the prompt rendered and counted by the model's own tokenizer, the most that the answer can
+// take, and both charged to the key's tokens a minute.
 #pragma once
 
 #include <functional>
 
+#include "gateway/limits/rate_limits.h"
 #include "gateway/stage.h"
 
 namespace floe::gateway {
@@ -11,23 +12,31 @@ namespace floe::gateway {
 // Completions without max_tokens get this many, as OpenAI's do; chats get what the context leaves.
 inline constexpr int64_t kDefaultCompletionTokens = 16;
 
-// Thread-safe. Borrows `prompts`.
+// Thread-safe. Borrows `prompts` and `limits`. What is charged too much goes back when the admit
+// stage leaves.
 class QuoteStage final : public Stage {
  public:
-  QuoteStage(PromptEncoder& prompts, std::function<uint64_t()> draw_seed)
-      : prompts_(prompts), draw_seed_(std::move(draw_seed)) {}
+  QuoteStage(PromptEncoder& prompts, limits::RateLimits& limits,
+             std::function<uint64_t()> draw_seed)
+      : prompts_(prompts), limits_(limits), draw_seed_(std::move(draw_seed)) {}
 
   std::string_view name() const override { return "quote"; }
-  // INVALID_ARGUMENT (CONTEXT_LENGTH_EXCEEDED) when prompt and answer do not fit the context.
+  // INVALID_ARGUMENT (CONTEXT_LENGTH_EXCEEDED) when prompt and answer do not fit the context, or
+  // (REQUEST_TOO_LARGE) can never fit the tokens a minute; RESOURCE_EXHAUSTED (RATE_LIMIT_EXCEEDED)
+  // when they do not fit now; UNAVAILABLE (LIMITS_UNAVAILABLE) as the admit stage.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
+  Awaitable<absl::Status> ChargeTokens(Request& request);
+
   PromptEncoder& prompts_;
+  limits::RateLimits& limits_;
   const std::function<uint64_t()> draw_seed_;
 };
 
-// How many new tokens a request may have: pure. `asked` is what the client wrote, if it did.
+// How many new tokens a request may have: pure. `asked` is what the client wrote, if it did; `most`
+// is the policy's limit (0: none) for those that wrote nothing.
 absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int64_t prompt_tokens,
-                                    int64_t context);
+                                    int64_t context, int64_t most = 0);
 
 }  // namespace floe::gateway

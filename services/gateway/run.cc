@@ -1,5 +1,7 @@
 #include "services/gateway/run.h"
 
+#include <prometheus/gauge.h>
+
 #include <memory>
 #include <random>
 #include <utility>
@@ -11,7 +13,10 @@
 #include "base/postgres/pool.h"
 #include "base/status_macros.h"
 #include "gateway/auth/postgres/key_repository.h"
+#include "gateway/cache/redis/redis_cache.h"
+#include "gateway/limits/redis/redis_limits.h"
 #include "gateway/postgres/schema.h"
+#include "gateway/redis/client.h"
 #include "services/gateway/clients/key_lookup.h"
 #include "services/gateway/clients/registry_models.h"
 #include "services/gateway/clients/tokenizer_prompts.h"
@@ -20,6 +25,7 @@
 #include "services/gateway/http/api.h"
 #include "services/gateway/http/server.h"
 #include "services/gateway/keys_rpc.h"
+#include "services/gateway/policy/policy_file.h"
 #include "services/runtime/client.h"
 #include "services/runtime/host.h"
 
@@ -65,6 +71,41 @@ absl::StatusOr<std::vector<WorkerPool::Worker>> MakeWorkers(const ServiceOptions
   return workers;
 }
 
+// Limits and cache: in Redis, or without it.
+struct Shared {
+  std::unique_ptr<redis::Client> redis;
+  std::unique_ptr<limits::RateLimits> limits;
+  std::unique_ptr<cache::AnswerCache> cache;
+};
+
+absl::StatusOr<Shared> MakeShared(const ServiceOptions& options, runtime::Host& host) {
+  Shared shared;
+  if (options.redis_url.empty()) {
+    host.logger().Warning("no redis-url: limits are not counted, and no answer is cached");
+    shared.limits = std::make_unique<limits::UncountedLimits>();
+    shared.cache = std::make_unique<cache::NoCache>();
+    return shared;
+  }
+  redis::Client::Options client;
+  FLOE_ASSIGN_OR_RETURN(client.address, redis::ParseAddress(options.redis_url));
+  prometheus::Gauge& connected =
+      host.metrics().Gauge("floe_gateway_redis_connected", "1 while Redis is there.");
+  client.on_change = [&host, &connected, where = client.address.Shown()](const absl::Status& now) {
+    connected.Set(now.ok() ? 1 : 0);
+    if (now.ok()) {
+      host.logger().Info("Redis is there", {{"redis", where}});
+    } else {
+      host.logger().Warning("Redis is away: limits are not counted, and no answer is cached",
+                            {{"redis", where}, {"error", std::string(now.message())}});
+    }
+  };
+  shared.redis = std::make_unique<redis::Client>(std::move(client));
+  shared.limits = std::make_unique<limits::RedisLimits>(
+      *shared.redis, limits::RedisLimits::Options{.gateway_id = host.ids().Next()});
+  shared.cache = std::make_unique<cache::RedisCache>(*shared.redis);
+  return shared;
+}
+
 // What stands behind the HTTP API. Members in the order of their making; each borrows from those
 // above it.
 struct Serving {
@@ -76,6 +117,8 @@ struct Serving {
   std::unique_ptr<TokenizerPrompts> prompts;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<IdentifierLookup> keys;
+  std::unique_ptr<PolicyFile> policies;
+  Shared shared;
   std::unique_ptr<Ports> ports;
   std::unique_ptr<GatewayMetrics> metrics;
   std::unique_ptr<Api> api;
@@ -107,9 +150,19 @@ absl::StatusOr<std::unique_ptr<Serving>> MakeServing(const ServiceOptions& optio
   serving->workers = std::make_unique<WorkerPool>(
       std::move(workers), WorkerPool::Parts{host.clock(), host.logger(), host.metrics()});
   serving->keys = std::make_unique<IdentifierLookup>(*auth.identifier, serving->blocking);
-  serving->ports =
-      std::make_unique<Ports>(Ports{*serving->keys, *serving->models, *serving->prompts,
-                                    *serving->workers, DrawSeed, host.clock()});
+  FLOE_ASSIGN_OR_RETURN(serving->policies, PolicyFile::Load({.path = options.policy_file},
+                                                            {host.logger(), host.metrics()}));
+  FLOE_ASSIGN_OR_RETURN(serving->shared, MakeShared(options, host));
+  serving->ports = std::make_unique<Ports>(Ports{.keys = *serving->keys,
+                                                 .policies = *serving->policies,
+                                                 .limits = *serving->shared.limits,
+                                                 .models = *serving->models,
+                                                 .prompts = *serving->prompts,
+                                                 .cache = *serving->shared.cache,
+                                                 .generator = *serving->workers,
+                                                 .draw_seed = DrawSeed,
+                                                 .clock = host.clock(),
+                                                 .background = serving->tokenizing.get_executor()});
   serving->metrics = std::make_unique<GatewayMetrics>(host.metrics());
   serving->api = std::make_unique<Api>(Api::Parts{*serving->ports, host.clock(), host.ids(),
                                                   host.logger(), *serving->metrics,
@@ -127,6 +180,9 @@ absl::Status CheckOptions(const ServiceOptions& options) {
   }
   if (options.registry.empty()) {
     return absl::InvalidArgumentError("registry is missing: give --registry host:port");
+  }
+  if (!options.redis_url.empty()) {
+    FLOE_RETURN_IF_ERROR(redis::ParseAddress(options.redis_url).status());
   }
   if (options.http_threads < 1 || options.http_threads > 64 || options.blocking_threads < 1 ||
       options.blocking_threads > 256 || options.cached_tokenizers < 1) {
@@ -147,6 +203,12 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.AddSecret("database-url", options.database_url, "Postgres connection string");
   config.AddSecret("bootstrap-key", options.bootstrap_key,
                    "Admin key of the team default, stored by its hash when it is new");
+  config.AddSecret("redis-url", options.redis_url,
+                   "redis://[:password@]host[:port][/database] or the path of a socket; without it "
+                   "limits are not counted and no answer is cached");
+  config.Add("policy-file", options.policy_file,
+             "YAML: what is allowed, limited and looked for (docs/policy.md); read again when it "
+             "changes; without it everything is allowed");
   config.Add("http-listen", options.http_listen, "OpenAI-compatible HTTP, host:port");
   config.Add("registry", options.registry, "Address of floe-registry, host:port");
   config.Add("tokenizer", options.tokenizer, "Address of floe-tokenizer, host:port");

@@ -23,6 +23,8 @@ struct ServiceOptions {
   std::vector<std::string> workers;
   std::string retrieval;  // host:port; empty: no passages, and the door knows no retrieval
   std::string bootstrap_key;
+  std::string redis_url;
+  std::string policy_file;
   int http_threads = 2;
   int blocking_threads = 8;
   int cached_tokenizers = 16;

@@ -94,6 +94,11 @@ void Logger::Log(LogLevel level, std::string_view message, Fields fields) const 
   sink_->write(text);
 }
 
+void Logger::Write(std::string_view line) const {
+  std::lock_guard lock(sink_->mutex);
+  sink_->write(line);
+}
+
 Logger Logger::For(std::string_view trace_id, std::string_view request_id) const {
   Logger logger = *this;
   logger.trace_id_ = trace_id;

@@ -49,6 +49,10 @@ class Logger {
   void Error(std::string_view message, Fields fields = {}) const;
   void Log(LogLevel level, std::string_view message, Fields fields) const;
 
+  // A line that is a JSON object already, of a stream of its own beside the events (audit records);
+  // whatever the level is.
+  void Write(std::string_view line) const;
+
   // A logger whose events carry the two ids of a request.
   Logger For(std::string_view trace_id, std::string_view request_id) const;
 

@@ -15,17 +15,17 @@ using nlohmann::json;
 using testing::HasSubstr;
 
 AnswerFacts Facts(bool chat) {
-  AnswerFacts facts;
-  facts.request_id = "01j";
-  facts.chat = chat;
-  facts.created = absl::FromUnixSeconds(1767225600);
-  facts.model = "hamlet";
-  facts.digest = "abc";
-  facts.version = "teams/nlp/models/hamlet/versions/1";
-  facts.tier = ServiceTier::kFlex;
-  facts.seed = 9007199254740993;  // 2^53 + 1
-  facts.trace_id = "t";
-  return facts;
+  return {.request_id = "01j",
+          .chat = chat,
+          .created = absl::FromUnixSeconds(1767225600),
+          .model = "hamlet",
+          .digest = "abc",
+          .version = "teams/nlp/models/hamlet/versions/1",
+          .tier = ServiceTier::kFlex,
+          .seed = 9007199254740993,  // 2^53 + 1
+          .trace_id = "t",
+          .policy = "p",
+          .cache = "miss"};
 }
 
 Finish Ended() {
@@ -39,9 +39,10 @@ Finish Ended() {
 }
 
 TEST(AnswerFormatTest, AWholeChatAnswer) {
-  const json answer =
-      json::parse(AnswerFormat(Facts(true))
-                      .Whole("Hi \"you\"\n", Ended(), {{"identify", absl::Microseconds(120)}}));
+  const json answer = json::parse(
+      AnswerFormat(Facts(true))
+          .Whole("Hi \"you\"\n", Ended(),
+                 {{{"identify", absl::Microseconds(120)}}, {{"card", "mask", "input", 2}}}));
   EXPECT_EQ(answer["id"], "chatcmpl-01j");
   EXPECT_EQ(answer["created"], 1767225600);
   EXPECT_EQ(answer["choices"][0]["message"]["content"], "Hi \"you\"\n");
@@ -50,6 +51,9 @@ TEST(AnswerFormatTest, AWholeChatAnswer) {
             json({{"prompt_tokens", 3}, {"completion_tokens", 4}, {"total_tokens", 7}}));
   EXPECT_EQ(answer["service_tier"], "flex");
   EXPECT_EQ(answer["floe"]["seed"], 9007199254740993);
+  EXPECT_EQ(
+      answer["floe"]["guardrails"],
+      json::parse(R"([{"rule": "card", "action": "mask", "direction": "input", "count": 2}])"));
   EXPECT_EQ(answer["floe"]["timings"]["identify_ms"], 0.12);
   EXPECT_EQ(answer["floe"]["timings"]["worker_total_ms"], 1.5);
 }

@@ -195,24 +195,51 @@ TEST(ParseTest, MistakesInTheRestAreNamed) {
 }
 
 TEST(ParseTest, UnsupportedFieldsAreRefusedByName) {
-  const std::vector<std::pair<const char*, json>> fields = {
-      {"n", 2},
-      {"logprobs", true},
-      {"top_logprobs", 3},
-      {"presence_penalty", 0.5},
-      {"frequency_penalty", -1},
-      {"logit_bias", {{"5", 100}}},
-      {"tools", {{{"type", "function"}}}},
-      {"tool_choice", "auto"},
-      {"response_format", {{"type", "json_object"}}},
-      {"modalities", {"audio"}},
-      {"store", true}};
+  const std::vector<std::pair<const char*, json>> fields = {{"n", 2},
+                                                            {"logprobs", true},
+                                                            {"top_logprobs", 3},
+                                                            {"presence_penalty", 0.5},
+                                                            {"frequency_penalty", -1},
+                                                            {"logit_bias", {{"5", 100}}},
+                                                            {"tools", {{{"type", "function"}}}},
+                                                            {"tool_choice", "auto"},
+                                                            {"modalities", {"audio"}},
+                                                            {"store", true}};
   for (const auto& [name, value] : fields) {
     ExpectMistake({With(Chat(), name, value), "UNSUPPORTED_PARAMETER", name, "not supported"});
   }
   ExpectMistake(
       {With(Completion(), "best_of", 2), "UNSUPPORTED_PARAMETER", "best_of", "or write 1"});
   ExpectMistake({With(Completion(), "echo", true), "UNSUPPORTED_PARAMETER", "echo", "echo"});
+}
+
+TEST(ParseTest, TheFormOfAnAnswerIsRead) {
+  EXPECT_EQ(Parse(Chat())->response_format, ResponseFormat{});
+  EXPECT_EQ(Parse(With(Chat(), "response_format", {{"type", "json_object"}}))->response_format.kind,
+            ResponseFormat::Kind::kJsonObject);
+  const json schema = {{"type", "object"}};
+  const json format = {{"type", "json_schema"},
+                       {"json_schema", {{"name", "n"}, {"strict", true}, {"schema", schema}}}};
+  const ResponseFormat wanted = Parse(With(Chat(), "response_format", format))->response_format;
+  EXPECT_EQ(wanted.kind, ResponseFormat::Kind::kJsonSchema);
+  EXPECT_EQ(json::parse(wanted.schema), schema);
+}
+
+TEST(ParseTest, MistakesInTheFormAreNamedByTheirPath) {
+  const auto format = [](json value) { return With(Chat(), "response_format", std::move(value)); };
+  const std::vector<Mistake> mistakes = {
+      {format("json"), "INVALID_TYPE", "response_format", "write an object"},
+      {format(json::object()), "MISSING_REQUIRED_PARAMETER", "response_format.type", "json_schema"},
+      {format({{"type", "xml"}}), "INVALID_VALUE", "response_format.type", "json_schema"},
+      {format({{"type", "json_schema"}}), "MISSING_REQUIRED_PARAMETER",
+       "response_format.json_schema", "object"},
+      {format({{"type", "json_schema"}, {"json_schema", {{"name", "n"}}}}),
+       "MISSING_REQUIRED_PARAMETER", "response_format.json_schema.schema", "JSON Schema"},
+      {format({{"type", "json_schema"}, {"json_schema", {{"schema", "s"}}}}), "INVALID_TYPE",
+       "response_format.json_schema.schema", "JSON Schema"},
+      {format({{"type", "json_object"}, {"extra", 1}}), "UNKNOWN_PARAMETER",
+       "response_format.extra", "no parameter"}};
+  for (const Mistake& mistake : mistakes) ExpectMistake(mistake);
 }
 
 TEST(ParseTest, MistakesInMessagesAreNamedByTheirPath) {

@@ -4,14 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <optional>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include "base/error_reason.h"
 #include "gateway/stages/quote.h"
+#include "tests/gateway/asio_run.h"
+#include "tests/gateway/fake_ports.h"
 #include "tests/support/fake_clock.h"
 
 namespace floe::gateway {
@@ -19,75 +15,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// Every port at once: fixed answers, and a record of what was asked.
-class FakePorts final : public KeyLookup, public Models, public PromptEncoder, public Generator {
- public:
-  Awaitable<absl::StatusOr<Identity>> Identify(std::string_view secret) override {
-    asked_secret = secret;
-    co_return identity;
-  }
-  Awaitable<absl::StatusOr<ResolvedModel>> Resolve(const CallScope& scope,
-                                                   const std::string& reference) override {
-    asked_team = scope.caller.team;
-    co_return model;
-  }
-  Awaitable<absl::StatusOr<std::vector<ModelSummary>>> List(const CallScope&) override {
-    co_return std::vector<ModelSummary>();
-  }
-  Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope&, const ResolvedModel&,
-                                                          const Prompt&) override {
-    co_return ids;
-  }
-  Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(const CallScope&,
-                                                                const GenerateCall& call) override {
-    asked_max_tokens = call.max_tokens;
-    asked_seed = call.sampling.seed;
-    if (!start.ok()) co_return start;
-    co_return std::make_unique<Stream>(*this);
-  }
-
-  absl::StatusOr<Identity> identity = Identity{"nlp", Role::kConsumer, "k"};
-  absl::StatusOr<ResolvedModel> model =
-      ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", 100, {}};
-  absl::StatusOr<std::vector<uint32_t>> ids = std::vector<uint32_t>{1, 2, 3};
-  absl::Status start;
-  std::vector<absl::StatusOr<Piece>> pieces;
-  std::string asked_secret, asked_team;
-  int64_t asked_max_tokens = 0;
-  std::optional<uint64_t> asked_seed;
-  int streams = 0;  // alive
-
- private:
-  class Stream final : public TokenStream {
-   public:
-    explicit Stream(FakePorts& ports) : ports_(ports) { ++ports_.streams; }
-    ~Stream() override { --ports_.streams; }
-    Awaitable<absl::StatusOr<Piece>> Next() override { co_return ports_.pieces.at(next_++); }
-
-   private:
-    FakePorts& ports_;
-    size_t next_ = 0;
-  };
-};
-
-class FakeSink final : public AnswerSink {
- public:
-  explicit FakeSink(FakePorts& ports) : ports_(ports) {}
-  Awaitable<absl::Status> Write(const Request&, const Piece& piece) override {
-    EXPECT_EQ(ports_.streams, 1);
-    texts.push_back(piece.text);
-    co_return status;
-  }
-  std::vector<std::string> texts;
-  absl::Status status;
-
- private:
-  FakePorts& ports_;
-};
-
-Piece Text(std::string text) { return Piece{{1}, std::move(text), std::nullopt}; }
-Piece Last(std::string text) { return Piece{{1}, std::move(text), Finish{}}; }
 
 class StagesTest : public testing::Test {
  protected:
@@ -100,16 +27,10 @@ class StagesTest : public testing::Test {
     request_.sink = &sink_;
   }
   absl::Status Run() {
-    const Pipeline pipeline =
-        GeneratingPipeline({fakes_, fakes_, fakes_, fakes_, [] { return uint64_t{42}; }, clock_});
-    asio_result_.reset();
-    boost::asio::io_context io;
-    boost::asio::co_spawn(
-        io, [&]() -> Awaitable<void> { asio_result_ = co_await pipeline.Run(request_); },
-        boost::asio::detached);
-    io.run();
+    const Pipeline pipeline = GeneratingPipeline(fakes_.Ports(clock_));
+    absl::Status status = RunToEnd(pipeline.Run(request_));
     EXPECT_EQ(fakes_.streams, 0) << "a stream was left behind";
-    return asio_result_.value();
+    return status;
   }
   std::string ReasonOfRun() {
     const absl::Status status = Run();
@@ -121,15 +42,14 @@ class StagesTest : public testing::Test {
   FakePorts fakes_;
   FakeSink sink_{fakes_};
   Request request_;
-  std::optional<absl::Status> asio_result_;
 };
 
 TEST_F(StagesTest, TheOrderIsTheDesigns) {
-  const Pipeline pipeline =
-      GeneratingPipeline({fakes_, fakes_, fakes_, fakes_, [] { return uint64_t{1}; }, clock_});
+  const Pipeline pipeline = GeneratingPipeline(fakes_.Ports(clock_));
   std::vector<std::string> names;
   for (const auto& stage : pipeline.stages()) names.emplace_back(stage->name());
-  EXPECT_THAT(names, ElementsAre("identify", "policy", "quote", "generate", "answer"));
+  EXPECT_THAT(names, ElementsAre("identify", "admit", "policy", "guard_input", "quote", "cache",
+                                 "generate", "guard_output", "answer"));
 }
 
 TEST_F(StagesTest, ARequestIsAnsweredPieceByPiece) {

@@ -66,6 +66,22 @@ absl::StatusOr<Ids> EncodePrompt(const tokenizer::Tokenizer& tokenizer, const Pr
   return Ids(ids.begin(), ids.end());
 }
 
+Awaitable<absl::StatusOr<std::string>> TokenizerPrompts::Decode(const CallScope& scope,
+                                                                const ResolvedModel& model,
+                                                                const Ids& ids) {
+  auto work = [this, call = OutgoingFor(scope, kFetchTime), digest = model.tokenizer_digest,
+               ids = ids]() -> absl::StatusOr<std::string> {
+    auto tokenizer = tokenizers_.Find(digest);
+    if (tokenizer == nullptr) {
+      FLOE_ASSIGN_OR_RETURN(tokenizer, tokenizers_.Load(call, digest));
+    }
+    FLOE_RETURN_IF_ERROR(CheckIds(*tokenizer, ids).status());
+    const std::vector<tokenizer::TokenId> own(ids.begin(), ids.end());
+    return tokenizer->Decode(own);
+  };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
 Awaitable<absl::StatusOr<Ids>> TokenizerPrompts::Encode(const CallScope& scope,
                                                         const ResolvedModel& model,
                                                         const Prompt& prompt) {

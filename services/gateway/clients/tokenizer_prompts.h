@@ -18,6 +18,8 @@ class TokenizerPrompts final : public PromptEncoder {
   Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope& scope,
                                                           const ResolvedModel& model,
                                                           const Prompt& prompt) override;
+  Awaitable<absl::StatusOr<std::string>> Decode(const CallScope& scope, const ResolvedModel& model,
+                                                const std::vector<uint32_t>& ids) override;
 
  private:
   Tokenizers& tokenizers_;

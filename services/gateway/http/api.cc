@@ -9,19 +9,18 @@
 
 #include "base/error_reason.h"
 #include "base/view.h"
+#include "gateway/audit/record.h"
 #include "gateway/openai/error.h"
 #include "gateway/openai/parse.h"
 #include "gateway/stages/policy.h"
 #include "services/gateway/clients/handoff.h"
+#include "services/gateway/http/description.h"
 #include "services/gateway/http/sinks.h"
 #include "services/runtime/trace.h"
 
 namespace floe::gateway {
 namespace {
 
-constexpr std::string_view kChat = "/v1/chat/completions";
-constexpr std::string_view kCompletions = "/v1/completions";
-constexpr std::string_view kModels = "/v1/models";
 constexpr int kClientLeft = 499;
 // Parsing this much takes about a millisecond.
 constexpr size_t kInlineBytes = 64 << 10;
@@ -36,24 +35,11 @@ bool IsRequestId(std::string_view id) {
   return true;
 }
 
-// For metrics and errors: never what the client typed.
-std::string_view RouteOf(std::string_view path) {
-  if (path == kChat) return kChat;
-  if (path == kCompletions) return kCompletions;
-  if (path == kModels) return kModels;
-  if (path.starts_with("/v1/models/") && path.size() > kModels.size() + 1) {
-    return "/v1/models/{id}";
-  }
-  return "";
-}
-
 absl::Status NotFound(std::string_view path) {
-  return WithReason(
-      absl::NotFoundError(
-          absl::StrCat("there is no ", absl::CHexEscape(std::string(path.substr(0, 200))),
-                       "; this server offers /v1/chat/completions, /v1/completions, /v1/models and "
-                       "/v1/models/{id}")),
-      "UNKNOWN_URL");
+  return WithReason(absl::NotFoundError(absl::StrCat(
+                        "there is no ", absl::CHexEscape(std::string(path.substr(0, 200))),
+                        "; GET /docs shows what this server offers")),
+                    "UNKNOWN_URL");
 }
 
 absl::Status WrongMethod(const HttpRequest& http, std::string_view allowed) {
@@ -86,6 +72,11 @@ class Api::Record {
     parts_.metrics.AddInFlight(-1);
     parts_.metrics.ObserveRequest(route_.empty() ? "other" : route_, code_, took);
     parts_.metrics.ObserveStages(request_);
+    if (route_.starts_with("/v1/")) {
+      parts_.logger.Write(AuditLine(
+          request_,
+          {.status = code_, .code = error_code_, .ended = parts_.clock.Now(), .took = took}));
+    }
     using runtime::LogLevel;
     const LogLevel level = code_ >= 500   ? LogLevel::kError
                            : code_ >= 400 ? LogLevel::kInfo
@@ -169,28 +160,49 @@ Awaitable<absl::Status> Api::SendError(const Request& request, HttpReply& reply,
 }
 
 Awaitable<void> Api::Handle(HttpRequest http, HttpReply& reply) {
-  const std::string_view route = RouteOf(http.path);
-  const bool generates = route == kChat || route == kCompletions;
-  const std::string_view allowed = generates ? "POST" : "GET";
+  const Route* route = FindRoute(http.path);
   absl::Status refusal;
-  if (route.empty()) {
+  if (route == nullptr) {
     refusal = NotFound(http.path);
-  } else if (http.method != allowed) {
-    refusal = WrongMethod(http, allowed);
+  } else if (http.method != route->method) {
+    refusal = WrongMethod(http, route->method);
   } else if (!http.content_encoding.empty() && http.content_encoding != "identity") {
     refusal = EncodedBody(http.content_encoding);
   }
   if (!refusal.ok()) {
-    Request request = Arrive(http, route);
-    Record record(parts_, route, request);
+    const std::string_view path = route == nullptr ? "" : route->path;
+    Request request = Arrive(http, path);
+    Record record(parts_, path, request);
     (void)co_await SendError(request, reply, refusal, record);
-  } else if (generates) {
-    co_await Generate(std::move(http), reply, route == kChat);
-  } else if (route == kModels) {
-    co_await ListModels(http, reply);
-  } else {
-    co_await GetModel(http, reply);
+    co_return;
   }
+  switch (route->endpoint) {
+    case Endpoint::kChat:
+    case Endpoint::kCompletions:
+      co_return co_await Generate(std::move(http), reply, *route);
+    case Endpoint::kModels:
+      co_return co_await ListModels(http, reply, *route);
+    case Endpoint::kModel:
+      co_return co_await GetModel(http, reply, *route);
+    case Endpoint::kOpenApi:
+      co_return co_await SendText(http, reply, *route, "application/json", OpenApiJson());
+    case Endpoint::kDocs:
+      co_return co_await SendText(http, reply, *route, "text/html; charset=utf-8", DocsHtml());
+  }
+}
+
+Awaitable<void> Api::SendText(const HttpRequest& http, HttpReply& reply, const Route& route,
+                              std::string_view type, std::string_view text) {
+  Request request = Arrive(http, route.path);
+  Record record(parts_, route.path, request);
+  HttpHead head = HeadFor(request, 200);
+  head.content_type = type;
+  // The page carries its style and its script, and speaks with nobody but this server.
+  head.headers.emplace_back("Content-Security-Policy",
+                            "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; "
+                            "script-src 'unsafe-inline'");
+  const absl::Status sent = co_await reply.Send(std::move(head), std::string(text));
+  if (sent.ok()) record.Answered(200);
 }
 
 Awaitable<absl::StatusOr<Ask>> Api::Parse(std::string body, bool chat) {
@@ -200,10 +212,10 @@ Awaitable<absl::StatusOr<Ask>> Api::Parse(std::string body, bool chat) {
   co_return co_await RunOn(parts_.pool, std::move(work));
 }
 
-Awaitable<void> Api::Generate(HttpRequest http, HttpReply& reply, bool chat) {
-  const std::string_view route = chat ? kChat : kCompletions;
-  Request request = Arrive(http, route);
-  Record record(parts_, route, request);
+Awaitable<void> Api::Generate(HttpRequest http, HttpReply& reply, const Route& route) {
+  const bool chat = route.endpoint == Endpoint::kChat;
+  Request request = Arrive(http, route.path);
+  Record record(parts_, route.path, request);
   absl::StatusOr<Ask> ask = co_await Parse(std::move(http.body), chat);
   if (!ask.ok()) {
     // Who has no key learns nothing else.
@@ -230,9 +242,9 @@ Awaitable<void> Api::Generate(HttpRequest http, HttpReply& reply, bool chat) {
   record.Failed(answer, status);
 }
 
-Awaitable<void> Api::ListModels(const HttpRequest& http, HttpReply& reply) {
-  Request request = Arrive(http, kModels);
-  Record record(parts_, kModels, request);
+Awaitable<void> Api::ListModels(const HttpRequest& http, HttpReply& reply, const Route& route) {
+  Request request = Arrive(http, route.path);
+  Record record(parts_, route.path, request);
   absl::Status status = co_await looking_.Run(request);
   if (status.ok()) {
     const auto models = co_await parts_.ports.models.List(request.scope);
@@ -251,13 +263,12 @@ Awaitable<void> Api::ListModels(const HttpRequest& http, HttpReply& reply) {
   (void)co_await SendError(request, reply, status, record);
 }
 
-Awaitable<void> Api::GetModel(const HttpRequest& http, HttpReply& reply) {
-  const std::string_view route = RouteOf(http.path);
-  Request request = Arrive(http, route);
-  Record record(parts_, route, request);
+Awaitable<void> Api::GetModel(const HttpRequest& http, HttpReply& reply, const Route& route) {
+  Request request = Arrive(http, route.path);
+  Record record(parts_, route.path, request);
   absl::Status status = co_await looking_.Run(request);
   if (status.ok()) {
-    const std::string id = http.path.substr(kModels.size() + 1);
+    const std::string id = http.path.substr(route.path.find('{'));
     const auto model = co_await parts_.ports.models.Resolve(request.scope, id);
     status = model.status();
     if (absl::IsNotFound(status) || absl::IsInvalidArgument(status)) status = ModelNotFound(id);

@@ -1,6 +1,7 @@
 // The OpenAI-compatible API: routes to the stages, and their outcome to answers.
 //
-//   POST /v1/chat/completions   POST /v1/completions   GET /v1/models   GET /v1/models/{id}
+// The routes stand in routes.h, their description in openapi.json. Each request under /v1 leaves
+// one audit record (gateway/audit/record.h) in the log, however it ends.
 #pragma once
 
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "gateway/stages.h"
 #include "services/gateway/http/exchange.h"
 #include "services/gateway/http/gateway_metrics.h"
+#include "services/gateway/http/routes.h"
 #include "services/runtime/logging.h"
 
 namespace floe::gateway {
@@ -39,10 +41,12 @@ class Api final : public HttpHandler {
   class Record;
 
   Request Arrive(const HttpRequest& http, std::string_view route) const;
-  Awaitable<void> Generate(HttpRequest http, HttpReply& reply, bool chat);
+  Awaitable<void> Generate(HttpRequest http, HttpReply& reply, const Route& route);
   Awaitable<absl::StatusOr<Ask>> Parse(std::string body, bool chat);
-  Awaitable<void> ListModels(const HttpRequest& http, HttpReply& reply);
-  Awaitable<void> GetModel(const HttpRequest& http, HttpReply& reply);
+  Awaitable<void> ListModels(const HttpRequest& http, HttpReply& reply, const Route& route);
+  Awaitable<void> GetModel(const HttpRequest& http, HttpReply& reply, const Route& route);
+  Awaitable<void> SendText(const HttpRequest& http, HttpReply& reply, const Route& route,
+                           std::string_view type, std::string_view text);
   Awaitable<absl::Status> SendError(const Request& request, HttpReply& reply,
                                     const absl::Status& status, Record& record);
 

@@ -1,7 +1,10 @@
 #include "services/gateway/http/sinks.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
 
@@ -10,6 +13,14 @@ namespace {
 
 void AppendEvent(std::string& out, std::string_view data) {
   out.append("data: ").append(data).append("\n\n");
+}
+
+// As OpenAI's API tells its limits.
+void AddLevel(const std::string& what, const limits::Level& level, HttpHead& head) {
+  if (level.limit == 0) return;
+  head.headers.emplace_back("x-ratelimit-limit-" + what, absl::StrCat(level.limit));
+  head.headers.emplace_back("x-ratelimit-remaining-" + what, absl::StrCat(level.remaining));
+  head.headers.emplace_back("x-ratelimit-reset-" + what, limits::ResetText(level.reset));
 }
 
 }  // namespace
@@ -26,7 +37,29 @@ openai::AnswerFacts FactsOf(const Request& request) {
   facts.tier = request.ask.tier;
   facts.seed = request.ask.sampling.seed.value_or(0);
   facts.trace_id = request.trace_id;
+  if (request.policy != nullptr) facts.policy = request.policy->digest();
+  facts.cache = CacheUseName(request.cache);
   return facts;
+}
+
+openai::AnswerOutcome OutcomeOf(const Request& request) {
+  openai::AnswerOutcome outcome{request.times, {}};
+  for (const GuardFinding& found : request.findings) {
+    openai::GuardrailNote note{found.finding.rule,
+                               std::string(guardrails::ActionName(found.finding.action)),
+                               found.direction == Direction::kInput ? "input" : "output", 1};
+    const auto same =
+        std::find_if(outcome.guardrails.begin(), outcome.guardrails.end(), [&](const auto& other) {
+          return other.rule == note.rule && other.action == note.action &&
+                 other.direction == note.direction;
+        });
+    if (same == outcome.guardrails.end()) {
+      outcome.guardrails.push_back(std::move(note));
+    } else {
+      ++same->count;
+    }
+  }
+  return outcome;
 }
 
 HttpHead HeadFor(const Request& request, int status) {
@@ -36,6 +69,11 @@ HttpHead HeadFor(const Request& request, int status) {
   if (!request.times.empty()) {
     head.headers.emplace_back("Server-Timing", openai::ServerTiming(request.times));
   }
+  AddLevel("requests", request.limits.requests, head);
+  AddLevel("tokens", request.limits.tokens, head);
+  if (request.cache != CacheUse::kOff) {
+    head.headers.emplace_back("X-Floe-Cache", CacheUseName(request.cache));
+  }
   return head;
 }
 
@@ -43,7 +81,7 @@ Awaitable<absl::Status> WholeSink::Write(const Request& request, const Piece& pi
   text_ += piece.text;
   if (!piece.finish) co_return absl::OkStatus();
   const openai::AnswerFormat format(FactsOf(request));
-  std::string body = format.Whole(text_, *piece.finish, request.times);
+  std::string body = format.Whole(text_, *piece.finish, OutcomeOf(request));
   HttpHead head = HeadFor(request, 200);
   co_return co_await reply_.Send(std::move(head), std::move(body));
 }
@@ -59,7 +97,7 @@ Awaitable<absl::Status> EventSink::Write(const Request& request, const Piece& pi
   }
   if (!piece.text.empty()) AppendEvent(data, format_->Delta(piece.text));
   if (piece.finish) {
-    AppendEvent(data, format_->Closing(*piece.finish, request.times));
+    AppendEvent(data, format_->Closing(*piece.finish, OutcomeOf(request)));
     if (request.ask.include_usage) AppendEvent(data, format_->Usage(*piece.finish));
     AppendEvent(data, "[DONE]");
   }

@@ -12,6 +12,8 @@ namespace floe::gateway {
 
 openai::AnswerFacts FactsOf(const Request& request);
 
+openai::AnswerOutcome OutcomeOf(const Request& request);
+
 // The headers that every answer of a request carries.
 HttpHead HeadFor(const Request& request, int status);
 

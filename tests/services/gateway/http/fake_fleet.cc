@@ -264,10 +264,42 @@ grpc::Status FakeWorker::Generate(grpc::ServerContext* context, const pb::Genera
 }
 
 Awaitable<absl::StatusOr<Identity>> FakeKeys::Identify(std::string_view secret) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (revoked_.contains(secret)) {
+      co_return WithReason(absl::UnauthenticatedError("this API key was revoked"), "KEY_REVOKED");
+    }
+  }
   if (secret == kConsumerKey) co_return Identity{kFakeTeam, Role::kConsumer, "key-1"};
   if (secret == kViewerKey) co_return Identity{kFakeTeam, Role::kViewer, "key-2"};
   if (secret == kOtherTeamKey) co_return Identity{"other", Role::kAdmin, "key-3"};
   co_return WithReason(absl::UnauthenticatedError("this API key is not known"), "KEY_UNKNOWN");
+}
+
+void FakeKeys::Revoke(std::string_view secret) {
+  const std::lock_guard lock(mutex_);
+  revoked_.emplace(secret);
+}
+
+void FakePolicies::Set(std::string_view text) {
+  auto policy = policy::Policy::Parse(text);
+  if (!policy.ok()) {
+    std::cerr << policy.status() << std::endl;
+    std::abort();
+  }
+  const std::lock_guard lock(mutex_);
+  policy_ = *std::move(policy);
+}
+
+std::vector<std::string> FakeFleet::audit() const {
+  const std::lock_guard lock(log_mutex_);
+  return log_;
+}
+
+void FakeFleet::KeepAudit(std::string_view line) {
+  if (line.find("\"log\":\"audit\"") == std::string_view::npos) return;
+  const std::lock_guard lock(log_mutex_);
+  if (log_.size() < 10'000) log_.emplace_back(line);  // a benchmark needs none of them
 }
 
 void FakeFleet::StartWorkers(int count) {
@@ -294,8 +326,18 @@ FakeFleet::FakeFleet(const FakeFleetOptions& options) {
   tokenizers_ = std::make_unique<Tokenizers>(*registry_client_, 4);
   models_ = std::make_unique<RegistryModels>(channel, clock_, options.models);
   prompts_ = std::make_unique<TokenizerPrompts>(*tokenizers_, pool_);
+  policies_.Set(options.policy);
   ports_ = std::make_unique<Ports>(
-      Ports{keys_, *models_, *prompts_, *worker_pool_, [] { return uint64_t{4711}; }, clock_});
+      Ports{.keys = keys_,
+            .policies = policies_,
+            .limits = options.counting == nullptr ? uncounted_ : *options.counting,
+            .models = *models_,
+            .prompts = *prompts_,
+            .cache = options.cache == nullptr ? no_cache_ : *options.cache,
+            .generator = *worker_pool_,
+            .draw_seed = [] { return uint64_t{4711}; },
+            .clock = clock_,
+            .background = pool_.get_executor()});
   gateway_metrics_ = std::make_unique<GatewayMetrics>(metrics_);
   api_ = std::make_unique<Api>(Api::Parts{*ports_, clock_, ids_, logger_, *gateway_metrics_, pool_,
                                           options.limits.request_timeout});

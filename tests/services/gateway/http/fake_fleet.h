@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -97,14 +98,39 @@ class FakeWorker final : public inference::v1::InferenceService::Service {
 class FakeKeys final : public KeyLookup {
  public:
   Awaitable<absl::StatusOr<Identity>> Identify(std::string_view secret) override;
+  // From now on the key does not work.
+  void Revoke(std::string_view secret);
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string, std::less<>> revoked_;  // guarded by mutex_
 };
 // Keys that FakeKeys knows.
 inline constexpr char kConsumerKey[] = "floe-consumer";
 inline constexpr char kViewerKey[] = "floe-viewer";
 inline constexpr char kOtherTeamKey[] = "floe-other";
 
+// A policy that a test changes. Thread-safe.
+class FakePolicies final : public Policies {
+ public:
+  FakePolicies() { Set(""); }
+  // YAML, which must be right.
+  void Set(std::string_view text);
+  std::shared_ptr<const policy::Policy> Current() const override {
+    const std::lock_guard lock(mutex_);
+    return policy_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const policy::Policy> policy_;  // guarded by mutex_; shared with requests
+};
+
 struct FakeFleetOptions {
   int workers = 1;
+  std::string policy;                      // YAML
+  limits::RateLimits* counting = nullptr;  // borrowed; null: nothing is counted
+  cache::AnswerCache* cache = nullptr;     // borrowed; null: nothing is kept
   HttpLimits limits;
   int http_threads = 2;
   RegistryModels::Options models;
@@ -126,13 +152,21 @@ class FakeFleet {
   HttpServer& http() { return *http_; }
   int port() const { return http_->port(); }
   std::string metrics() const { return metrics_.Exposition(); }
+  FakePolicies& policies() { return policies_; }
+  FakeKeys& keys() { return keys_; }
+  // The audit records until now.
+  std::vector<std::string> audit() const;
 
  private:
   void StartWorkers(int count);
+  void KeepAudit(std::string_view line);
 
   SystemClock clock_;
   UlidGenerator ids_{clock_};
-  runtime::Logger logger_{"gateway", runtime::LogLevel::kError, [](std::string_view) {}};
+  mutable std::mutex log_mutex_;
+  std::vector<std::string> log_;  // guarded by log_mutex_: lines that are no events
+  runtime::Logger logger_{"gateway", runtime::LogLevel::kError,
+                          [this](std::string_view line) { KeepAudit(line); }};
   runtime::Metrics metrics_;
   FakeRegistry registry_;
   std::vector<std::unique_ptr<FakeWorker>> workers_;
@@ -141,6 +175,9 @@ class FakeFleet {
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   boost::asio::thread_pool pool_{2};
   FakeKeys keys_;
+  FakePolicies policies_;
+  limits::UncountedLimits uncounted_;
+  cache::NoCache no_cache_;
   std::unique_ptr<registry::RegistryClient> registry_client_;
   std::unique_ptr<Tokenizers> tokenizers_;
   std::unique_ptr<RegistryModels> models_;

@@ -1,0 +1,88 @@
+#include "gateway/audit/record.h"
+
+#include "absl/strings/str_cat.h"
+#include <nlohmann/json.hpp>
+
+#include "base/view.h"
+#include "gateway/auth/role.h"
+
+namespace floe::gateway {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json FindingsOf(const Request& request) {
+  Json list = Json::array();
+  for (const GuardFinding& found : request.findings) {
+    list.push_back({{"rule", found.finding.rule},
+                    {"action", std::string(guardrails::ActionName(found.finding.action))},
+                    {"direction", found.direction == Direction::kInput ? "input" : "output"},
+                    {"offset", found.finding.offset},
+                    {"length", found.finding.length}});
+  }
+  return list;
+}
+
+Json PromptOf(const Prompt& prompt) {
+  if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
+  if (const auto* ids = std::get_if<std::vector<uint32_t>>(&prompt)) return *ids;
+  Json messages = Json::array();
+  for (const Message& message : std::get<std::vector<Message>>(prompt)) {
+    messages.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  return messages;
+}
+
+void AddAsked(const Request& request, Json& line) {
+  line["model"] = request.ask.model;
+  line["model_version"] = request.model.version;
+  line["checkpoint"] = request.model.digest;
+  line["tokenizer"] = request.model.tokenizer_digest;
+  line["service_tier"] = std::string(TierName(request.ask.tier));
+  line["stream"] = request.ask.stream;
+  line["max_tokens"] = request.max_tokens;
+}
+
+void AddGiven(const Request& request, Json& line) {
+  const std::optional<Finish>& finish = request.finish;
+  line["prompt_tokens"] =
+      finish ? finish->prompt_tokens : static_cast<int64_t>(request.prompt_ids.size());
+  line["completion_tokens"] = finish ? finish->completion_tokens : request.arrived_tokens;
+  line["finish_reason"] = finish ? Json(std::string(FinishReasonName(finish->reason))) : Json();
+  line["service_tier_met"] = finish && !finish->tier_met.empty() ? Json(finish->tier_met) : Json();
+  line["cache"] = std::string(CacheUseName(request.cache));
+}
+
+}  // namespace
+
+std::string AuditLine(const Request& request, const AuditOutcome& outcome) {
+  Json line;
+  line["ts"] = absl::FormatTime("%Y-%m-%d%ET%H:%M:%E6SZ", outcome.ended, absl::UTCTimeZone());
+  line["log"] = "audit";
+  line["service"] = "gateway";
+  line["request_id"] = request.id;
+  line["trace_id"] = request.trace_id;
+  line["what"] = request.what;
+  line["status"] = outcome.status;
+  line["code"] = std::string(outcome.code);
+  line["team"] = request.scope.caller.team;
+  line["key_id"] = request.scope.caller.key_id;
+  line["policy"] = request.policy != nullptr ? request.policy->digest() : "";
+  line["policy_version"] = request.policy != nullptr ? request.policy->version() : "";
+  AddAsked(request, line);
+  AddGiven(request, line);
+  line["findings"] = FindingsOf(request);
+  line["seconds"] = absl::ToDoubleSeconds(outcome.took);
+  Json& stages = line["stage_seconds"] = Json::object();
+  for (const StageTime& time : request.times) {
+    stages[std::string(time.stage)] = absl::ToDoubleSeconds(time.took);
+  }
+  if (request.rules != nullptr && request.rules->audit_text) {
+    line["prompt"] = request.input_guarded ? PromptOf(request.ask.prompt) : Json();
+    line["answer"] = request.answer_text;
+  }
+  // What came from outside may be no UTF-8.
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace floe::gateway

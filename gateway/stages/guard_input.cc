@@ -1,0 +1,106 @@
+#include "gateway/stages/guard_input.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/error_reason.h"
+
+namespace floe::gateway {
+namespace {
+
+// Looking through this much takes about a millisecond.
+constexpr size_t kInlineBytes = 16 << 10;
+
+using guardrails::Action;
+using guardrails::RuleSet;
+
+size_t SizeOf(const Prompt& prompt) {
+  if (const auto* text = std::get_if<std::string>(&prompt)) return text->size();
+  size_t size = 0;
+  if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
+    for (const Message& message : *messages) size += message.content.size();
+  }
+  return size;
+}
+
+// Guards one text in place; whether it may pass.
+bool GuardText(const RuleSet& rules, std::string param, std::string& text, GuardedPrompt& out) {
+  guardrails::Verdict verdict = guardrails::Apply(rules, text);
+  out.findings.insert(out.findings.end(), verdict.findings.begin(), verdict.findings.end());
+  if (verdict.blocked) {
+    out.blocked_by = verdict.findings.back().rule;
+    out.param = std::move(param);
+    return false;
+  }
+  text = std::move(verdict.text);
+  return true;
+}
+
+absl::Status Blocked(const GuardedPrompt& guarded) {
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat("your team's policy blocks this request: its rule \"",
+                                              guarded.blocked_by, "\" matches ", guarded.param)),
+      "CONTENT_BLOCKED", {{"param", guarded.param}, {"rule", guarded.blocked_by}});
+}
+
+Awaitable<GuardedPrompt> GuardOn(const RuleSet& rules, Prompt prompt) {
+  co_return GuardPrompt(rules, std::move(prompt));
+}
+
+// Ids are guarded by what they say. They are not rewritten: a mask refuses them.
+GuardedPrompt GuardIds(const RuleSet& rules, std::vector<uint32_t> ids, std::string text) {
+  GuardedPrompt guarded = GuardPrompt(rules, std::move(text));
+  for (const guardrails::Finding& finding : guarded.findings) {
+    if (finding.action != Action::kMask || !guarded.blocked_by.empty()) continue;
+    guarded.blocked_by = finding.rule;
+    guarded.param = "prompt";
+  }
+  guarded.prompt = std::move(ids);
+  return guarded;
+}
+
+}  // namespace
+
+GuardedPrompt GuardPrompt(const RuleSet& rules, Prompt prompt) {
+  GuardedPrompt out;
+  out.prompt = std::move(prompt);
+  if (auto* text = std::get_if<std::string>(&out.prompt)) {
+    GuardText(rules, "prompt", *text, out);
+  } else if (auto* messages = std::get_if<std::vector<Message>>(&out.prompt)) {
+    for (size_t i = 0; i < messages->size(); ++i) {
+      if (!GuardText(rules, absl::StrCat("messages[", i, "].content"), (*messages)[i].content,
+                     out)) {
+        break;
+      }
+    }
+  }
+  return out;
+}
+
+Awaitable<absl::Status> GuardInputStage::Enter(Request& request) {
+  const RuleSet& rules = request.rules->input;
+  request.input_guarded = rules.empty();
+  if (rules.empty()) co_return absl::OkStatus();
+  GuardedPrompt guarded;
+  if (auto* ids = std::get_if<std::vector<uint32_t>>(&request.ask.prompt)) {
+    absl::StatusOr<std::string> text = co_await prompts_.Decode(request.scope, request.model, *ids);
+    if (!text.ok()) co_return text.status();
+    guarded = GuardIds(rules, std::move(*ids), *std::move(text));
+  } else if (background_ && SizeOf(request.ask.prompt) > kInlineBytes) {
+    guarded = co_await boost::asio::co_spawn(
+        background_, GuardOn(rules, std::move(request.ask.prompt)), boost::asio::use_awaitable);
+  } else {
+    guarded = GuardPrompt(rules, std::move(request.ask.prompt));
+  }
+  request.ask.prompt = std::move(guarded.prompt);
+  for (guardrails::Finding& finding : guarded.findings) {
+    request.findings.push_back({Direction::kInput, std::move(finding)});
+  }
+  request.input_guarded = guarded.blocked_by.empty();
+  co_return request.input_guarded ? absl::OkStatus() : Blocked(guarded);
+}
+
+}  // namespace floe::gateway

@@ -1,0 +1,153 @@
+// What the stages need from outside, answered for by a test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gateway/stages.h"
+
+namespace floe::gateway {
+
+// Every port at once: fixed answers, and a record of what was asked.
+class FakePorts final : public KeyLookup,
+                        public Policies,
+                        public limits::RateLimits,
+                        public Models,
+                        public PromptEncoder,
+                        public cache::AnswerCache,
+                        public Generator {
+ public:
+  FakePorts() { SetPolicy(""); }
+
+  gateway::Ports Ports(const Clock& clock) {
+    return {.keys = *this,
+            .policies = *this,
+            .limits = *this,
+            .models = *this,
+            .prompts = *this,
+            .cache = *this,
+            .generator = *this,
+            .draw_seed = [] { return uint64_t{42}; },
+            .clock = clock};
+  }
+  // YAML, which must be right.
+  void SetPolicy(std::string_view text) { policy = policy::Policy::Parse(text).value(); }
+
+  std::shared_ptr<const policy::Policy> Current() const override { return policy; }
+  Awaitable<absl::StatusOr<limits::Admission>> Admit(const std::string&, int64_t,
+                                                     int64_t) override {
+    ++admits;
+    co_return admission;
+  }
+  Awaitable<absl::StatusOr<limits::Charge>> ChargeTokens(const std::string&, int64_t,
+                                                         int64_t tokens) override {
+    charged_tokens = tokens;
+    co_return charge;
+  }
+  void Settle(const limits::Settlement& settlement) noexcept override {
+    settlements.push_back(settlement);
+  }
+  Awaitable<absl::StatusOr<std::optional<cache::CachedAnswer>>> Find(
+      const cache::Key& key) override {
+    ++finds;
+    if (!cache_status.ok()) co_return cache_status;
+    const auto found = answers.find({key.team, key.digest});
+    if (found == answers.end()) co_return std::nullopt;
+    co_return found->second;
+  }
+  void Store(const cache::Key& key, const cache::CachedAnswer& answer,
+             absl::Duration ttl) noexcept override {
+    answers[{key.team, key.digest}] = answer;
+    stored_ttl = ttl;
+  }
+  Awaitable<absl::StatusOr<Identity>> Identify(std::string_view secret) override {
+    asked_secret = secret;
+    co_return identity;
+  }
+  Awaitable<absl::StatusOr<ResolvedModel>> Resolve(const CallScope& scope,
+                                                   const std::string& reference) override {
+    asked_team = scope.caller.team;
+    co_return model;
+  }
+  Awaitable<absl::StatusOr<std::vector<ModelSummary>>> List(const CallScope&) override {
+    co_return std::vector<ModelSummary>();
+  }
+  Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope&, const ResolvedModel&,
+                                                          const Prompt& prompt) override {
+    asked_prompt = prompt;
+    co_return ids;
+  }
+  Awaitable<absl::StatusOr<std::string>> Decode(const CallScope&, const ResolvedModel&,
+                                                const std::vector<uint32_t>&) override {
+    co_return decoded;
+  }
+  Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(const CallScope&,
+                                                                const GenerateCall& call) override {
+    ++starts;
+    asked_max_tokens = call.max_tokens;
+    asked_seed = call.sampling.seed;
+    if (!start.ok()) co_return start;
+    co_return std::make_unique<Stream>(*this);
+  }
+
+  absl::StatusOr<Identity> identity = Identity{"nlp", Role::kConsumer, "k"};
+  absl::StatusOr<ResolvedModel> model =
+      ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", 100, {}};
+  absl::StatusOr<std::vector<uint32_t>> ids = std::vector<uint32_t>{1, 2, 3};
+  std::string decoded;  // what the ids of any prompt say
+  absl::Status start;
+  std::shared_ptr<const policy::Policy> policy;
+  absl::StatusOr<limits::Admission> admission = limits::Admission{};
+  absl::StatusOr<limits::Charge> charge = limits::Charge{};
+  absl::Status cache_status;
+  std::map<std::pair<std::string, std::string>, cache::CachedAnswer> answers;
+  std::vector<absl::StatusOr<Piece>> pieces;
+  std::string asked_secret, asked_team;
+  int64_t asked_max_tokens = 0;
+  std::optional<uint64_t> asked_seed;
+  Prompt asked_prompt;
+  int admits = 0, finds = 0, starts = 0;
+  int64_t charged_tokens = 0;
+  std::vector<limits::Settlement> settlements;
+  absl::Duration stored_ttl;
+  int streams = 0;  // alive
+
+ private:
+  class Stream final : public TokenStream {
+   public:
+    explicit Stream(FakePorts& ports) : ports_(ports) { ++ports_.streams; }
+    ~Stream() override { --ports_.streams; }
+    Awaitable<absl::StatusOr<Piece>> Next() override { co_return ports_.pieces.at(next_++); }
+
+   private:
+    FakePorts& ports_;
+    size_t next_ = 0;
+  };
+};
+
+class FakeSink final : public AnswerSink {
+ public:
+  explicit FakeSink(FakePorts& ports) : ports_(ports) {}
+  Awaitable<absl::Status> Write(const Request&, const Piece& piece) override {
+    EXPECT_LE(ports_.streams, 1);  // none after a block, or of the cache
+    texts.push_back(piece.text);
+    co_return status;
+  }
+  std::vector<std::string> texts;
+  absl::Status status;
+
+ private:
+  FakePorts& ports_;
+};
+
+inline Piece Text(std::string text) { return Piece{{1}, std::move(text), std::nullopt}; }
+inline Piece Last(std::string text) { return Piece{{1}, std::move(text), Finish{}}; }
+
+}  // namespace floe::gateway
