@@ -80,6 +80,7 @@ absl::Status Up(Session& session, const UpFlags& flags) {
   fields.Add("  HTTP", report.fleet.http() + "/v1  (OpenAI-compatible)");
   fields.Add("  door", report.fleet.door() + "  (gRPC; what floe speaks to)");
   fields.Add("  admin key", layout.admin_key());
+  fields.Add("  policy", layout.policy().string() + "  (read again when it changes)");
   fields.Add("  logs", layout.logs());
   session.out() << fields.Render() << NextThings(report.fleet, layout);
   return absl::OkStatus();
@@ -244,14 +245,14 @@ absl::Status Logs(Session& session, const LogsFlags& flags) {
 
 void AddFleetCommands(CommandLine& line) {
   auto& up = line.Keep<UpFlags>();
-  CLI::App* command = AddCommand(line.app(), "up",
-                                 "Start the whole fleet on this machine and wait until it is ready",
-                                 "  floe up                          in .floe/ of this folder\n"
-                                 "  floe up --dir /srv/floe          somewhere else\n"
-                                 "  floe up --http-port 9000\n\n"
-                                 "Starts a private Postgres and every service under a supervisor "
-                                 "that starts again what dies.\n"
-                                 "Running it again says what runs and starts what is missing.");
+  CLI::App* command = AddCommand(
+      line.app(), "up", "Start the whole fleet on this machine and wait until it is ready",
+      "  floe up                          in .floe/ of this folder\n"
+      "  floe up --dir /srv/floe          somewhere else\n"
+      "  floe up --http-port 9000\n\n"
+      "Starts a private Postgres and Redis and every service under a supervisor "
+      "that starts again what dies.\n"
+      "Running it again says what runs and starts what is missing.");
   command
       ->add_option("--http-port", up.http_port,
                    "Port of the OpenAI-compatible HTTP [8080, or a free one]")

@@ -266,7 +266,7 @@ absl::StatusOr<BackupReport> BackupFleet(const Layout& layout, const fs::path& f
   tell("copying the blobs");
   FLOE_RETURN_IF_ERROR(CopyBlobs(layout.blobs(), partial / "blobs", tell, report));
   FLOE_RETURN_IF_ERROR(CopyIfThere(layout.admin_key(), partial / "admin.key"));
-  FLOE_RETURN_IF_ERROR(CopyIfThere(layout.policy_file(), partial / "policy.yaml"));
+  FLOE_RETURN_IF_ERROR(CopyIfThere(layout.policy(), partial / "policy.yaml"));
   FLOE_RETURN_IF_ERROR(WriteManifest(partial));
   fs::rename(partial, folder, error);
   if (error) return Failed(error, absl::StrCat("cannot name ", folder.string()));
@@ -294,7 +294,7 @@ absl::StatusOr<BackupReport> RestoreFleet(const fs::path& folder, const Layout& 
   FLOE_ASSIGN_OR_RETURN(report.journal_files,
                         CopyTree(folder / "journals", layout.journals(), /*moving=*/false));
   FLOE_RETURN_IF_ERROR(CopyIfThere(folder / "admin.key", layout.admin_key()));
-  FLOE_RETURN_IF_ERROR(CopyIfThere(folder / "policy.yaml", layout.policy_file()));
+  FLOE_RETURN_IF_ERROR(CopyIfThere(folder / "policy.yaml", layout.policy()));
   tell("restoring the database");
   FLOE_RETURN_IF_ERROR(RestoreDatabase(folder, layout));
   report.database_bytes = SizeOf(folder / kDump);

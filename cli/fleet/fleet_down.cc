@@ -6,6 +6,7 @@
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/postgres_server.h"
 #include "cli/fleet/process.h"
+#include "cli/fleet/redis_server.h"
 
 #include "base/status_macros.h"
 
@@ -54,6 +55,7 @@ absl::StatusOr<DownReport> StopFleet(const Layout& layout,
   std::filesystem::remove(layout.state_file(), error);
   std::filesystem::remove(layout.supervisor_lock(), error);
   RemoveSocketFolder(layout);
+  RemoveRedisSocket(layout);
   return report;
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/fleet/default_policy.h"
 #include "cli/fleet/ports.h"
 #include "cli/fleet/postgres_server.h"
 #include "cli/fleet/service_plan.h"
@@ -70,6 +71,12 @@ absl::Status EnsureAdminKey(const Layout& layout) {
       WriteFileAtomically(layout.admin_key(), absl::StrCat(gateway::NewSecret(), "\n"));
   ::umask(before);
   return status;
+}
+
+absl::Status EnsurePolicy(const Layout& layout) {
+  std::error_code error;
+  if (std::filesystem::exists(layout.policy(), error)) return absl::OkStatus();
+  return WriteFileAtomically(layout.policy(), DefaultPolicy());
 }
 
 absl::StatusOr<FleetFile> ChoosePorts(const Layout& layout, const FleetFile* before,

@@ -1,6 +1,7 @@
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/postgres_server.h"
 #include "cli/fleet/probe.h"
+#include "cli/fleet/redis_server.h"
 #include "cli/fleet/service_plan.h"
 
 #include "base/status_macros.h"
@@ -14,6 +15,10 @@ void Probe(const Layout& layout, ProcessReport& process) {
   if (process.state.phase != ProcessPhase::kRunning) return;
   if (process.state.name == "postgres") {
     process.ready = IsPostgresReady(layout, process.state.process.pid);
+    return;
+  }
+  if (process.state.name == "redis") {
+    process.ready = IsRedisReady(layout);
     return;
   }
   Readiness readiness = ProbeReady(process.ports.side, kProbeTimeout);
@@ -47,6 +52,8 @@ absl::StatusOr<FleetReport> FleetStatus(const Layout& layout) {
     }
   } else {
     ProcessState stopped{.name = "postgres", .phase = ProcessPhase::kStopped};
+    report.processes.push_back({stopped, {}, false, {}});
+    stopped.name = "redis";
     report.processes.push_back({stopped, {}, false, {}});
     for (const ServiceKind& kind : FleetServices()) {
       stopped.name = std::string(kind.name);

@@ -19,6 +19,7 @@
 #include "cli/fleet/fleet_files.h"
 #include "cli/fleet/postgres_server.h"
 #include "cli/fleet/probe.h"
+#include "cli/fleet/redis_server.h"
 #include "cli/fleet/service_plan.h"
 
 #include "base/files.h"
@@ -59,6 +60,8 @@ absl::Status Prepare(const Layout& layout, const UpOptions& options, UpReport& r
                         ChoosePorts(layout, before.ok() ? &*before : nullptr, options));
   FLOE_RETURN_IF_ERROR(EnsureCertificates(layout.certs(), Names(false), absl::Now()));
   FLOE_RETURN_IF_ERROR(EnsureAdminKey(layout));
+  FLOE_RETURN_IF_ERROR(EnsurePolicy(layout));
+  FLOE_RETURN_IF_ERROR(PrepareRedis(layout));
   if (!before.ok()) options.tell("preparing a private Postgres");
   FLOE_RETURN_IF_ERROR(PreparePostgres(layout, Names(true)));
   return WriteFileAtomically(layout.fleet_file(), report.fleet.ToJson());
@@ -162,10 +165,10 @@ absl::StatusOr<UpReport> FleetUp(const Layout& layout, const UpOptions& options)
     if (!report.started.empty()) ::kill(*supervisor, SIGHUP);
   } else {
     FLOE_RETURN_IF_ERROR(Prepare(layout, options, report));
-    options.tell(absl::StrCat("starting postgres, ", absl::StrJoin(Names(false), ", ")));
+    options.tell(absl::StrCat("starting postgres, redis, ", absl::StrJoin(Names(false), ", ")));
     FLOE_RETURN_IF_ERROR(StartSupervisor(layout, options));
     report.started = Names(false);
-    report.started.insert(report.started.begin(), "postgres");
+    report.started.insert(report.started.begin(), {"postgres", "redis"});
   }
   FLOE_RETURN_IF_ERROR(WaitUntilReady(layout, options));
   return report;

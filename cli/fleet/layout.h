@@ -22,7 +22,6 @@ class Layout {
   std::filesystem::path work() const { return root_ / "work"; }
   // What gateways and workers have to tell billing; a folder each.
   std::filesystem::path journals() const { return root_ / "journals"; }
-  std::filesystem::path policy_file() const { return root_ / "policy.yaml"; }
   // There while a backup is being restored: what is here is not whole.
   std::filesystem::path restoring() const { return root_ / "restoring"; }
   std::filesystem::path logs() const { return root_ / "logs"; }
@@ -39,6 +38,10 @@ class Layout {
   std::filesystem::path postgres_data() const { return postgres() / "data"; }
   // The connection string of one service; a secret.
   std::filesystem::path database_url(std::string_view service) const;
+  // Where Redis is; for the services that use it.
+  std::filesystem::path redis_url() const { return run() / "redis.url"; }
+  // What the gateway allows; written once, the person's to edit.
+  std::filesystem::path policy() const { return root_ / "policy.yaml"; }
   // Eight hexadecimal characters that tell this fleet's folder from others on this machine.
   std::string short_id() const;
 

@@ -72,7 +72,11 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
           "--retrieval",
           address("retrieval"),
           "--bootstrap-key-file",
-          layout.admin_key()};
+          layout.admin_key(),
+          "--redis-url-file",
+          layout.redis_url(),
+          "--policy-file",
+          layout.policy()};
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "cli/fleet/backoff.h"
 #include "cli/fleet/postgres_server.h"
+#include "cli/fleet/redis_server.h"
 
 #include "base/files.h"
 #include "base/status_macros.h"
@@ -247,6 +248,9 @@ absl::Status SuperviseFleet(const Layout& layout, const std::filesystem::path& p
   processes.push_back({.spec = [layout] { return PostgresProcess(layout); },
                        .name = "postgres",
                        .ready = [layout](pid_t pid) { return IsPostgresReady(layout, pid); }});
+  processes.push_back({.spec = [layout] { return RedisProcess(layout); },
+                       .name = "redis",
+                       .ready = nullptr});  // who uses it does without until it is there
   for (ProcessSpec& spec : ServiceProcesses(layout, fleet, budget, programs)) {
     const std::string name = spec.name;
     processes.push_back({.spec = [spec]() -> absl::StatusOr<ProcessSpec> { return spec; },

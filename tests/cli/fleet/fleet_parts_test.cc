@@ -18,12 +18,15 @@
 #include "cli/fleet/ports.h"
 #include "cli/fleet/postgres_server.h"
 #include "cli/fleet/process.h"
+#include "cli/fleet/redis_server.h"
 #include "cli/fleet/service_plan.h"
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "base/files.h"
 #include "gateway/auth/secret.h"
+#include "gateway/policy/policy.h"
+#include "tests/support/child_process.h"
 #include "tests/support/temp_dir.h"
 
 namespace floe::cli {
@@ -69,6 +72,60 @@ TEST(PostgresTest, ASocketsPathFitsIntoItsLimit) {
   const std::string chosen = SocketFolder(Layout(deep)).string();
   EXPECT_THAT(chosen, HasSubstr("/tmp/floe-"));
   EXPECT_LE(chosen.size() + std::string("/.s.PGSQL.5432").size(), 107u);
+}
+
+TEST(RedisTest, ASocketsPathFitsIntoItsLimit) {
+  EXPECT_EQ(RedisSocket(Layout("/srv/f")), "/srv/f/run/redis.sock");
+  const std::filesystem::path deep = absl::StrCat("/srv/", std::string(100, 'x'));
+  const std::string chosen = RedisSocket(Layout(deep)).string();
+  EXPECT_THAT(chosen, HasSubstr("/tmp/floe-"));
+  EXPECT_LE(chosen.size(), 107u);
+}
+
+TEST(RedisTest, WithoutTheProgramThePackageIsNamed) {
+  const auto none = FindRedisProgram("/none/redis-server");
+  EXPECT_EQ(none.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(none.status().message()), HasSubstr("apt-get install redis-server"));
+}
+
+// Also where the fleet's own folder has a path that is too long for a socket.
+TEST(RedisTest, TheServerAnswersOnItsSocketAndLeavesNothing) {
+  test::TempDir dir;
+  for (const std::string& name : {std::string("short"), std::string(100, 'x')}) {
+    const Layout layout(dir / name);
+    ASSERT_TRUE(MakeFolders(layout).ok());
+    ASSERT_TRUE(PrepareRedis(layout).ok());
+    EXPECT_EQ(*ReadFile(layout.redis_url()),
+              absl::StrCat("unix://", RedisSocket(layout).string(), "\n"));
+    EXPECT_FALSE(IsRedisReady(layout));
+    const auto spec = RedisProcess(layout);
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    auto server =
+        test::ChildProcess::Start({.argv = spec->argv, .output = dir / "redis.log"}).value();
+    const absl::Time give_up = absl::Now() + absl::Seconds(30);
+    while (!IsRedisReady(layout) && absl::Now() < give_up) {
+      ASSERT_FALSE(server.Wait(absl::Milliseconds(5))) << "it ended";
+    }
+    EXPECT_TRUE(IsRedisReady(layout));
+    server.Signal(SIGTERM);
+    EXPECT_EQ(server.Wait(absl::Seconds(30)), 0);
+    RemoveRedisSocket(layout);
+    EXPECT_FALSE(std::filesystem::exists(RedisSocket(layout)));
+    EXPECT_FALSE(std::filesystem::exists(layout.run() / "dump.rdb"));
+  }
+}
+
+TEST(PolicyTest, ANewFleetsPolicyIsWrittenOnceAndIsOne) {
+  test::TempDir dir;
+  const Layout layout(dir.path());
+  ASSERT_TRUE(EnsurePolicy(layout).ok());
+  const auto policy = gateway::policy::Policy::Parse(*ReadFile(layout.policy()));
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_TRUE((*policy)->For("default").AllowsModel("hamlet"));
+  // What a person wrote stays.
+  dir.Write("policy.yaml", "version: mine");
+  ASSERT_TRUE(EnsurePolicy(layout).ok());
+  EXPECT_EQ(*ReadFile(layout.policy()), "version: mine");
 }
 
 TEST(PostgresTest, TheNewestVersionByNumberIsTaken) {
@@ -171,6 +228,8 @@ TEST(ServicePlanTest, WhatAServiceCallsStandsBeforeIt) {
   EXPECT_EQ(processes.front().name, "registry");
   EXPECT_EQ(processes.back().name, "gateway");
   EXPECT_THAT(processes.back().argv, Contains("/srv/f/admin.key"));
+  EXPECT_THAT(processes.back().argv, Contains("/srv/f/run/redis.url"));
+  EXPECT_THAT(processes.back().argv, Contains("/srv/f/policy.yaml"));
   EXPECT_EQ(processes[6].name, "runner");
   EXPECT_THAT(processes[6].argv,
               Contains(absl::StrCat("tokenizer=127.0.0.1:", 3, ",trainer=127.0.0.1:", 5,
