@@ -1,5 +1,7 @@
 #include "billing/verify.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace floe::billing {
@@ -11,7 +13,12 @@ bool MayLoseTokens(const RequestCounts& c) {
 }
 
 // Workers against themselves and against the gateway; empty when all is explained.
-std::string ExplainOutput(const RequestCounts& c, Explanation& out) {
+std::string ExplainOutput(RequestCounts c, Explanation& out) {
+  // A worker that died told nothing of what it had sent; what arrived must have been.
+  if (c.unknown_attempts > 0) {
+    c.sent_tokens = std::max(c.sent_tokens, c.arrived_tokens);
+    c.computed_tokens = std::max(c.computed_tokens, c.sent_tokens);
+  }
   if (c.sent_tokens > c.computed_tokens) {
     return absl::StrCat("workers sent ", c.sent_tokens, " tokens and computed only ",
                         c.computed_tokens);
@@ -53,6 +60,11 @@ std::string ExplainInput(const RequestCounts& c, Explanation& out) {
     return "";
   }
   if (c.outcome == Outcome::kFailed || c.outcome == Outcome::kBlocked) return "";
+  // Who leaves before the first token pays nothing, not even for the prompt.
+  if (c.outcome == Outcome::kDisconnected && c.input_tokens == 0 && c.arrived_tokens == 0) {
+    out.undelivered_tokens += extra;
+    return "";
+  }
   return absl::StrCat("workers read ", c.prompt_tokens, " prompt tokens, the ledger charged only ",
                       c.input_tokens);
 }

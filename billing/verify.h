@@ -22,6 +22,7 @@ struct RequestCounts {
   int64_t arrived_tokens = 0;
   int64_t attempts = 0;
   int64_t unfinished_attempts = 0;  // cancelled, failed or unknown
+  int64_t unknown_attempts = 0;     // of workers that died: their counts are missing
   int64_t prompt_tokens = 0;        // of all attempts
   int64_t computed_tokens = 0;
   int64_t sent_tokens = 0;

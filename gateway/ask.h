@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +41,13 @@ struct ResponseFormat {
   bool operator==(const ResponseFormat&) const = default;
 };
 
+// Where a request stands in a workflow of stateless calls: `floe: {workflow_id, parent_id, step}`.
+struct WorkflowPlace {
+  std::string id;         // chosen by the client: an id as resources have it
+  std::string parent_id;  // the usage_id of the step that caused this one
+  std::string step;       // for people
+};
+
 struct Ask {
   std::string model;  // `hamlet`, `hamlet@production`, `hamlet@3`, `sha256:…`
   Prompt prompt;
@@ -51,6 +59,8 @@ struct Ask {
   bool stream = false;
   bool include_usage = false;  // a chunk with the usage at the end of a stream
   bool use_cache = true;       // `floe: {cache: "off"}` forbids a cached answer
+  WorkflowPlace workflow;
+  std::map<std::string, std::string> tags;  // `metadata`: labels for usage reports
 
   bool is_chat() const { return std::holds_alternative<std::vector<Message>>(prompt); }
 };

@@ -91,6 +91,15 @@ class TokenStream {
   virtual Awaitable<absl::StatusOr<Piece>> Next() = 0;
 };
 
+// What came from workers for one request, whatever becomes of it. Written by the generator and the
+// stage that asks it, read by who settles.
+struct Meter {
+  int attempts = 0;            // calls of workers, but for those that refused it
+  int64_t arrived = 0;         // ids of the answer
+  absl::Status failure;        // why it ended, if not by a finish
+  absl::Duration first_token;  // from the request's arrival; zero: none has come
+};
+
 struct GenerateCall {
   const ResolvedModel& model;
   const std::vector<uint32_t>& prompt_ids;
@@ -98,13 +107,15 @@ struct GenerateCall {
   int64_t max_tokens;
   const std::vector<std::string>& stop;
   ServiceTier tier;
+  std::string usage_id;    // for the workers' own records
+  Meter* meter = nullptr;  // of the request that owns the stream
 };
 
 class Generator {
  public:
   virtual ~Generator() = default;
-  // A stream whose first piece has come. RESOURCE_EXHAUSTED when every worker is full, UNAVAILABLE
-  // when none answers.
+  // A stream whose first piece has come. It may go on at another worker when one fails.
+  // RESOURCE_EXHAUSTED when every worker is full, UNAVAILABLE when none answers.
   virtual Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(
       const CallScope& scope, const GenerateCall& call) = 0;
 };

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 
+#include "gateway/accounting.h"
 #include "gateway/ask.h"
 #include "gateway/cache/answer_cache.h"
 #include "gateway/generation.h"
@@ -59,6 +60,7 @@ struct Request {
   std::string what;           // `POST /v1/chat/completions`
   std::string authorization;  // the header, with the key; empty: none was sent
   std::string trace_id;
+  std::string usage_id;  // minted here, so it is unique; never anything that a client sent
   absl::Time arrived;
   Ask ask;
   AnswerSink* sink = nullptr;  // borrowed
@@ -82,20 +84,31 @@ struct Request {
   // quote
   std::vector<uint32_t> prompt_ids;
   int64_t max_tokens = 0;
-  bool seed_drawn = false;  // by the gateway, not the client's
+  bool seed_drawn = false;                  // by the gateway, not the client's
+  std::shared_ptr<const PriceList> prices;  // shared with other requests; null: nothing is charged
+  PricedCall priced;
+  Cost worst_case;
 
   // cache
   CacheUse cache = CacheUse::kOff;
   std::optional<cache::Key> cache_key;        // where the answer may be stored
   std::optional<cache::CachedAnswer> cached;  // the answer that was found
 
+  // reserve
+  std::optional<Reservation> reservation;
+
   // generate; a later stage may put a stream of its own around it.
+  Meter meter;
   std::unique_ptr<TokenStream> stream;
 
   // guard_output
   int64_t arrived_tokens = 0;                // ids that came from workers
   std::optional<cache::CachedAnswer> whole;  // as the worker gave it, when nothing was changed
   std::string answer_text;                   // what left, when the policy wants it in the audit
+
+  // settle
+  bool settled = false;  // its record is on its way, or was not needed
+  Cost cost;
 
   // answer
   int64_t pieces = 0;

@@ -9,6 +9,8 @@
 #include "gateway/stages/identify.h"
 #include "gateway/stages/policy.h"
 #include "gateway/stages/quote.h"
+#include "gateway/stages/reserve.h"
+#include "gateway/stages/settle.h"
 
 namespace floe::gateway {
 
@@ -18,10 +20,15 @@ Pipeline GeneratingPipeline(const Ports& ports) {
   stages.push_back(std::make_unique<AdmitStage>(ports.policies, ports.limits));
   stages.push_back(std::make_unique<PolicyStage>(ports.models));
   stages.push_back(std::make_unique<GuardInputStage>(ports.prompts, ports.background));
-  stages.push_back(std::make_unique<QuoteStage>(ports.prompts, ports.limits, ports.draw_seed));
+  stages.push_back(std::make_unique<QuoteStage>(
+      QuoteStage::Parts{ports.prompts, ports.prices, ports.limits, ports.draw_seed}));
   stages.push_back(std::make_unique<CacheStage>(ports.cache));
-  stages.push_back(std::make_unique<GenerateStage>(ports.generator));
+  stages.push_back(std::make_unique<ReserveStage>(
+      ReserveStage::Parts{ports.budgets, ports.steps, ports.usage, ports.clock}));
+  stages.push_back(std::make_unique<GenerateStage>(ports.generator, ports.clock));
   stages.push_back(std::make_unique<GuardOutputStage>());
+  stages.push_back(
+      std::make_unique<SettleStage>(SettlementParts{ports.budgets, ports.usage, ports.clock}));
   stages.push_back(std::make_unique<AnswerStage>());
   return Pipeline(std::move(stages), ports.clock);
 }

@@ -23,6 +23,10 @@ struct Ports {
   PromptEncoder& prompts;
   cache::AnswerCache& cache;
   Generator& generator;
+  const Prices& prices;
+  Budgets& budgets;
+  WorkflowSteps& steps;
+  UsageLog& usage;
   std::function<uint64_t()> draw_seed;  // for requests that bring none; thread-safe
   const Clock& clock;
   boost::asio::any_io_executor background = {};  // for what would keep an I/O thread; none: inline

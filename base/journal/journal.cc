@@ -202,6 +202,11 @@ absl::Status Journal::AppendAndWait(std::string record) {
   return durable.get_future().get();
 }
 
+void Journal::Sync() const {
+  std::unique_lock lock(mutex_);
+  more_.wait(lock, [this] { return waiting_.empty() && !writing_; });
+}
+
 void Journal::Loop() {
   while (true) {
     std::deque<Waiting> batch;
@@ -210,6 +215,7 @@ void Journal::Loop() {
       work_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
       if (waiting_.empty()) return;
       batch.swap(waiting_);
+      writing_ = true;
     }
     const absl::Status status = WriteBatch(batch);
     if (status.ok()) {
@@ -219,6 +225,11 @@ void Journal::Loop() {
     }
     if (status.ok()) more_.notify_all();
     for (Waiting& waiting : batch) waiting.done(status);
+    {
+      const std::lock_guard lock(mutex_);
+      writing_ = false;
+    }
+    more_.notify_all();
   }
 }
 
@@ -279,6 +290,7 @@ absl::StatusOr<std::vector<Journal::Entry>> Journal::ReadAfter(uint64_t position
 
 absl::Status Journal::Acknowledge(uint64_t position) {
   std::vector<std::filesystem::path> gone;
+  const std::lock_guard one(acknowledging_);
   {
     const std::lock_guard lock(mutex_);
     if (position <= taken_) return absl::OkStatus();
@@ -286,7 +298,11 @@ absl::Status Journal::Acknowledge(uint64_t position) {
       return absl::InvalidArgumentError(
           absl::StrCat("record ", position, " is not in the journal; the newest is ", appended_));
     }
-    FLOE_RETURN_IF_ERROR(WriteFileAtomically(options_.folder / kTakenFile, absl::StrCat(position)));
+  }
+  // Without the lock: those who append do not wait for this file.
+  FLOE_RETURN_IF_ERROR(WriteFileAtomically(options_.folder / kTakenFile, absl::StrCat(position)));
+  {
+    const std::lock_guard lock(mutex_);
     taken_ = position;
     while (segments_.size() > 1 && segments_[1].first <= position + 1) {
       gone.push_back(segments_.front().path);

@@ -59,6 +59,9 @@ class Journal {
   // The same, waiting.
   absl::Status AppendAndWait(std::string record);
 
+  // Waits until nothing is being written and every `done` has been called.
+  void Sync() const;
+
   // The durable records behind `position`, oldest first, at most `max`; empty when there is none.
   absl::StatusOr<std::vector<Entry>> ReadAfter(uint64_t position, size_t max) const;
   // Everything up to `position` has been taken in: remembered durably; segments behind it are
@@ -98,6 +101,7 @@ class Journal {
   uint64_t written_ = 0;  // position of the last record in the file
   absl::Status broken_;   // why nothing more can be written
 
+  std::mutex acknowledging_;  // one Acknowledge() at a time; taken before mutex_
   mutable std::mutex mutex_;
   std::condition_variable work_;
   mutable std::condition_variable more_;
@@ -106,6 +110,7 @@ class Journal {
   std::vector<Segment> segments_;  // oldest first
   uint64_t appended_ = 0;
   uint64_t taken_ = 0;
+  bool writing_ = false;
   bool ending_ = false;
   bool stopped_ = false;
 

@@ -18,9 +18,11 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "bench/gateway/nginx_proxy.h"
 #include "floe/inference/v1/inference.grpc.pb.h"
 #include "tests/services/gateway/http/fake_fleet.h"
 #include "tests/services/gateway/http/http_client.h"
+#include "tests/services/gateway/money/till.h"
 
 namespace floe::gateway {
 namespace {
@@ -36,6 +38,7 @@ constexpr int kStreamTokens = 64;
 struct Result {
   double per_second = 0;
   double p50_ms = 0;
+  double p95_ms = 0;
   double p99_ms = 0;
   int64_t failed = 0;
 };
@@ -74,8 +77,8 @@ Result Measure(int clients, const std::function<Ask()>& connect) {
   std::vector<double> all;
   for (const auto& mine : times) all.insert(all.end(), mine.begin(), mine.end());
   std::sort(all.begin(), all.end());
-  return {static_cast<double>(all.size()) / kSeconds, Percentile(all, 0.5), Percentile(all, 0.99),
-          failed};
+  return {static_cast<double>(all.size()) / kSeconds, Percentile(all, 0.5), Percentile(all, 0.95),
+          Percentile(all, 0.99), failed};
 }
 
 std::string Body(int tokens, bool stream) {
@@ -87,12 +90,16 @@ std::string Body(int tokens, bool stream) {
   return body.dump();
 }
 
-Result ThroughGateway(const FakeFleet& fleet, int clients, int tokens, bool stream) {
+Result OverHttp(int port, int clients, int tokens, bool stream) {
   const std::string body = Body(tokens, stream);
   return Measure(clients, [&]() -> Ask {
-    auto client = std::make_shared<HttpClient>(fleet.port());  // shared by copies of the function
+    auto client = std::make_shared<HttpClient>(port);  // shared by copies of the function
     return [client, &body] { return client->Post("/v1/chat/completions", body).status == 200; };
   });
+}
+
+Result ThroughGateway(const FakeFleet& fleet, int clients, int tokens, bool stream) {
+  return OverHttp(fleet.port(), clients, tokens, stream);
 }
 
 Result Directly(const FakeFleet& fleet, const std::string& digest, int clients, int tokens) {
@@ -114,13 +121,42 @@ Result Directly(const FakeFleet& fleet, const std::string& digest, int clients, 
   });
 }
 
-void AddRow(Json& rows, const std::string& work, const char* unit, double ours, double peer) {
+void AddRow(Json& rows, const std::string& work, const char* unit, double ours, Json peer,
+            const char* peer_name = "the worker directly") {
   rows.push_back({{"work", work},
                   {"ours", ours},
                   {"unit", unit},
-                  {"peer", peer},
-                  {"peer_name", "the worker directly"},
+                  {"peer", std::move(peer)},
+                  {"peer_name", peer_name},
                   {"limit", nullptr}});
+}
+
+// With price, budget and a usage record that is on disk before the last byte, all delivered to a
+// floe-billing on Postgres meanwhile; beside nginx, which only passes on.
+int64_t MeasureGoverned(Json& rows, const FakeFleetOptions& plain) {
+  BillingProcess billing;
+  billing.CreateBudget("bench", int64_t{1} << 60);
+  Till till(billing);
+  FakeFleetOptions options = plain;
+  options.money = till.ports();
+  FakeFleet fleet(options);
+  const std::string work = absl::StrCat("chat, governed and billed, ", kManyClients, " clients");
+  std::cerr << work << "\n";
+  const Result ours = OverHttp(fleet.port(), kManyClients, 1, false);
+  const Result direct = Directly(fleet, fleet.registry().digest(), kManyClients, 1);
+  const std::string answer =
+      HttpClient(fleet.port()).Post("/v1/chat/completions", Body(1, false)).body;
+  const auto nginx = NginxProxy::Start(answer);
+  const Result proxy = nginx ? OverHttp(nginx->port(), kManyClients, 1, false) : Result{};
+  const auto peer = [&](double value) { return nginx ? Json(value) : Json(); };
+  const char* name = nginx ? "nginx, a plain proxy" : "nginx (not installed)";
+  AddRow(rows, work, "requests/s", ours.per_second, peer(proxy.per_second), name);
+  AddRow(rows, work + ", p50", "ms", ours.p50_ms, peer(proxy.p50_ms), name);
+  AddRow(rows, work + ", p95", "ms", ours.p95_ms, peer(proxy.p95_ms), name);
+  AddRow(rows, work + ", p99", "ms", ours.p99_ms, peer(proxy.p99_ms), name);
+  AddRow(rows, work + ", p99 added to the worker's", "ms", ours.p99_ms - direct.p99_ms, Json());
+  if (!till.Flush()) std::cerr << "usage was not delivered within 30 s\n";
+  return ours.failed + direct.failed + proxy.failed;
 }
 
 int Run() {
@@ -147,6 +183,7 @@ int Run() {
   failed += ours.failed + peer.failed;
   AddRow(rows, absl::StrCat("streams of ", kStreamTokens, " tokens, ", kManyClients, " clients"),
          "tokens/s", ours.per_second * kStreamTokens, peer.per_second * kStreamTokens);
+  failed += MeasureGoverned(rows, options);
   if (failed > 0) {
     std::cerr << "floe-bench-gateway: " << failed << " requests failed\n";
     return 1;

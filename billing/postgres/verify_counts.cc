@@ -27,16 +27,19 @@ namespace {
   "   AND ($3 = '' OR team = $3)"                                                             \
   "), attempt AS ("                                                                           \
   " SELECT usage_id, count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'finished') AS"  \
-  "   unfinished, sum(prompt_tokens)::bigint AS prompt, sum(computed_tokens)::bigint AS"      \
+  "   unfinished, count(*) FILTER (WHERE outcome = 'unknown') AS unknown,"                    \
+  "   sum(prompt_tokens)::bigint AS prompt, sum(computed_tokens)::bigint AS"                  \
   "   computed, sum(sent_tokens)::bigint AS sent, min(started_at) AS started_at"              \
   " FROM billing.worker_attempt GROUP BY usage_id"                                            \
   "), counts AS ("                                                                            \
   " SELECT e.usage_id, true AS known, parked, cache_hit, outcome, input, output, arrived,"    \
   "   coalesce(attempts, 0) AS attempts, coalesce(unfinished, 0) AS unfinished,"              \
+  "   coalesce(unknown, 0) AS unknown,"                                                       \
   "   coalesce(prompt, 0) AS prompt, coalesce(computed, 0) AS computed, coalesce(sent, 0) AS" \
   "   sent FROM event e LEFT JOIN attempt a USING (usage_id)"                                 \
   " UNION ALL"                                                                                \
-  " SELECT usage_id, false, '', false, 'completed', 0, 0, 0, attempts, unfinished, prompt,"   \
+  " SELECT usage_id, false, '', false, 'completed', 0, 0, 0, attempts, unfinished, unknown, " \
+  "prompt,"                                                                                   \
   "   computed, sent FROM attempt a WHERE $3 = '' AND started_at >= $1::timestamptz"          \
   "   AND started_at < $2::timestamptz"                                                       \
   "   AND NOT EXISTS (SELECT FROM billing.usage_event u WHERE u.usage_id = a.usage_id)"       \
@@ -52,7 +55,7 @@ constexpr char kEven[] = FLOE_COUNTS
     " FROM judged WHERE even";
 constexpr char kUneven[] = FLOE_COUNTS
     "SELECT usage_id, known, parked, cache_hit, outcome, input, output, arrived, attempts,"
-    " unfinished, prompt, computed, sent FROM judged WHERE NOT even ORDER BY usage_id";
+    " unfinished, unknown, prompt, computed, sent FROM judged WHERE NOT even ORDER BY usage_id";
 
 constexpr char kUnbalanced[] =
     "SELECT count(*) FROM (SELECT FROM billing.ledger_entry"
@@ -82,8 +85,8 @@ absl::StatusOr<RequestCounts> ReadCounts(const pqxx::row& row) {
   FLOE_ASSIGN_OR_RETURN(counts.outcome, ParseOutcome(row[4].c_str()));
   int at = 5;
   for (int64_t* count : {&counts.input_tokens, &counts.output_tokens, &counts.arrived_tokens,
-                         &counts.attempts, &counts.unfinished_attempts, &counts.prompt_tokens,
-                         &counts.computed_tokens, &counts.sent_tokens}) {
+                         &counts.attempts, &counts.unfinished_attempts, &counts.unknown_attempts,
+                         &counts.prompt_tokens, &counts.computed_tokens, &counts.sent_tokens}) {
     *count = row[at++].as<int64_t>();
   }
   return counts;

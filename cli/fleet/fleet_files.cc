@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/fleet/default_policy.h"
+#include "cli/fleet/default_prices.h"
 #include "cli/fleet/ports.h"
 #include "cli/fleet/postgres_server.h"
 #include "cli/fleet/service_plan.h"
@@ -56,8 +57,8 @@ absl::Status MakeFolders(const Layout& layout) {
   FLOE_RETURN_IF_ERROR(MakeFolder(layout.root(), 0711));
   FLOE_RETURN_IF_ERROR(MakeFolder(layout.run(), 0711));
   FLOE_RETURN_IF_ERROR(MakeFolder(layout.postgres(), 0711));
-  for (const auto& folder :
-       {layout.certs(), layout.blobs(), layout.cache(), layout.work(), layout.logs()}) {
+  for (const auto& folder : {layout.certs(), layout.blobs(), layout.cache(), layout.work(),
+                             layout.logs(), layout.journals()}) {
     FLOE_RETURN_IF_ERROR(MakeFolder(folder, 0700));
   }
   return absl::OkStatus();
@@ -77,6 +78,12 @@ absl::Status EnsurePolicy(const Layout& layout) {
   std::error_code error;
   if (std::filesystem::exists(layout.policy(), error)) return absl::OkStatus();
   return WriteFileAtomically(layout.policy(), DefaultPolicy());
+}
+
+absl::Status EnsurePriceBook(const Layout& layout) {
+  std::error_code error;
+  if (std::filesystem::exists(layout.price_book(), error)) return absl::OkStatus();
+  return WriteFileAtomically(layout.price_book(), kDefaultPrices);
 }
 
 absl::StatusOr<FleetFile> ChoosePorts(const Layout& layout, const FleetFile* before,

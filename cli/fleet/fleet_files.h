@@ -18,6 +18,9 @@ absl::Status EnsureAdminKey(const Layout& layout);
 // Writes the policy that a new fleet begins with, unless there is one.
 absl::Status EnsurePolicy(const Layout& layout);
 
+// The price book of the first day, unless there is one; later books come by `floe bill books`.
+absl::Status EnsurePriceBook(const Layout& layout);
+
 // The ports of `before`, where they are free, and free ones for the rest. A port that was asked for
 // and is taken is UNAVAILABLE. Tells when HTTP or the door had to move.
 absl::StatusOr<FleetFile> ChoosePorts(const Layout& layout, const FleetFile* before,

@@ -62,6 +62,7 @@ absl::Status Prepare(const Layout& layout, const UpOptions& options, UpReport& r
   FLOE_RETURN_IF_ERROR(EnsureAdminKey(layout));
   FLOE_RETURN_IF_ERROR(EnsurePolicy(layout));
   FLOE_RETURN_IF_ERROR(PrepareRedis(layout));
+  FLOE_RETURN_IF_ERROR(EnsurePriceBook(layout));
   if (!before.ok()) options.tell("preparing a private Postgres");
   FLOE_RETURN_IF_ERROR(PreparePostgres(layout, Names(true)));
   return WriteFileAtomically(layout.fleet_file(), report.fleet.ToJson());

@@ -22,6 +22,8 @@ class Layout {
   std::filesystem::path work() const { return root_ / "work"; }
   // What gateways and workers have to tell billing; a folder each.
   std::filesystem::path journals() const { return root_ / "journals"; }
+  // The price book of the fleet's first day.
+  std::filesystem::path price_book() const { return root_ / "prices.yaml"; }
   // There while a backup is being restored: what is here is not whole.
   std::filesystem::path restoring() const { return root_ / "restoring"; }
   std::filesystem::path logs() const { return root_ / "logs"; }

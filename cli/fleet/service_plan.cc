@@ -12,11 +12,12 @@ namespace {
 
 constexpr int kDrainSeconds = 15;
 
-constexpr std::array<ServiceKind, 8> kServices = {{
+constexpr std::array<ServiceKind, 9> kServices = {{
     {"registry", true},
     {"tokenizer", true},
     {"trainer", true},
     {"alignment", true},
+    {"billing", true},
     {"inference", false},
     {"retrieval", true},
     {"runner", false, false, 2},
@@ -36,10 +37,14 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
   if (name == "tokenizer" || name == "trainer" || name == "alignment") {
     return {"--registry", address("registry")};
   }
+  if (name == "billing") return {"--default-price-book", layout.price_book()};
   if (name == "inference") {
-    return {
-        "--blob-dir", layout.blobs(), "--cache-dir",  layout.cache(),
-        "--threads",  threads,        "--memory-mib", absl::StrCat(budget.inference_memory_mib)};
+    return {"--blob-dir",    layout.blobs(),
+            "--cache-dir",   layout.cache(),
+            "--threads",     threads,
+            "--memory-mib",  absl::StrCat(budget.inference_memory_mib),
+            "--billing",     address("billing"),
+            "--journal-dir", layout.journals() / "inference"};
   }
   if (name == "retrieval") {
     return {"--registry", address("registry"), "--workers", address("inference")};
@@ -76,7 +81,11 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
           "--redis-url-file",
           layout.redis_url(),
           "--policy-file",
-          layout.policy()};
+          layout.policy(),
+          "--billing",
+          address("billing"),
+          "--journal-dir",
+          layout.journals() / "gateway"};
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ struct ServiceKind {
   int nice = 0;
 };
 
-// registry, tokenizer, trainer, alignment, inference, retrieval, runner, gateway: what a service
-// calls stands before it.
+// registry, tokenizer, trainer, alignment, billing, inference, retrieval, runner, gateway: what a
+// service calls stands before it.
 std::span<const ServiceKind> FleetServices();
 
 // What the machine has, shared out between the two that compute. Both may use every core: answers

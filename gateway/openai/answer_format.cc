@@ -21,10 +21,26 @@ double Milliseconds(absl::Duration duration) {
   return std::round(absl::ToDoubleMicroseconds(duration)) / 1000;
 }
 
-Json UsageOf(const Finish& finish) {
+Json UsageOf(const Finish& finish, const AnswerOutcome& outcome) {
   return {{"prompt_tokens", finish.prompt_tokens},
           {"completion_tokens", finish.completion_tokens},
-          {"total_tokens", finish.prompt_tokens + finish.completion_tokens}};
+          {"total_tokens", finish.prompt_tokens + finish.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", outcome.cached_tokens}}}};
+}
+
+Json CostOf(const AnswerCost& cost) {
+  if (cost.amount.empty()) return nullptr;
+  Json lines = Json::array();
+  for (const AnswerCost::Line& line : cost.lines) {
+    lines.push_back({{"kind", line.kind},
+                     {"quantity", line.quantity},
+                     {"unit_price", line.unit_price},
+                     {"amount", line.amount}});
+  }
+  return {{"amount", cost.amount},
+          {"currency", "USD"},
+          {"price_book", cost.price_book},
+          {"lines", std::move(lines)}};
 }
 
 Json FloeOf(const AnswerFacts& facts, const Finish& finish, const AnswerOutcome& outcome) {
@@ -50,6 +66,8 @@ Json FloeOf(const AnswerFacts& facts, const Finish& finish, const AnswerOutcome&
           {"policy", facts.policy},
           {"cache", facts.cache},
           {"guardrails", std::move(guardrails)},
+          {"usage_id", facts.usage_id},
+          {"cost", CostOf(outcome.cost)},
           {"trace_id", facts.trace_id},
           {"timings", std::move(timings)}};
 }
@@ -114,7 +132,7 @@ std::string AnswerFormat::Whole(std::string_view text, const Finish& finish,
   } else {
     answer["choices"] = Choice("text", std::string(text), reason);
   }
-  answer["usage"] = UsageOf(finish);
+  answer["usage"] = UsageOf(finish, outcome);
   answer["floe"] = FloeOf(facts_, finish, outcome);
   return Dump(answer);
 }
@@ -135,10 +153,10 @@ std::string AnswerFormat::Closing(const Finish& finish, const AnswerOutcome& out
   return Dump(chunk);
 }
 
-std::string AnswerFormat::Usage(const Finish& finish) const {
+std::string AnswerFormat::Usage(const Finish& finish, const AnswerOutcome& outcome) const {
   Json chunk = Head(facts_, /*chunk=*/true);
   chunk["choices"] = Json::array();
-  chunk["usage"] = UsageOf(finish);
+  chunk["usage"] = UsageOf(finish, outcome);
   return Dump(chunk);
 }
 

@@ -2,7 +2,8 @@
 //
 // Every final object carries `floe`: the checkpoint's digest and version, the tier that was asked
 // for and the one whose latency target was met, the seed that was used, the policy's digest,
-// whether the cache had it, what rules found, the trace id, and timings in milliseconds.
+// whether the cache had it, what rules found, what it cost and under which usage id that is
+// recorded, the trace id, and timings in milliseconds.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,9 @@ struct AnswerFacts {
   ServiceTier tier = ServiceTier::kDefault;
   uint64_t seed = 0;
   std::string trace_id;
-  std::string policy;  // digest of the policy file that held
-  std::string cache;   // hit, miss or off
+  std::string policy;    // digest of the policy file that held
+  std::string cache;     // hit, miss or off
+  std::string usage_id;  // under which its usage is recorded
 };
 
 // What a rule found, by rule: never the text.
@@ -42,10 +44,25 @@ struct GuardrailNote {
   bool operator==(const GuardrailNote&) const = default;
 };
 
+// What the answer cost: decimal US dollars.
+struct AnswerCost {
+  struct Line {
+    std::string kind;  // input, cached_input, output, cached_output, call, minimum
+    int64_t quantity = 0;
+    std::string unit_price;
+    std::string amount;
+  };
+  std::string amount;  // empty: this gateway charges nothing
+  std::string price_book;
+  std::vector<Line> lines;
+};
+
 // What is known only when the answer ends.
 struct AnswerOutcome {
   std::vector<StageTime> times;
   std::vector<GuardrailNote> guardrails;
+  AnswerCost cost;
+  int64_t cached_tokens = 0;  // of the prompt, priced as cached
 };
 
 // One a request. Immutable.
@@ -62,7 +79,7 @@ class AnswerFormat {
   std::string Opening() const;
   std::string Delta(std::string_view text) const;
   std::string Closing(const Finish& finish, const AnswerOutcome& outcome) const;
-  std::string Usage(const Finish& finish) const;
+  std::string Usage(const Finish& finish, const AnswerOutcome& outcome) const;
 
  private:
   const AnswerFacts facts_;

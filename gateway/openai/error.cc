@@ -79,7 +79,8 @@ ErrorAnswer ToErrorAnswer(const absl::Status& status, std::string_view request_i
     int number = 0;
     if (absl::SimpleAtoi(exact->second, &number)) answer.http_status = number;
   }
-  if (shape.http_status == 429 || shape.http_status == 503) answer.retry_after_seconds = 1;
+  // The status that is told: a budget's 402 is not worth repeating.
+  if (answer.http_status == 429 || answer.http_status == 503) answer.retry_after_seconds = 1;
   // Whoever refuses may know better when it will work.
   if (const auto after = reason.metadata.find("retry_after_seconds");
       after != reason.metadata.end()) {

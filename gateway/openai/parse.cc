@@ -1,11 +1,13 @@
 #include "gateway/openai/parse.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
 
+#include "base/resource_name.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "gateway/openai/field_reader.h"
@@ -18,6 +20,10 @@ using nlohmann::json;
 
 constexpr size_t kMaxModelBytes = 512;
 constexpr size_t kMaxLabelBytes = 4096;
+constexpr size_t kMaxStepBytes = 64;
+constexpr size_t kMaxTags = 16;
+constexpr size_t kMaxTagNameBytes = 64;
+constexpr size_t kMaxTagBytes = 256;
 constexpr int64_t kMaxInt = std::numeric_limits<int64_t>::max();
 
 // The smallest nucleus: the likeliest token alone, which is what `top_p: 0` asks for. (0 itself
@@ -126,6 +132,26 @@ void ReadStream(FieldReader& fields, Ask& ask) {
   }
 }
 
+void ReadWorkflow(FieldReader& floe, WorkflowPlace& place) {
+  const auto id = floe.String("workflow_id", kMaxLabelBytes);
+  const auto parent = floe.String("parent_id", kMaxLabelBytes);
+  const auto step = floe.String("step", kMaxStepBytes);
+  for (const auto& [field, value] : {std::pair{"workflow_id", &id}, {"parent_id", &parent}}) {
+    if (*value && !IsResourceId(**value)) {
+      floe.Fail(field, "INVALID_VALUE",
+                "must be 1 to 63 of a-z 0-9 - _ . and begin with a letter or digit");
+    }
+  }
+  if (step && step->find('\0') != std::string::npos) {
+    floe.Fail("step", "INVALID_VALUE", "has a zero byte");
+  }
+  if ((parent || step) && !id) {
+    floe.Fail("workflow_id", "MISSING_REQUIRED_PARAMETER",
+              "is missing; parent_id and step place a request in a workflow");
+  }
+  place = {id.value_or(""), parent.value_or(""), step.value_or("")};
+}
+
 void ReadFloe(FieldReader& fields, Ask& ask) {
   const json* floe = fields.Take("floe");
   if (floe == nullptr) return;
@@ -140,6 +166,7 @@ void ReadFloe(FieldReader& fields, Ask& ask) {
     inner.Fail("cache", "INVALID_VALUE", "is not known; write on or off");
   }
   ask.use_cache = cache != "off";
+  ReadWorkflow(inner, ask.workflow);
   fields.Adopt("floe", inner);
 }
 
@@ -186,14 +213,40 @@ void ReadResponseFormat(FieldReader& fields, ResponseFormat& wanted) {
   fields.Adopt("response_format", format);
 }
 
+// What usage reports can group by: OpenAI's limits of metadata, but half as long.
+bool IsTag(const std::string& name, const json& value) {
+  if (name.empty() || name.size() > kMaxTagNameBytes || !value.is_string()) return false;
+  const auto& text = value.get_ref<const std::string&>();
+  return text.size() <= kMaxTagBytes && (name + text).find('\0') == std::string::npos;
+}
+
+void ReadTags(FieldReader& fields, Ask& ask) {
+  const json* tags = fields.Take("metadata");
+  if (tags == nullptr) return;
+  if (!tags->is_object() || tags->size() > kMaxTags) {
+    fields.Fail("metadata", "INVALID_VALUE",
+                absl::StrCat("must be an object of at most ", kMaxTags, " strings"));
+    return;
+  }
+  for (const auto& [name, value] : tags->items()) {
+    if (!IsTag(name, value)) {
+      fields.Fail(
+          "metadata", "INVALID_VALUE",
+          absl::StrCat("has a name or value that does not fit: names of 1 to ", kMaxTagNameBytes,
+                       " bytes, values that are strings of at most ", kMaxTagBytes, ", no zeros"));
+      return;
+    }
+    ask.tags.emplace(name, value.get<std::string>());
+  }
+}
+
 // What both endpoints know and this server does not offer, and what only labels a request.
 void ReadTheRest(FieldReader& fields) {
   fields.Unsupported("n", 1);
   fields.Unsupported("presence_penalty", 0);
   fields.Unsupported("frequency_penalty", 0);
   fields.Unsupported("logit_bias", json::object());
-  for (const std::string_view label :
-       {"user", "metadata", "safety_identifier", "prompt_cache_key"}) {
+  for (const std::string_view label : {"user", "safety_identifier", "prompt_cache_key"}) {
     fields.Ignore(label);
   }
 }
@@ -238,6 +291,7 @@ Ask ReadAsk(FieldReader& fields, bool chat) {
   ReadTier(fields, ask);
   ReadStream(fields, ask);
   ReadFloe(fields, ask);
+  ReadTags(fields, ask);
   ReadTheRest(fields);
   if (chat) {
     ReadResponseFormat(fields, ask.response_format);

@@ -3,6 +3,36 @@
 #include <utility>
 
 namespace floe::gateway {
+namespace {
+
+// Counts what arrives, before any later stage holds something back. Belongs to the request.
+class MeteredStream final : public TokenStream {
+ public:
+  MeteredStream(std::unique_ptr<TokenStream> inner, Request& request, const Clock& clock)
+      : inner_(std::move(inner)), request_(request), clock_(clock) {}
+
+  Awaitable<absl::StatusOr<Piece>> Next() override {
+    absl::StatusOr<Piece> piece = co_await inner_->Next();
+    Meter& meter = request_.meter;
+    if (!piece.ok()) {
+      meter.failure = piece.status();
+      co_return piece;
+    }
+    const auto ids = static_cast<int64_t>(piece->ids.size());
+    meter.arrived += ids;
+    if (ids > 0 && meter.first_token == absl::ZeroDuration()) {
+      meter.first_token = clock_.Now() - request_.arrived;
+    }
+    co_return piece;
+  }
+
+ private:
+  const std::unique_ptr<TokenStream> inner_;
+  Request& request_;
+  const Clock& clock_;
+};
+
+}  // namespace
 
 Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
   if (request.stream != nullptr) co_return absl::OkStatus();
@@ -11,11 +41,16 @@ Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
                           .sampling = request.ask.sampling,
                           .max_tokens = request.max_tokens,
                           .stop = request.ask.stop,
-                          .tier = request.ask.tier};
+                          .tier = request.ask.tier,
+                          .usage_id = request.usage_id,
+                          .meter = &request.meter};
   absl::StatusOr<std::unique_ptr<TokenStream>> stream =
       co_await generator_.Start(request.scope, call);
-  if (!stream.ok()) co_return stream.status();
-  request.stream = *std::move(stream);
+  if (!stream.ok()) {
+    request.meter.failure = stream.status();
+    co_return stream.status();
+  }
+  request.stream = std::make_unique<MeteredStream>(*std::move(stream), request, clock_);
   co_return absl::OkStatus();
 }
 

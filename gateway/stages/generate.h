@@ -1,15 +1,16 @@
 // generate: digest → worker; ends when the first piece is there.
 #pragma once
 
+#include "base/clock.h"
 #include "gateway/stage.h"
 
 namespace floe::gateway {
 
-// Thread-safe. Borrows `generator`. A request that has its stream already (from the cache) is left
-// as it is. Leaving cancels what still runs.
+// Thread-safe. Borrows both. A request that has its stream already (from the cache) is left as it
+// is. Leaving cancels what still runs.
 class GenerateStage final : public Stage {
  public:
-  explicit GenerateStage(Generator& generator) : generator_(generator) {}
+  GenerateStage(Generator& generator, const Clock& clock) : generator_(generator), clock_(clock) {}
 
   std::string_view name() const override { return "generate"; }
   Awaitable<absl::Status> Enter(Request& request) override;
@@ -17,6 +18,7 @@ class GenerateStage final : public Stage {
 
  private:
   Generator& generator_;
+  const Clock& clock_;
 };
 
 }  // namespace floe::gateway

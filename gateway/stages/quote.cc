@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/error_reason.h"
+#include "base/status_macros.h"
 #include "gateway/stages/admit.h"
 
 namespace floe::gateway {
@@ -36,7 +37,7 @@ absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int
 
 Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
   absl::StatusOr<std::vector<uint32_t>> ids =
-      co_await prompts_.Encode(request.scope, request.model, request.ask.prompt);
+      co_await parts_.prompts.Encode(request.scope, request.model, request.ask.prompt);
   if (!ids.ok()) co_return ids.status();
   const absl::StatusOr<int64_t> budget =
       TokenBudget(request.ask.is_chat(), request.ask.max_tokens, static_cast<int64_t>(ids->size()),
@@ -45,9 +46,11 @@ Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
   request.prompt_ids = *std::move(ids);
   request.max_tokens = *budget;
   if (!request.ask.sampling.seed) {
-    request.ask.sampling.seed = draw_seed_();
+    request.ask.sampling.seed = parts_.draw_seed();
     request.seed_drawn = true;
   }
+  const absl::Status priced = Price(request);
+  if (!priced.ok()) co_return priced;
   co_return co_await ChargeTokens(request);
 }
 
@@ -64,7 +67,7 @@ Awaitable<absl::Status> QuoteStage::ChargeTokens(Request& request) {
         "REQUEST_TOO_LARGE", {{"param", "max_tokens"}});
   }
   const absl::StatusOr<limits::Charge> charge =
-      co_await limits_.ChargeTokens(request.scope.caller.key_id, limit, tokens);
+      co_await parts_.limits.ChargeTokens(request.scope.caller.key_id, limit, tokens);
   if (!charge.ok()) {
     co_return request.rules->allow_without_redis ? absl::OkStatus() : LimitsUnavailable();
   }
@@ -74,6 +77,23 @@ Awaitable<absl::Status> QuoteStage::ChargeTokens(Request& request) {
   }
   request.limits.charged_tokens = tokens;
   co_return absl::OkStatus();
+}
+
+std::string ModelOf(std::string_view version) {
+  return std::string(version.substr(0, version.find("/versions/")));
+}
+
+absl::Status QuoteStage::Price(Request& request) const {
+  // The book by the time of arrival: a price change does not reach into a request.
+  FLOE_ASSIGN_OR_RETURN(request.prices, parts_.prices.Resolve(request.arrived));
+  request.priced = {request.ask.is_chat() ? "chat" : "completion", ModelOf(request.model.version),
+                    request.ask.tier};
+  if (request.prices == nullptr) return absl::OkStatus();
+  absl::StatusOr<Cost> worst = request.prices->WorstCase(
+      request.priced, static_cast<int64_t>(request.prompt_ids.size()), request.max_tokens);
+  if (!worst.ok()) return worst.status();
+  request.worst_case = *std::move(worst);
+  return absl::OkStatus();
 }
 
 }  // namespace floe::gateway

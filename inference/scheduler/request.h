@@ -41,7 +41,10 @@ struct Request {
   std::vector<std::string> stop;     // texts; need `text`
   std::vector<int32_t> stop_ids;     // end-of-text ids included
   std::unique_ptr<TextStream> text;  // null: ids only
-  int64_t score_from = 0;            // in [1, prompt.size())
+  // The last so many ids of the prompt are the beginning of the answer, which moved here: their
+  // text comes with the first new text, and stop texts may begin in it.
+  int64_t continued = 0;
+  int64_t score_from = 0;  // in [1, prompt.size())
   bool embed = false;
   int top_logprobs = -1;  // -1: none; n: each new id's log-probability and the n likeliest
   ServiceTier tier = ServiceTier::kDefault;

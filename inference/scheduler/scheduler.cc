@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -38,6 +39,16 @@ struct Scheduler::Active {
   int64_t pooled = 0;
   Usage usage;
   absl::Duration submitted_at;
+  std::string continued_text;  // of an answer that moved here; leaves with the first new id
+
+  // Brings text and stop texts to where the other worker left off.
+  void ReplayText() {
+    if (request.text == nullptr) return;
+    for (size_t i = tokens.size() - static_cast<size_t>(request.continued); i < tokens.size();
+         ++i) {
+      continued_text += stops.Push(request.text->Push(tokens[i]));
+    }
+  }
 
   bool scoring() const { return request.score_from > 0; }
   bool embedding() const { return request.embed; }
@@ -99,6 +110,12 @@ absl::Status Scheduler::Check(const Request& request) const {
     return absl::InvalidArgumentError(
         absl::StrCat("max_tokens is ", request.max_tokens, "; it must be at least 1"));
   }
+  if (request.continued < 0 || request.continued >= prompt ||
+      (!generates && request.continued > 0)) {
+    return absl::InvalidArgumentError(absl::StrCat("continued_ids is ", request.continued,
+                                                   " and the prompt has ", prompt,
+                                                   " ids; at least one must be no answer"));
+  }
   if (!request.stop.empty() && request.text == nullptr) {
     return absl::InvalidArgumentError("stop texts need the checkpoint's tokenizer; use stop_ids");
   }
@@ -120,6 +137,7 @@ absl::StatusOr<RequestId> Scheduler::Submit(Request request, EventSink sink) {
   const int64_t prompt = active->target();
   active->usage.prompt_tokens = static_cast<int64_t>(active->tokens.size());
   active->submitted_at = clock_.Monotonic();
+  active->ReplayText();
   const std::lock_guard lock(mutex_);
   if (!accepting_) {
     return absl::UnavailableError("the worker is shutting down; ask another one");
@@ -364,7 +382,8 @@ void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
   }
   const bool stop_id =
       std::find(request.stop_ids.begin(), request.stop_ids.end(), id) != request.stop_ids.end();
-  if (request.text != nullptr && !stop_id) event.text = active.stops.Push(request.text->Push(id));
+  event.text = std::exchange(active.continued_text, "");
+  if (request.text != nullptr && !stop_id) event.text += active.stops.Push(request.text->Push(id));
   const bool full =
       active.usage.completion_tokens >= request.max_tokens || position + 1 >= blueprint_.context;
   if (!stop_id && !active.stops.matched() && !full) {

@@ -1,5 +1,6 @@
 #include "services/billing/run.h"
 
+#include "base/files.h"
 #include "base/postgres/migrations.h"
 #include "base/postgres/pool.h"
 #include "base/status_macros.h"
@@ -26,6 +27,8 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
   config.AddSecret("database-url", options.database_url, "Postgres connection string");
   config.Add("database-connections", options.database_connections,
              "How many connections to Postgres at most");
+  config.Add("default-price-book", options.default_price_book,
+             "YAML file, published as the book `default` when there is none");
   config.AddCheck([&options]() -> absl::Status {
     if (options.database_url.empty()) {
       return absl::InvalidArgumentError(
@@ -37,6 +40,26 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
     return absl::OkStatus();
   });
 }
+
+namespace {
+
+// Without any price nothing can be served, so a fleet may begin with a book of its installer's. In
+// force from ever: it stands behind every other.
+absl::Status EnsureAnyBook(const std::string& file, domain::PriceBookStore& store,
+                           domain::PriceBooks& books) {
+  if (file.empty()) return absl::OkStatus();
+  FLOE_ASSIGN_OR_RETURN(const auto newest, store.List(1, 0));
+  if (!newest.empty()) return absl::OkStatus();
+  FLOE_ASSIGN_OR_RETURN(const std::string yaml, ReadFile(file));
+  const auto made = books.Create({.id = "default",
+                                  .yaml = yaml,
+                                  .effective_time = absl::UnixEpoch(),
+                                  .creator = "floe-billing",
+                                  .request_id = "default-price-book"});
+  return made.status();
+}
+
+}  // namespace
 
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
   FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("billing", options.common, config));
@@ -56,6 +79,7 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   domain::PostgresTrainingCostStore training_store(*pool);
   domain::PriceBooks books(book_store, host->clock());
   domain::IngestUsage ingest(books, usage_store);
+  FLOE_RETURN_IF_ERROR(EnsureAnyBook(options.default_price_book, book_store, books));
 
   UsageRpc usage(host->calls(), host->metrics(), ingest, usage_store);
   PriceBookRpc price_books({host->calls(), host->clock(), books, book_store, ingest});

@@ -14,6 +14,7 @@ struct ServiceOptions {
   runtime::CommonOptions common;
   std::string database_url;  // Postgres; a secret
   int database_connections = 8;
+  std::string default_price_book;  // YAML file: published when there is no book at all
 };
 
 // Adds every option of this binary, with its checks. Both must outlive `config`'s use.

@@ -2,6 +2,7 @@
 
 #include <prometheus/gauge.h>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "gateway/limits/redis/redis_limits.h"
 #include "gateway/postgres/schema.h"
 #include "gateway/redis/client.h"
+#include "services/gateway/accounts.h"
 #include "services/gateway/clients/key_lookup.h"
 #include "services/gateway/clients/registry_models.h"
 #include "services/gateway/clients/tokenizer_prompts.h"
@@ -31,6 +33,9 @@
 
 namespace floe::gateway {
 namespace {
+
+// For the journal, when requests took all of the drain's time.
+constexpr absl::Duration kLeastFlushTime = absl::Seconds(1);
 
 uint64_t DrawSeed() {
   std::random_device random;
@@ -119,6 +124,7 @@ struct Serving {
   std::unique_ptr<IdentifierLookup> keys;
   std::unique_ptr<PolicyFile> policies;
   Shared shared;
+  std::unique_ptr<Accounts> accounts;
   std::unique_ptr<Ports> ports;
   std::unique_ptr<GatewayMetrics> metrics;
   std::unique_ptr<Api> api;
@@ -129,6 +135,7 @@ struct Serving {
         tokenizing(static_cast<size_t>(options.blocking_threads)) {}
   ~Serving() {
     http.reset();  // nothing asks the pools any more
+    accounts.reset();
     blocking.join();
     tokenizing.join();
   }
@@ -153,6 +160,8 @@ absl::StatusOr<std::unique_ptr<Serving>> MakeServing(const ServiceOptions& optio
   FLOE_ASSIGN_OR_RETURN(serving->policies, PolicyFile::Load({.path = options.policy_file},
                                                             {host.logger(), host.metrics()}));
   FLOE_ASSIGN_OR_RETURN(serving->shared, MakeShared(options, host));
+  FLOE_ASSIGN_OR_RETURN(serving->accounts,
+                        Accounts::Open(options, host, *auth.pool, serving->blocking));
   serving->ports = std::make_unique<Ports>(Ports{.keys = *serving->keys,
                                                  .policies = *serving->policies,
                                                  .limits = *serving->shared.limits,
@@ -160,6 +169,10 @@ absl::StatusOr<std::unique_ptr<Serving>> MakeServing(const ServiceOptions& optio
                                                  .prompts = *serving->prompts,
                                                  .cache = *serving->shared.cache,
                                                  .generator = *serving->workers,
+                                                 .prices = serving->accounts->prices(),
+                                                 .budgets = serving->accounts->budgets(),
+                                                 .steps = serving->accounts->steps(),
+                                                 .usage = serving->accounts->usage(),
                                                  .draw_seed = DrawSeed,
                                                  .clock = host.clock(),
                                                  .background = serving->tokenizing.get_executor()});
@@ -183,6 +196,10 @@ absl::Status CheckOptions(const ServiceOptions& options) {
   }
   if (!options.redis_url.empty()) {
     FLOE_RETURN_IF_ERROR(redis::ParseAddress(options.redis_url).status());
+  }
+  if (!options.billing.empty() && options.journal_dir.empty()) {
+    return absl::InvalidArgumentError(
+        "billing is given without --journal-dir, a folder where usage waits to be delivered");
   }
   if (options.http_threads < 1 || options.http_threads > 64 || options.blocking_threads < 1 ||
       options.blocking_threads > 256 || options.cached_tokenizers < 1) {
@@ -216,6 +233,8 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("alignment", options.alignment, "Address of floe-alignment, host:port");
   config.Add("workers", options.workers, "Addresses of floe-inference workers");
   config.Add("retrieval", options.retrieval, "Address of floe-retrieval, host:port");
+  config.Add("billing", options.billing, "Address of floe-billing; without it nothing is charged");
+  config.Add("journal-dir", options.journal_dir, "Folder of usage that is not delivered yet");
   config.Add("http-threads", options.http_threads, "Threads of the HTTP server");
   config.Add("blocking-threads", options.blocking_threads,
              "Threads for key look-ups, and as many for tokenizers and long prompts");
@@ -237,11 +256,13 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   if (options.common.migrate_only) return absl::OkStatus();
   host->AddReadyCheck("postgres", [&auth] { return auth.pool->Ping(); });
   FLOE_ASSIGN_OR_RETURN(const auto serving, MakeServing(options, *host, auth));
+  host->AddReadyCheck("billing", [&serving] { return serving->accounts->Ready(); });
   KeysRpc keys_rpc(host->calls(), *auth.keys);
   const DoorBackends backends{.registry = options.registry,
                               .tokenizer = options.tokenizer,
                               .trainer = options.trainer,
                               .alignment = options.alignment,
+                              .billing = options.billing,
                               .workers = options.workers,
                               .retrieval = options.retrieval};
   FLOE_ASSIGN_OR_RETURN(const auto door,
@@ -259,6 +280,7 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   // Both had their time together; what the door used is not given to HTTP again.
   door->Drain(drain_end);
   serving->http->Drain(drain_end - absl::Now());
+  serving->accounts->Flush(std::max(drain_end - absl::Now(), kLeastFlushTime));
   return status;
 }
 

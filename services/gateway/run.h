@@ -21,7 +21,9 @@ struct ServiceOptions {
   std::string trainer;
   std::string alignment;
   std::vector<std::string> workers;
-  std::string retrieval;  // host:port; empty: no passages, and the door knows no retrieval
+  std::string retrieval;    // host:port; empty: no passages, and the door knows no retrieval
+  std::string billing;      // empty: nothing is charged
+  std::string journal_dir;  // needed with billing
   std::string bootstrap_key;
   std::string redis_url;
   std::string policy_file;

@@ -50,6 +50,7 @@ absl::StatusOr<Request> RequestFromProto(const v1::GenerateRequest& request,
   if (!request.ignore_eos()) {
     out.stop_ids.insert(out.stop_ids.end(), model.end_ids.begin(), model.end_ids.end());
   }
+  out.continued = request.continued_ids();
   if (!request.service_tier().empty()) {
     FLOE_ASSIGN_OR_RETURN(out.tier, ParseTier(request.service_tier()));
   }

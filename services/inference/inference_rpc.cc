@@ -27,7 +27,9 @@ absl::Status CallerLeft(const runtime::CallContext& call) {
 // scheduler has let go of it.
 class InFlight {
  public:
-  explicit InFlight(std::shared_ptr<ServedModel> model) : model_(std::move(model)) {}
+  // `attempt` is told what is generated, until this object is gone.
+  explicit InFlight(std::shared_ptr<ServedModel> model, AttemptLog::Attempt* attempt = nullptr)
+      : model_(std::move(model)), attempt_(attempt) {}
   ~InFlight() {
     if (!submitted_ || finished_) return;
     model_->scheduler->Cancel(id_);
@@ -47,6 +49,9 @@ class InFlight {
   std::optional<Event> Take(absl::Duration timeout) {
     std::optional<Event> event = events_.Take(timeout);
     if (event.has_value() && event->finish.has_value()) finished_ = true;
+    if (event.has_value() && attempt_ != nullptr) {
+      attempt_->computed_tokens += static_cast<int64_t>(event->ids.size());
+    }
     return event;
   }
 
@@ -60,6 +65,7 @@ class InFlight {
 
  private:
   const std::shared_ptr<ServedModel> model_;  // shared: keeps the model loaded
+  AttemptLog::Attempt* const attempt_;        // borrowed; may be null
   EventQueue events_;
   RequestId id_ = 0;
   bool submitted_ = false;
@@ -83,8 +89,10 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
       std::shared_ptr<ServedModel> model,
       pool_.Acquire(request.checkpoint_digest(), [&call] { return call.cancelled(); }));
   FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request, *model));
-  InFlight in_flight(std::move(model));
+  AttemptLog::Attempt attempt(attempts_, request, clock_.Now());
+  InFlight in_flight(std::move(model), &attempt);  // ends before the attempt does
   FLOE_RETURN_IF_ERROR(in_flight.Submit(std::move(domain)));
+  attempt.Begin();
   absl::Duration last_token = absl::InfiniteDuration();
   while (true) {
     FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.Next(call));
@@ -97,12 +105,14 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
     }
     if (event.finish.has_value()) {
       metrics_.ObserveFinish(*event.finish);
+      attempt.NoteEnd(event.finish->status);
       FLOE_RETURN_IF_ERROR(event.finish->status);
     }
     // An id whose text is still incomplete is sent all the same: ids are counted as they come.
     if (!writer.Write(ToProto(event)) || call.cancelled()) {
       return CallerLeft(call);
     }
+    attempt.sent_tokens += static_cast<int64_t>(event.ids.size());
     if (event.finish.has_value()) return absl::OkStatus();
   }
 }

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 
 #include "floe/inference/v1/inference.grpc.pb.h"
+#include "services/inference/attempt_log.h"
 #include "services/inference/inference_metrics.h"
 #include "services/inference/model_pool.h"
 #include "services/runtime/call.h"
@@ -16,9 +17,10 @@ namespace floe::inference {
 // Thread-safe. Borrows its parts.
 class InferenceRpc final : public v1::InferenceService::Service {
  public:
+  // Without `attempts` no record of generations is kept.
   InferenceRpc(runtime::Calls& calls, const Clock& clock, ModelPool& pool,
-               InferenceMetrics& metrics)
-      : calls_(calls), clock_(clock), pool_(pool), metrics_(metrics) {}
+               InferenceMetrics& metrics, AttemptLog* attempts = nullptr)
+      : calls_(calls), clock_(clock), pool_(pool), metrics_(metrics), attempts_(attempts) {}
 
   grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest* request,
                         grpc::ServerWriter<v1::GenerateResponse>* writer) override;
@@ -43,6 +45,7 @@ class InferenceRpc final : public v1::InferenceService::Service {
   const Clock& clock_;
   ModelPool& pool_;
   InferenceMetrics& metrics_;
+  AttemptLog* const attempts_;  // borrowed
 };
 
 }  // namespace floe::inference

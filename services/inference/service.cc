@@ -8,6 +8,7 @@
 
 #include "base/status_macros.h"
 #include "inference/engine/kernels.h"
+#include "services/inference/attempt_log.h"
 #include "services/inference/blob_source.h"
 #include "services/inference/inference_metrics.h"
 #include "services/inference/inference_rpc.h"
@@ -19,6 +20,7 @@
 namespace floe::inference {
 namespace {
 
+constexpr absl::Duration kFlushTime = absl::Seconds(3);
 constexpr absl::Duration kBlobDeadline = absl::Minutes(10);
 
 absl::StatusOr<std::unique_ptr<BlobSource>> MakeBlobSource(const ServiceOptions& options) {
@@ -26,6 +28,19 @@ absl::StatusOr<std::unique_ptr<BlobSource>> MakeBlobSource(const ServiceOptions&
   FLOE_ASSIGN_OR_RETURN(auto channel, runtime::MakeChannel(options.registry, options.common.tls,
                                                            options.common.insecure));
   return MakeRegistryBlobSource(std::move(channel), kBlobDeadline);
+}
+
+// Null when no records are kept.
+absl::StatusOr<std::unique_ptr<AttemptLog>> MakeAttemptLog(const ServiceOptions& options,
+                                                           runtime::Host& host) {
+  if (options.journal_dir.empty()) return nullptr;
+  std::shared_ptr<grpc::Channel> billing;  // a channel is shared with its calls
+  if (!options.billing.empty()) {
+    FLOE_ASSIGN_OR_RETURN(billing, runtime::MakeChannel(options.billing, options.common.tls,
+                                                        options.common.insecure));
+  }
+  return AttemptLog::Open(options.journal_dir, billing,
+                          {host.clock(), host.ids(), host.logger(), host.metrics()});
 }
 
 ModelPoolOptions PoolOptions(const ServiceOptions& options) {
@@ -60,6 +75,10 @@ absl::Status CheckOptions(const ServiceOptions& options) {
                      options.max_step_tokens, ", prefill-tokens ", options.prefill_tokens,
                      "; they must be positive, a step must hold all that run, at most 8192"));
   }
+  if (!options.billing.empty() && options.journal_dir.empty()) {
+    return absl::InvalidArgumentError(
+        "billing is given without --journal-dir, a folder where attempts wait to be reported");
+  }
   if (options.flex_share < 0 || options.default_share < 0 ||
       options.flex_share + options.default_share >= 1) {
     return absl::InvalidArgumentError(
@@ -82,6 +101,8 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("blob-dir", options.blob_dir, "Shared folder of the content-addressed store");
   config.Add("registry", options.registry, "Registry to stream blobs from, where none is shared");
   config.Add("cache-dir", options.cache_dir, "Folder of verified checkpoints on this machine");
+  config.Add("billing", options.billing, "Address of floe-billing, for reports of attempts");
+  config.Add("journal-dir", options.journal_dir, "Folder of attempts that are not reported yet");
   config.Add("preload", options.preload, "Digests of checkpoints to load before serving");
   config.Add("threads", options.threads, "Threads that compute; 0: all of the machine's");
   config.Add("memory-mib", options.memory_mib, "Budget of weights and KV caches together");
@@ -114,9 +135,12 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
     host->logger().Info("loaded", {{"digest", digest}, {"parameters", model->parameters}});
   }
   InferenceMetrics metrics(host->metrics(), pool);
-  InferenceRpc rpc(host->calls(), host->clock(), pool, metrics);
+  FLOE_ASSIGN_OR_RETURN(const auto attempts, MakeAttemptLog(options, *host));
+  InferenceRpc rpc(host->calls(), host->clock(), pool, metrics, attempts.get());
   host->OnDrain([&pool] { pool.StopAccepting(); });
-  return host->Serve({&rpc});
+  const absl::Status status = host->Serve({&rpc});
+  if (attempts != nullptr) attempts->Flush(kFlushTime);
+  return status;
 }
 
 }  // namespace floe::inference

@@ -37,6 +37,28 @@ TEST(ExplainTest, ADisconnectLeavesTokensUndelivered) {
   EXPECT_EQ(Explain(c).undelivered_tokens, 4);
 }
 
+TEST(ExplainTest, WhoLeavesBeforeTheFirstTokenPaysNothing) {
+  RequestCounts c = Plain();
+  c.outcome = Outcome::kDisconnected;
+  c.unfinished_attempts = 1;
+  c.input_tokens = c.output_tokens = c.arrived_tokens = c.sent_tokens = 0;
+  EXPECT_THAT(Explain(c).unexplained, IsEmpty());
+  c.outcome = Outcome::kCompleted;
+  EXPECT_THAT(Explain(c).unexplained, HasSubstr("prompt tokens"));
+}
+
+TEST(ExplainTest, AWorkerThatDiedSentWhatArrived) {
+  RequestCounts c = Plain();
+  c.attempts = 2;
+  c.unfinished_attempts = 1;
+  c.prompt_tokens = 22;
+  c.sent_tokens = c.computed_tokens = 3;  // of the second worker; the first told nothing
+  EXPECT_THAT(Explain(c).unexplained, HasSubstr("workers sent only"));
+  c.unknown_attempts = 1;
+  EXPECT_THAT(Explain(c).unexplained, IsEmpty());
+  EXPECT_EQ(Explain(c).retried_tokens, 12);  // of the prompt
+}
+
 TEST(ExplainTest, AFailoverComputesAgain) {
   // The first attempt sent 3 of 4 computed; the second read prompt and those 3, and went on.
   RequestCounts c = Plain();

@@ -233,8 +233,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
     processes.push_back(*cli::IdentityOf(service["pid"].get<pid_t>()));
   }
   processes.push_back(*cli::IdentityOf(status["supervisor_pid"].get<pid_t>()));
-  EXPECT_GE(processes.size(), cli::FleetServices().size() + 3)
-      << "and Postgres, Redis, the supervisor";
+  EXPECT_GE(processes.size(), cli::FleetServices().size() + 2) << "and Postgres, the supervisor";
   EXPECT_EQ(fleet_.Floe({"down"}).code, 0);
   for (const cli::ProcessIdentity& process : processes) EXPECT_FALSE(cli::IsAlive(process));
   EXPECT_EQ(fleet_.Floe({"status"}).code, 5);

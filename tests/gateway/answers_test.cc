@@ -25,7 +25,8 @@ AnswerFacts Facts(bool chat) {
           .seed = 9007199254740993,  // 2^53 + 1
           .trace_id = "t",
           .policy = "p",
-          .cache = "miss"};
+          .cache = "miss",
+          .usage_id = "u1"};
 }
 
 Finish Ended() {
@@ -39,16 +40,19 @@ Finish Ended() {
 }
 
 TEST(AnswerFormatTest, AWholeChatAnswer) {
-  const json answer = json::parse(
-      AnswerFormat(Facts(true))
-          .Whole("Hi \"you\"\n", Ended(),
-                 {{{"identify", absl::Microseconds(120)}}, {{"card", "mask", "input", 2}}}));
+  const json answer = json::parse(AnswerFormat(Facts(true))
+                                      .Whole("Hi \"you\"\n", Ended(),
+                                             {.times = {{"identify", absl::Microseconds(120)}},
+                                              .guardrails = {{"card", "mask", "input", 2}}}));
   EXPECT_EQ(answer["id"], "chatcmpl-01j");
   EXPECT_EQ(answer["created"], 1767225600);
   EXPECT_EQ(answer["choices"][0]["message"]["content"], "Hi \"you\"\n");
   EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
-  EXPECT_EQ(answer["usage"],
-            json({{"prompt_tokens", 3}, {"completion_tokens", 4}, {"total_tokens", 7}}));
+  EXPECT_EQ(answer["usage"], json({{"prompt_tokens", 3},
+                                   {"completion_tokens", 4},
+                                   {"total_tokens", 7},
+                                   {"prompt_tokens_details", {{"cached_tokens", 0}}}}));
+  EXPECT_TRUE(answer["floe"]["cost"].is_null());  // nothing is charged
   EXPECT_EQ(answer["service_tier"], "flex");
   EXPECT_EQ(answer["floe"]["seed"], 9007199254740993);
   EXPECT_EQ(
@@ -56,6 +60,25 @@ TEST(AnswerFormatTest, AWholeChatAnswer) {
       json::parse(R"([{"rule": "card", "action": "mask", "direction": "input", "count": 2}])"));
   EXPECT_EQ(answer["floe"]["timings"]["identify_ms"], 0.12);
   EXPECT_EQ(answer["floe"]["timings"]["worker_total_ms"], 1.5);
+}
+
+TEST(AnswerFormatTest, WhatItCostIsDecimalTextWithItsLines) {
+  AnswerOutcome outcome;
+  outcome.cost = {"0.00000038", "priceBooks/b1", {{"input", 3, "0.0000001", "0.0000003"}}};
+  outcome.cached_tokens = 2;
+  const AnswerFormat format(Facts(true));
+  const json closing = json::parse(format.Closing(Ended(), outcome));
+  EXPECT_EQ(closing["floe"]["cost"], json({{"amount", "0.00000038"},
+                                           {"currency", "USD"},
+                                           {"price_book", "priceBooks/b1"},
+                                           {"lines",
+                                            {{{"kind", "input"},
+                                              {"quantity", 3},
+                                              {"unit_price", "0.0000001"},
+                                              {"amount", "0.0000003"}}}}}));
+  EXPECT_EQ(closing["floe"]["usage_id"], "u1");
+  EXPECT_EQ(json::parse(format.Usage(Ended(), outcome))["usage"]["prompt_tokens_details"],
+            json({{"cached_tokens", 2}}));
 }
 
 TEST(AnswerFormatTest, DeltasCarryAnyText) {
@@ -88,7 +111,7 @@ TEST(AnswerFormatTest, UsageIsNullUntilItsOwnChunkAndAbsentWhenNotAsked) {
   EXPECT_TRUE(json::parse(format.Delta("a")).at("usage").is_null());
   EXPECT_TRUE(json::parse(format.Opening()).at("usage").is_null());
   EXPECT_TRUE(json::parse(format.Closing(Ended(), {})).at("usage").is_null());
-  EXPECT_EQ(json::parse(format.Usage(Ended()))["usage"]["total_tokens"], 7);
+  EXPECT_EQ(json::parse(format.Usage(Ended(), {}))["usage"]["total_tokens"], 7);
 }
 
 TEST(AnswerFormatTest, ServerTimingIsInMilliseconds) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gateway/stages.h"
+#include "gateway/unaccounted.h"
 
 namespace floe::gateway {
 
@@ -34,6 +35,10 @@ class FakePorts final : public KeyLookup,
             .prompts = *this,
             .cache = *this,
             .generator = *this,
+            .prices = free,
+            .budgets = free,
+            .steps = free,
+            .usage = free,
             .draw_seed = [] { return uint64_t{42}; },
             .clock = clock};
   }
@@ -118,6 +123,7 @@ class FakePorts final : public KeyLookup,
   std::vector<limits::Settlement> settlements;
   absl::Duration stored_ttl;
   int streams = 0;  // alive
+  Unaccounted free;
 
  private:
   class Stream final : public TokenStream {

@@ -191,6 +191,10 @@ TEST_F(GovernanceTest, ARequestKeepsThePolicyThatItBeganWith) {
                                                 .prompts = ports.prompts,
                                                 .cache = ports.cache,
                                                 .generator = ports.generator,
+                                                .prices = ports.prices,
+                                                .budgets = ports.budgets,
+                                                .steps = ports.steps,
+                                                .usage = ports.usage,
                                                 .draw_seed = ports.draw_seed,
                                                 .clock = clock_});
   ASSERT_TRUE(RunToEnd(pipeline.Run(request_)).ok());

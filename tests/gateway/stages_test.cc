@@ -49,7 +49,7 @@ TEST_F(StagesTest, TheOrderIsTheDesigns) {
   std::vector<std::string> names;
   for (const auto& stage : pipeline.stages()) names.emplace_back(stage->name());
   EXPECT_THAT(names, ElementsAre("identify", "admit", "policy", "guard_input", "quote", "cache",
-                                 "generate", "guard_output", "answer"));
+                                 "reserve", "generate", "guard_output", "settle", "answer"));
 }
 
 TEST_F(StagesTest, ARequestIsAnsweredPieceByPiece) {

@@ -149,6 +149,42 @@ TEST_F(SchedulerTest, NothingOfAStopTextLeaves) {
   EXPECT_EQ(b_.text(), "ABCDEF");
 }
 
+// Ids 65, 66, … are "A", "B", …; the stop text begins before the move and ends behind it.
+TEST_F(SchedulerTest, AnAnswerThatMovesHereGoesOnAsIfItHadBeenHere) {
+  Start(16);
+  gate_.AllowAll();
+  const auto ask = [](std::vector<int32_t> prompt, int64_t max_tokens, int64_t continued) {
+    Request request = Ask(std::move(prompt), max_tokens);
+    request.stop = {"DEF"};
+    request.text = std::make_unique<LetterStream>();
+    request.continued = continued;
+    return request;
+  };
+  Submit(ask({64}, 9, 0), a_);
+  EXPECT_EQ(a_.Wait().reason, FinishReason::kStop);
+  EXPECT_EQ(a_.text(), "ABC");
+  for (const int64_t made : {1, 3, 4, 5}) {  // before, and in the middle of, the stop text
+    std::vector<int32_t> prompt = {64};
+    for (int64_t i = 0; i < made; ++i) prompt.push_back(static_cast<int32_t>(65 + i));
+    Answer moved;
+    Submit(ask(std::move(prompt), 9 - made, made), moved);
+    const Finish finish = moved.Wait();
+    EXPECT_EQ(moved.text(), "ABC") << made;
+    EXPECT_EQ(finish.reason, FinishReason::kStop);
+    EXPECT_EQ(finish.usage.completion_tokens, 6 - made);
+  }
+}
+
+TEST_F(SchedulerTest, WhatContinuesMustHaveAPrompt) {
+  Start(16);
+  for (const int64_t continued : {-1, 2, 3}) {
+    Request request = Ask({5, 6}, 4);
+    request.continued = continued;
+    const auto id = scheduler_->Submit(std::move(request), a_.sink());
+    EXPECT_THAT(std::string(id.status().message()), HasSubstr("continued_ids"));
+  }
+}
+
 TEST_F(SchedulerTest, NoRequestWaitsForAnotherToFinish) {
   Start(64);
   Submit(Ask({1}, 400), a_);

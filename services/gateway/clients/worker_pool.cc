@@ -2,6 +2,7 @@
 
 #include <prometheus/counter.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -14,6 +15,8 @@
 
 namespace floe::gateway {
 namespace {
+
+constexpr char kLowestTier[] = "flex";
 
 // What another worker would say as well, or what ended the request itself.
 bool IsFinal(const absl::Status& status) {
@@ -59,25 +62,147 @@ class WorkerPool::Ticket {
   size_t worker_;
 };
 
-// A worker's stream whose first piece is already here.
-class WorkerPool::LeasedStream final : public TokenStream {
+// One answer, by as many workers as it takes.
+class WorkerPool::Answer final : public TokenStream {
  public:
-  LeasedStream(Ticket ticket, std::unique_ptr<TokenStream> stream, Piece first)
-      : ticket_(std::move(ticket)), stream_(std::move(stream)), first_(std::move(first)) {}
+  Answer(WorkerPool& pool, const CallScope& scope, const GenerateCall& call,
+         const boost::asio::any_io_executor& executor)
+      : pool_(pool),
+        outgoing_(OutgoingFor(scope, absl::InfiniteDuration())),
+        digest_(call.model.digest),
+        request_(ToProto(call)),
+        meter_(call.meter),
+        executor_(executor),
+        tried_(pool.slots_.size(), false) {}
+
+  // Ends when the next piece has come from one of the workers.
+  Awaitable<absl::Status> Begin() {
+    absl::StatusOr<Piece> first =
+        co_await NextOfSomebody(absl::UnavailableError("no workers are configured"));
+    if (!first.ok()) co_return IsFinal(first.status()) ? first.status() : AllFailed(first.status());
+    first_ = *std::move(first);
+    co_return absl::OkStatus();
+  }
 
   Awaitable<absl::StatusOr<Piece>> Next() override {
-    if (first_) {
-      Piece piece = *std::move(first_);
-      first_.reset();
-      co_return piece;
-    }
-    co_return co_await stream_->Next();
+    if (first_) co_return *std::exchange(first_, std::nullopt);
+    absl::StatusOr<Piece> piece = co_await NextHere();
+    if (piece.ok() || IsFinal(piece.status())) co_return piece;
+    co_return co_await NextOfSomebody(piece.status());
   }
 
  private:
-  const Ticket ticket_;
-  const std::unique_ptr<TokenStream> stream_;
+  // From a worker that was not tried yet; `last`, or what came after it, when there is none.
+  Awaitable<absl::StatusOr<Piece>> NextOfSomebody(absl::Status last) {
+    while (true) {
+      stream_.reset();
+      ticket_.reset();
+      const std::optional<size_t> worker = pool_.Take(tried_, digest_);
+      if (!worker) co_return last;
+      tried_[*worker] = true;
+      worker_ = *worker;
+      ticket_.emplace(pool_, worker_);
+      stream_ = std::make_unique<WorkerStream>(*pool_.slots_[worker_].stub, outgoing_,
+                                               RequestFromHere(), executor_);
+      absl::StatusOr<Piece> piece = co_await NextHere();
+      if (piece.ok()) {
+        pool_.NoteAnswer(worker_);
+        co_return piece;
+      }
+      last = piece.status();
+      if (IsFinal(last)) co_return last;
+    }
+  }
+
+  // From the present worker; what it repeats is taken out.
+  Awaitable<absl::StatusOr<Piece>> NextHere() {
+    while (true) {
+      absl::StatusOr<Piece> piece = co_await stream_->Next();
+      NoteRefusal(piece.status());
+      if (!piece.ok()) {
+        if (absl::IsUnavailable(piece.status())) {
+          pool_.NoteFailure(worker_, piece.status());
+        } else {
+          pool_.NoteAnswer(worker_);
+        }
+        co_return piece;
+      }
+      const absl::Status fits = TakeOutRepetition(*piece);
+      if (!fits.ok()) co_return fits;
+      Remember(*piece);
+      if (!piece->ids.empty() || !piece->text.empty() || piece->finish) co_return piece;
+    }
+  }
+
+  // A worker that refuses has taken nothing on.
+  void NoteRefusal(const absl::Status& status) {
+    const bool first = std::exchange(answered_, true) == false;
+    if (!first || meter_ == nullptr) return;
+    if (absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status)) --meter_->attempts;
+  }
+
+  // The last id is generated again: it may have been the one that ends the answer.
+  inference::v1::GenerateRequest RequestFromHere() {
+    answered_ = false;
+    if (meter_ != nullptr) ++meter_->attempts;
+    inference::v1::GenerateRequest request = request_;
+    request.set_attempt(++attempt_);
+    replays_id_ = !generated_.empty();
+    replayed_text_ = text_bytes_;
+    if (generated_.empty()) return request;
+    moved_ = true;
+    const auto continued = static_cast<int32_t>(generated_.size()) - 1;
+    request.mutable_prompt_ids()->Add(generated_.begin(), generated_.end() - 1);
+    request.set_continued_ids(continued);
+    request.set_max_tokens(request_.max_tokens() - continued);
+    return request;
+  }
+
+  // INTERNAL when another worker does not go on as the first did: not the same program or machine.
+  absl::Status TakeOutRepetition(Piece& piece) {
+    if (replays_id_ && !piece.ids.empty()) {
+      if (piece.ids.front() != generated_.back()) {
+        return absl::InternalError(
+            "another worker did not continue the answer with the same token; are all workers of "
+            "one build and instruction set?");
+      }
+      piece.ids.erase(piece.ids.begin());
+      replays_id_ = false;
+    }
+    const size_t again = std::min(replayed_text_, piece.text.size());
+    piece.text.erase(0, again);
+    replayed_text_ -= again;
+    return absl::OkStatus();
+  }
+
+  void Remember(Piece& piece) {
+    generated_.insert(generated_.end(), piece.ids.begin(), piece.ids.end());
+    text_bytes_ += piece.text.size();
+    if (!piece.finish || !moved_) return;
+    piece.finish->prompt_tokens = request_.prompt_ids_size();
+    piece.finish->completion_tokens = static_cast<int64_t>(generated_.size());
+    // The last worker knows only its own part of the time.
+    piece.finish->tier_met = kLowestTier;
+  }
+
+  WorkerPool& pool_;
+  const runtime::OutgoingCall outgoing_;
+  const std::string digest_;
+  const inference::v1::GenerateRequest request_;
+  Meter* const meter_;  // of the request that owns this stream; may be null
+  const boost::asio::any_io_executor executor_;
+  std::vector<bool> tried_;
+  int attempt_ = 0;
+  bool answered_ = false;  // the present attempt, by a piece or an error
+  bool moved_ = false;     // in mid-stream
+  size_t worker_ = 0;
+  std::optional<Ticket> ticket_;
+  std::unique_ptr<TokenStream> stream_;
   std::optional<Piece> first_;
+  std::vector<uint32_t> generated_;  // ids of the answer so far
+  size_t text_bytes_ = 0;            // and how much text of it has come
+  bool replays_id_ = false;          // the last id is to come again from the present worker
+  size_t replayed_text_ = 0;         // and so much text
 };
 
 WorkerPool::WorkerPool(std::vector<Worker> workers, Parts parts) : parts_(parts) {
@@ -142,31 +267,11 @@ size_t WorkerPool::healthy() const {
 
 Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> WorkerPool::Start(
     const CallScope& scope, const GenerateCall& call) {
-  const auto executor = co_await boost::asio::this_coro::executor;
-  const inference::v1::GenerateRequest request = ToProto(call);
-  const runtime::OutgoingCall outgoing = OutgoingFor(scope, absl::InfiniteDuration());
-  std::vector<bool> tried(slots_.size(), false);
-  absl::Status last = absl::UnavailableError("no workers are configured");
-  while (const std::optional<size_t> worker = Take(tried, call.model.digest)) {
-    tried[*worker] = true;
-    Ticket ticket(*this, *worker);
-    auto stream =
-        std::make_unique<WorkerStream>(*slots_[*worker].stub, outgoing, request, executor);
-    absl::StatusOr<Piece> first = co_await stream->Next();
-    if (first.ok()) {
-      NoteAnswer(*worker);
-      co_return std::make_unique<LeasedStream>(std::move(ticket), std::move(stream),
-                                               *std::move(first));
-    }
-    last = first.status();
-    if (absl::IsUnavailable(last)) {
-      NoteFailure(*worker, last);
-    } else {
-      NoteAnswer(*worker);
-    }
-    if (IsFinal(last)) co_return last;
-  }
-  co_return AllFailed(last);
+  auto answer =
+      std::make_unique<Answer>(*this, scope, call, co_await boost::asio::this_coro::executor);
+  const absl::Status begun = co_await answer->Begin();
+  if (!begun.ok()) co_return begun;
+  co_return answer;
 }
 
 }  // namespace floe::gateway

@@ -17,9 +17,11 @@
 
 namespace floe::gateway {
 
-// Thread-safe. Borrows its parts. A worker that fails before its first piece is left out and the
-// next one is tried, since nothing has been told to the client yet; one that cannot be reached
-// rests for a while, longer with each failure in a row. Must outlive the streams that it gives.
+// Thread-safe. Borrows its parts. A worker that fails is left out and the next one is tried, also
+// in mid-stream: what was generated goes along as part of the prompt, and since a token is a
+// function of ids, seed and position, the answer goes on as if nothing had happened. A worker that
+// cannot be reached rests for a while, longer with each failure in a row. Must outlive the streams
+// that it gives.
 class WorkerPool final : public Generator {
  public:
   struct Worker {
@@ -41,7 +43,7 @@ class WorkerPool final : public Generator {
 
  private:
   class Ticket;
-  class LeasedStream;
+  class Answer;
   struct Slot {
     std::string address;
     std::unique_ptr<inference::v1::InferenceService::Stub> stub;

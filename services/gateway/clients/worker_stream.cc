@@ -49,6 +49,7 @@ pb::GenerateRequest ToProto(const GenerateCall& call) {
   request.set_max_tokens(static_cast<int32_t>(call.max_tokens));
   for (const std::string& stop : call.stop) *request.add_stop() = stop;
   request.set_service_tier(std::string(TierName(call.tier)));
+  request.set_usage_id(call.usage_id);
   return request;
 }
 

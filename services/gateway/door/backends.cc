@@ -22,6 +22,8 @@ const char* OptionOf(Destination destination) {
       return "--trainer";
     case Destination::kAlignment:
       return "--alignment";
+    case Destination::kBilling:
+      return "--billing";
     case Destination::kWorker:
       return "--workers";
     case Destination::kRetrieval:
@@ -53,6 +55,7 @@ absl::StatusOr<std::unique_ptr<Backends>> Backends::Create(const DoorBackends& a
   FLOE_RETURN_IF_ERROR(add(Destination::kTrainer, addresses.trainer));
   FLOE_RETURN_IF_ERROR(add(Destination::kAlignment, addresses.alignment));
   FLOE_RETURN_IF_ERROR(add(Destination::kRetrieval, addresses.retrieval));
+  FLOE_RETURN_IF_ERROR(add(Destination::kBilling, addresses.billing));
   for (const std::string& worker : addresses.workers) {
     FLOE_RETURN_IF_ERROR(add(Destination::kWorker, worker));
   }
@@ -72,6 +75,8 @@ std::vector<std::unique_ptr<Backend>>& Backends::Of(Destination destination) {
       return trainer_;
     case Destination::kAlignment:
       return alignment_;
+    case Destination::kBilling:
+      return billing_;
     case Destination::kWorker:
       return workers_;
     case Destination::kRetrieval:

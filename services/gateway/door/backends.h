@@ -44,7 +44,7 @@ class Backends {
   std::vector<std::unique_ptr<Backend>>& Of(Destination destination);
 
   std::vector<std::unique_ptr<Backend>> gateway_, registry_, tokenizer_, trainer_, alignment_,
-      workers_, retrieval_;
+      billing_, workers_, retrieval_;
   std::atomic<size_t> turn_{0};
 };
 

@@ -30,6 +30,7 @@ struct DoorBackends {
   std::string tokenizer;
   std::string trainer;
   std::string alignment;
+  std::string billing;
   std::vector<std::string> workers;
   std::string retrieval;
 };

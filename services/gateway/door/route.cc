@@ -24,6 +24,7 @@ constexpr auto kPackages = std::to_array<Package>({
     {"/floe.tokenizer.", Destination::kTokenizer},
     {"/floe.inference.", Destination::kWorker},
     {"/floe.retrieval.", Destination::kRetrieval},
+    {"/floe.billing.", Destination::kBilling},
 });
 constexpr std::string_view kJobs = "/floe.jobs.";
 
@@ -63,6 +64,8 @@ std::string_view DestinationName(Destination destination) {
       return "trainer";
     case Destination::kAlignment:
       return "alignment";
+    case Destination::kBilling:
+      return "billing";
     case Destination::kWorker:
       return "inference";
     case Destination::kRetrieval:

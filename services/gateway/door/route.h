@@ -14,6 +14,7 @@ enum class Destination {
   kTokenizer,
   kTrainer,
   kAlignment,
+  kBilling,
   kWorker,
   kRetrieval
 };

@@ -90,6 +90,7 @@ class Api::Record {
               {"error", error_},
               {"team", request_.scope.caller.team},
               {"key_id", request_.scope.caller.key_id},
+              {"usage_id", request_.usage_id},
               {"digest", request_.model.digest},
               {"prompt_tokens", static_cast<int64_t>(request_.prompt_ids.size())},
               {"completion_tokens", finish ? finish->completion_tokens : 0},
@@ -134,6 +135,7 @@ Request Api::Arrive(const HttpRequest& http, std::string_view route) const {
   request.id = IsRequestId(http.request_id) ? http.request_id : parts_.ids.Next();
   request.what = absl::StrCat(http.method, " ", AbslView(route));
   request.authorization = http.authorization;
+  request.usage_id = parts_.ids.Next();
   request.arrived = parts_.clock.Now();
   const auto parent = runtime::ParseTraceParent(http.traceparent);
   const runtime::TraceParent trace = parent ? runtime::NewSpan(*parent) : runtime::NewTrace();

@@ -102,8 +102,8 @@ Connection::Connection(tcp::socket socket, HttpHandler& handler, const HttpLimit
 }
 
 void Connection::Drain() {
+  AnnounceDrain();
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    self->draining_ = true;
     error_code ignored;
     if (self->idle_) self->socket_.cancel(ignored);
   });

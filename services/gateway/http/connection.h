@@ -5,6 +5,7 @@
 // cancels the work behind its request.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,7 +33,9 @@ class Connection final : public HttpReply, public std::enable_shared_from_this<C
 
   boost::asio::any_io_executor executor() { return socket_.get_executor(); }
 
-  // From any thread. Drain: the request under way is the last one. Kill: ends at once.
+  // From any thread. AnnounceDrain: the request under way is the last one, and its answer says so.
+  // Drain: that, and an idle connection ends. Kill: ends at once.
+  void AnnounceDrain() { draining_ = true; }
   void Drain();
   void Kill();
 
@@ -66,7 +69,7 @@ class Connection final : public HttpReply, public std::enable_shared_from_this<C
   Deadline whole_request_;
   boost::asio::steady_timer parked_;  // never expires; cancelled by Kill
 
-  bool draining_ = false;
+  std::atomic<bool> draining_{false};
   bool idle_ = false;
   bool timed_out_ = false;
 

@@ -185,7 +185,10 @@ void HttpServer::BeginDrain() {
     error_code ignored;
     state->acceptor.close(ignored);
   });
-  for (const auto& connection : state_->All()) connection->Drain();
+  const auto connections = state_->All();
+  // Told to all before the first ends: nobody can see the drain and then get an answer without it.
+  for (const auto& connection : connections) connection->AnnounceDrain();
+  for (const auto& connection : connections) connection->Drain();
 }
 
 void HttpServer::Drain(absl::Duration grace) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "gateway/settlement.h"
 
 namespace floe::gateway {
 namespace {
@@ -39,11 +40,12 @@ openai::AnswerFacts FactsOf(const Request& request) {
   facts.trace_id = request.trace_id;
   if (request.policy != nullptr) facts.policy = request.policy->digest();
   facts.cache = CacheUseName(request.cache);
+  facts.usage_id = request.usage_id;
   return facts;
 }
 
 openai::AnswerOutcome OutcomeOf(const Request& request) {
-  openai::AnswerOutcome outcome{request.times, {}};
+  openai::AnswerOutcome outcome{.times = request.times};
   for (const GuardFinding& found : request.findings) {
     openai::GuardrailNote note{found.finding.rule,
                                std::string(guardrails::ActionName(found.finding.action)),
@@ -59,6 +61,13 @@ openai::AnswerOutcome OutcomeOf(const Request& request) {
       ++same->count;
     }
   }
+  outcome.cached_tokens = ChargedQuantities(request).cached_input_tokens;
+  if (request.prices == nullptr) return outcome;
+  outcome.cost.amount = request.cost.dollars;
+  outcome.cost.price_book = request.prices->name();
+  for (const CostLine& line : request.cost.lines) {
+    outcome.cost.lines.push_back({line.kind, line.quantity, line.unit_price, line.amount});
+  }
   return outcome;
 }
 
@@ -66,6 +75,11 @@ HttpHead HeadFor(const Request& request, int status) {
   HttpHead head;
   head.status = status;
   head.headers.emplace_back("X-Request-Id", request.id);
+  if (request.reservation) head.headers.emplace_back("X-Floe-Usage-Id", request.usage_id);
+  // A stream's head is out before its cost is known; it is in the last chunk.
+  if (!request.cost.dollars.empty()) {
+    head.headers.emplace_back("X-Floe-Cost", request.cost.dollars);
+  }
   if (!request.times.empty()) {
     head.headers.emplace_back("Server-Timing", openai::ServerTiming(request.times));
   }
@@ -97,8 +111,9 @@ Awaitable<absl::Status> EventSink::Write(const Request& request, const Piece& pi
   }
   if (!piece.text.empty()) AppendEvent(data, format_->Delta(piece.text));
   if (piece.finish) {
-    AppendEvent(data, format_->Closing(*piece.finish, OutcomeOf(request)));
-    if (request.ask.include_usage) AppendEvent(data, format_->Usage(*piece.finish));
+    const openai::AnswerOutcome outcome = OutcomeOf(request);
+    AppendEvent(data, format_->Closing(*piece.finish, outcome));
+    if (request.ask.include_usage) AppendEvent(data, format_->Usage(*piece.finish, outcome));
     AppendEvent(data, "[DONE]");
   }
   if (first) {

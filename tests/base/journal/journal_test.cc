@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <string>
@@ -152,6 +153,17 @@ TEST_F(JournalTest, ManyThreadsAppendAtOnce) {
     const int thread = entries[i].record[0] - '0';
     EXPECT_EQ(entries[i].record, absl::StrCat(thread, ":", next[thread]++));
   }
+}
+
+TEST_F(JournalTest, SyncWaitsForEveryCallback) {
+  const auto journal = Open();
+  std::atomic<int> called{0};
+  for (int i = 0; i < 500; ++i) {
+    journal->Append("r", [&](const absl::Status& status) { called += status.ok() ? 1 : 0; });
+  }
+  journal->Sync();
+  EXPECT_EQ(called, 500);
+  EXPECT_EQ(journal->stats().appended, 500u);
 }
 
 TEST_F(JournalTest, RefusesARecordThatIsTooLarge) {

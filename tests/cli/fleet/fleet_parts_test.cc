@@ -230,16 +230,17 @@ TEST(ServicePlanTest, WhatAServiceCallsStandsBeforeIt) {
   EXPECT_THAT(processes.back().argv, Contains("/srv/f/admin.key"));
   EXPECT_THAT(processes.back().argv, Contains("/srv/f/run/redis.url"));
   EXPECT_THAT(processes.back().argv, Contains("/srv/f/policy.yaml"));
-  EXPECT_EQ(processes[6].name, "runner");
-  EXPECT_THAT(processes[6].argv,
+  EXPECT_THAT(processes.back().argv, Contains("/srv/f/journals/gateway"));
+  EXPECT_EQ(processes[7].name, "runner");
+  EXPECT_THAT(processes[7].argv,
               Contains(absl::StrCat("tokenizer=127.0.0.1:", 3, ",trainer=127.0.0.1:", 5,
                                     ",alignment=127.0.0.1:", 7)));
-  // Only the six with a schema learn how to reach the database.
+  // Only the seven with a schema learn how to reach the database.
   int with_database = 0;
   for (const auto& process : processes) {
     with_database += std::count(process.argv.begin(), process.argv.end(), "--database-url-file");
   }
-  EXPECT_EQ(with_database, 6);
+  EXPECT_EQ(with_database, 7);
 }
 
 TEST(ServicePlanTest, MemoryIsShared) {

@@ -11,6 +11,7 @@ TEST(Route, FollowsThePackage) {
   EXPECT_EQ(*RouteOf("/floe.tokenizer.v1.TokenizerService/Encode", ""), Destination::kTokenizer);
   EXPECT_EQ(*RouteOf("/floe.inference.v1.InferenceService/Generate", ""), Destination::kWorker);
   EXPECT_EQ(*RouteOf("/floe.retrieval.v1.RetrievalService/Search", ""), Destination::kRetrieval);
+  EXPECT_EQ(*RouteOf("/floe.billing.v1.ReportService/Plan", ""), Destination::kBilling);
   EXPECT_EQ(*RouteOf("/floe.gateway.v1.KeyService/ListKeys", "trainer"), Destination::kGateway);
   EXPECT_EQ(RouteOf("/floe.registryx.v1.A/B", "").status().code(),
             absl::StatusCode::kUnimplemented);

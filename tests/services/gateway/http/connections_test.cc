@@ -174,7 +174,7 @@ TEST(ConnectionsTest, ADrainLetsAnswersFinishAndClosesTheRest) {
   waiting.Write(PostText(kChat, kPlain));
   ASSERT_THAT(streaming.ReadUntil("begun"), HasSubstr("200 OK"));
   ASSERT_TRUE(fleet.worker().WaitForCalls(2));
-  std::thread drain([&] { fleet.http().Drain(absl::Seconds(20)); });
+  std::jthread drain([&] { fleet.http().Drain(absl::Seconds(20)); });
   EXPECT_TRUE(idle.ReadToEnd());
   HttpClient late(fleet.port());
   EXPECT_EQ(late.Get("/v1/models").status, 0);

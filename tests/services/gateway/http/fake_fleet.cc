@@ -56,13 +56,15 @@ model::Blueprint TinyBlueprint() {
 
 grpc::Status Letters(grpc::ServerContext& context, const pb::GenerateRequest& request,
                      FakeWorker::Writer& writer) {
-  uint64_t state = request.sampling().seed() * 2654435761u + 12345;
-  for (int i = 0; i < request.max_tokens(); ++i) {
-    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-    const char letter = static_cast<char>('a' + (state >> 33) % 26);
+  std::string text;  // of what another worker began, with the first new letter
+  for (int i = -request.continued_ids(); i < request.max_tokens(); ++i) {
+    const char letter =
+        FakeWorker::LetterAt(request.sampling().seed(), i + request.continued_ids());
+    text += letter;
+    if (i < 0) continue;
     pb::GenerateResponse piece;
     piece.add_ids(static_cast<uint32_t>(letter));
-    piece.set_text(std::string(1, letter));
+    piece.set_text(std::exchange(text, ""));
     if (i + 1 == request.max_tokens()) {
       pb::Finish& finish = *piece.mutable_finish();
       finish.set_reason(pb::Finish::LENGTH);
@@ -196,6 +198,14 @@ grpc::Status FakeRegistry::DownloadBlob(
 
 FakeWorker::FakeWorker() : behaviour_(Letters) {}
 
+FakeWorker::Behaviour FakeWorker::Usual() { return Letters; }
+
+char FakeWorker::LetterAt(uint64_t seed, int index) {
+  uint64_t state = seed * 2654435761u + static_cast<uint64_t>(index) * 0x9E3779B97F4A7C15ULL;
+  state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  return static_cast<char>('a' + (state >> 33) % 26);
+}
+
 void FakeWorker::Behave(Behaviour behaviour) {
   const std::lock_guard lock(mutex_);
   behaviour_ = std::move(behaviour);
@@ -308,6 +318,7 @@ void FakeFleet::StartWorkers(int count) {
     int port = 0;
     workers_.push_back(std::make_unique<FakeWorker>());
     worker_servers_.push_back(Serve({workers_.back().get()}, port));
+    worker_ports_.push_back(port);
     channels_.push_back(ChannelTo(port));
     list.push_back({absl::StrCat("worker-", i), channels_.back()});
   }
@@ -318,15 +329,15 @@ void FakeFleet::StartWorkers(int count) {
 FakeFleet::FakeFleet(const FakeFleetOptions& options) {
   registry::v1::RegistryService::Service& names = registry_;
   registry::v1::BlobService::Service& blobs = registry_;
-  int port = 0;
-  registry_server_ = Serve({&names, &blobs}, port);
+  registry_server_ = Serve({&names, &blobs}, registry_port_);
   StartWorkers(options.workers);
-  const auto channel = ChannelTo(port);
+  const auto channel = ChannelTo(registry_port_);
   registry_client_ = std::make_unique<registry::RegistryClient>(channel);
   tokenizers_ = std::make_unique<Tokenizers>(*registry_client_, 4);
   models_ = std::make_unique<RegistryModels>(channel, clock_, options.models);
   prompts_ = std::make_unique<TokenizerPrompts>(*tokenizers_, pool_);
   policies_.Set(options.policy);
+  const MoneyPorts& money = options.money;
   ports_ = std::make_unique<Ports>(
       Ports{.keys = keys_,
             .policies = policies_,
@@ -335,6 +346,10 @@ FakeFleet::FakeFleet(const FakeFleetOptions& options) {
             .prompts = *prompts_,
             .cache = options.cache == nullptr ? no_cache_ : *options.cache,
             .generator = *worker_pool_,
+            .prices = money.prices == nullptr ? free_ : *money.prices,
+            .budgets = money.budgets == nullptr ? free_ : *money.budgets,
+            .steps = money.steps == nullptr ? free_ : *money.steps,
+            .usage = money.usage == nullptr ? free_ : *money.usage,
             .draw_seed = [] { return uint64_t{4711}; },
             .clock = clock_,
             .background = pool_.get_executor()});

@@ -18,6 +18,7 @@
 
 #include "floe/inference/v1/inference.grpc.pb.h"
 #include "floe/registry/v1/registry.grpc.pb.h"
+#include "gateway/unaccounted.h"
 #include "services/gateway/clients/registry_models.h"
 #include "services/gateway/clients/tokenizer_prompts.h"
 #include "services/gateway/clients/worker_pool.h"
@@ -74,6 +75,9 @@ class FakeWorker final : public inference::v1::InferenceService::Service {
   // At first: one letter a token, a function of seed and position, up to max_tokens.
   FakeWorker();
   void Behave(Behaviour behaviour);
+  // What it does at first.
+  static Behaviour Usual();
+  static char LetterAt(uint64_t seed, int index);
   // Sends `text`, then waits for the cancellation that it counts.
   static Behaviour HangAfter(std::string text);
   // Sends text without end; counted when the stream breaks.
@@ -126,6 +130,14 @@ class FakePolicies final : public Policies {
   std::shared_ptr<const policy::Policy> policy_;  // guarded by mutex_; shared with requests
 };
 
+// Borrowed; null: everything is free.
+struct MoneyPorts {
+  const Prices* prices = nullptr;
+  Budgets* budgets = nullptr;
+  WorkflowSteps* steps = nullptr;
+  UsageLog* usage = nullptr;
+};
+
 struct FakeFleetOptions {
   int workers = 1;
   std::string policy;                      // YAML
@@ -134,6 +146,7 @@ struct FakeFleetOptions {
   HttpLimits limits;
   int http_threads = 2;
   RegistryModels::Options models;
+  MoneyPorts money;
 };
 
 // The whole: servers started, and ended in order.
@@ -151,6 +164,8 @@ class FakeFleet {
   std::shared_ptr<grpc::Channel> WorkerChannel(size_t index = 0) const { return channels_[index]; }
   HttpServer& http() { return *http_; }
   int port() const { return http_->port(); }
+  int registry_port() const { return registry_port_; }
+  int worker_port(size_t index = 0) const { return worker_ports_[index]; }
   std::string metrics() const { return metrics_.Exposition(); }
   FakePolicies& policies() { return policies_; }
   FakeKeys& keys() { return keys_; }
@@ -171,6 +186,8 @@ class FakeFleet {
   FakeRegistry registry_;
   std::vector<std::unique_ptr<FakeWorker>> workers_;
   std::unique_ptr<grpc::Server> registry_server_;
+  int registry_port_ = 0;
+  std::vector<int> worker_ports_;
   std::vector<std::unique_ptr<grpc::Server>> worker_servers_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   boost::asio::thread_pool pool_{2};
@@ -178,6 +195,7 @@ class FakeFleet {
   FakePolicies policies_;
   limits::UncountedLimits uncounted_;
   cache::NoCache no_cache_;
+  Unaccounted free_;
   std::unique_ptr<registry::RegistryClient> registry_client_;
   std::unique_ptr<Tokenizers> tokenizers_;
   std::unique_ptr<RegistryModels> models_;

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/services/gateway/http/fake_fleet.h"
@@ -101,6 +103,80 @@ TEST(WorkersTest, AFailureInTheMiddleOfAStreamIsAnErrorEventAndNoDone) {
   EXPECT_THAT(answer.body, testing::Not(HasSubstr("[DONE]")));
   // The connection is still good.
   EXPECT_EQ(client.Get("/v1/models").status, 200);
+}
+
+// Ends after `count` letters of what it would have said, without a finish.
+FakeWorker::Behaviour DieAfter(int count, grpc::Status status) {
+  return [=](grpc::ServerContext&, const inference::v1::GenerateRequest& request,
+             FakeWorker::Writer& writer) {
+    for (int i = 0; i < count; ++i) {
+      inference::v1::GenerateResponse piece;
+      const char letter = FakeWorker::LetterAt(request.sampling().seed(), i);
+      piece.add_ids(static_cast<uint32_t>(letter));
+      // The text of the last ids is held back, as of a character that is not whole yet.
+      if (i + 2 < count) piece.set_text(std::string(1, letter));
+      writer.Write(piece);
+    }
+    return status;
+  };
+}
+
+std::string TextOf(const HttpAnswer& answer) {
+  std::string text;
+  for (const std::string& event : EventsOf(answer.body)) {
+    if (event == "[DONE]") continue;
+    const json chunk = json::parse(event);
+    for (const json& choice : chunk["choices"]) {
+      text += choice["delta"].value("content", "");
+    }
+  }
+  return text;
+}
+
+TEST(WorkersTest, AWorkerThatDiesInMidStreamIsReplacedAndTheTextIsTheSame) {
+  constexpr char kLong[] =
+      R"({"model": "hamlet", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12,
+          "stream": true, "seed": 99, "stream_options": {"include_usage": true}})";
+  FakeFleet fleet({.workers = 2});
+  HttpClient client(fleet.port());
+  const HttpAnswer whole = client.Post(kChat, kLong);
+  ASSERT_EQ(TextOf(whole).size(), 12u);
+  // Whoever is asked first dies, after any number of letters, the last among them.
+  for (const int letters : {0, 1, 2, 5, 11, 12}) {
+    FakeFleet broken({.workers = 2});
+    std::atomic<int> calls{0};
+    const auto first = DieAfter(letters, grpc::Status(grpc::StatusCode::UNAVAILABLE, "killed"));
+    for (size_t i = 0; i < 2; ++i) {
+      const auto usual = FakeWorker::Usual();
+      broken.worker(i).Behave([&, first, usual](grpc::ServerContext& context,
+                                                const inference::v1::GenerateRequest& request,
+                                                FakeWorker::Writer& writer) {
+        return calls++ == 0 ? first(context, request, writer) : usual(context, request, writer);
+      });
+    }
+    HttpClient other(broken.port());
+    const HttpAnswer answer = other.Post(kChat, kLong);
+    EXPECT_EQ(TextOf(answer), TextOf(whole)) << letters;
+    EXPECT_EQ(calls, 2);
+    const json usage = json::parse(EventsOf(answer.body).end()[-2])["usage"];
+    EXPECT_EQ(usage, json::parse(EventsOf(whole.body).end()[-2])["usage"]);
+  }
+}
+
+TEST(WorkersTest, AWorkerThatGoesOnWithAnotherTokenEndsTheAnswer) {
+  FakeFleet fleet({.workers = 2});
+  std::atomic<int> calls{0};
+  for (size_t i = 0; i < 2; ++i) {
+    fleet.worker(i).Behave([&](grpc::ServerContext&, const inference::v1::GenerateRequest&,
+                               FakeWorker::Writer& writer) {
+      inference::v1::GenerateResponse piece;
+      piece.add_ids(static_cast<uint32_t>(calls++));
+      writer.Write(piece);
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "killed");
+    });
+  }
+  HttpClient client(fleet.port());
+  EXPECT_EQ(client.Post(kChat, kPlain).status, 500);
 }
 
 TEST(WorkersTest, AFailureInTheMiddleOfAPlainAnswerIsAnHttpError) {

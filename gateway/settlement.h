@@ -1,0 +1,34 @@
+// A request's end in money: its usage record, its charge, and what it had reserved.
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "gateway/request.h"
+
+namespace floe::gateway {
+
+// Borrowed.
+struct SettlementParts {
+  Budgets& budgets;
+  UsageLog& usage;
+  const Clock& clock;
+};
+
+// What is charged: the ids that arrived, and the prompt with them. An answer of which nothing
+// arrived costs nothing. From the cache: the prompt and the answer as cached. Pure.
+UsageQuantities ChargedQuantities(const Request& request);
+
+// By how the answer ended: a finish, an error of a stage behind generate, or a client that left.
+UsageOutcome EndOf(const Request& request);
+
+UsageRecord RecordOf(const Request& request, absl::Time now);
+
+// Marks the request as settled, works out its cost and hands its record to the journal, once:
+// further calls give null, as does a request that charges nothing.
+std::unique_ptr<UsageLog::Pending> Settle(Request& request, const SettlementParts& parts,
+                                          const boost::asio::any_io_executor& waiter);
+// The same when nobody can wait: the client is gone.
+void SettleUnwaited(Request& request, const SettlementParts& parts) noexcept;
+
+}  // namespace floe::gateway

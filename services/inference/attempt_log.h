@@ -1,0 +1,95 @@
+// The worker's own count of what it computed and sent, one record a generation: beside the
+// gateway's count and the ledger it makes three, and `floe bill verify` compares them.
+//
+//   <folder>/begun/     generations that began; behind the last ones that still run it is forgotten
+//   <folder>/ended/     how they ended, until billing has taken it in
+//
+// A worker that is killed finds in `begun` what it never ended, and reports those as not known.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/journal/journal.h"
+#include "floe/billing/v1/usage.pb.h"
+#include "floe/inference/v1/inference.pb.h"
+#include "services/usage/delivery.h"
+
+namespace floe::inference {
+
+// Thread-safe. Borrows its parts. No call waits for the disk.
+class AttemptLog {
+  struct Begun;
+
+ public:
+  struct Parts {
+    const Clock& clock;
+    IdGenerator& ids;
+    const runtime::Logger& logger;
+    runtime::Metrics& metrics;
+  };
+  // Without `billing` records are kept and not delivered.
+  static absl::StatusOr<std::unique_ptr<AttemptLog>> Open(
+      const std::filesystem::path& folder, const std::shared_ptr<grpc::Channel>& billing,
+      const Parts& parts);
+  ~AttemptLog();
+
+  // One generation; its end is written when it goes. Used by one thread.
+  class Attempt {
+   public:
+    // Keeps no record without a log or without the request's usage_id.
+    Attempt(AttemptLog* log, const v1::GenerateRequest& request, absl::Time now);
+    ~Attempt();
+    Attempt(const Attempt&) = delete;
+    Attempt& operator=(const Attempt&) = delete;
+
+    // The scheduler took it on.
+    void Begin();
+    void NoteEnd(const absl::Status& status);
+
+    int64_t computed_tokens = 0;
+    int64_t sent_tokens = 0;
+
+   private:
+    AttemptLog* const log_;  // null: no record
+    billing::v1::Attempt record_;
+    std::shared_ptr<Begun> begun_;  // shared with the journal's thread
+  };
+
+  // Waits until what was noted so far is on disk.
+  void Sync();
+  // Waits until billing has all that ended so far; false at the timeout.
+  bool Flush(absl::Duration timeout);
+
+ private:
+  explicit AttemptLog(const Parts& parts) : parts_(parts) {}
+  absl::Status Open(const std::filesystem::path& folder,
+                    const std::shared_ptr<grpc::Channel>& billing);
+  // Reports what the process before this one began and did not end.
+  absl::Status ReportUnknown();
+  void NoteWritten(Begun& begun);
+  void NoteEnded(Begun& begun);
+  void ForgetEnded(uint64_t position);
+
+  const Parts parts_;
+  std::mutex mutex_;
+  uint64_t written_ = 0;           // guarded by mutex_: position of the last begun record
+  std::set<uint64_t> running_;     // guarded by mutex_: positions of those that have not ended
+  int ended_since_forgotten_ = 0;  // guarded by mutex_
+  std::unique_ptr<Journal> begun_;
+  std::unique_ptr<Journal> ended_;
+  std::unique_ptr<usage::JournalDelivery> delivery_;
+};
+
+}  // namespace floe::inference

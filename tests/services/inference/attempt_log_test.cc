@@ -1,0 +1,124 @@
+// The worker's own count: one record a generation, also when it is killed.
+#include "services/inference/attempt_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_ids.h"
+#include "tests/support/temp_dir.h"
+
+namespace floe::inference {
+namespace {
+
+namespace pb = billing::v1;
+
+v1::GenerateRequest Ask(const std::string& usage_id) {
+  v1::GenerateRequest request;
+  request.set_usage_id(usage_id);
+  request.set_checkpoint_digest("d");
+  for (int i = 0; i < 3; ++i) request.add_prompt_ids(1);
+  return request;
+}
+
+class AttemptLogTest : public testing::Test {
+ protected:
+  void Open() {
+    auto log = AttemptLog::Open(dir_ / "log", nullptr, {clock_, ids_, logger_, metrics_});
+    ASSERT_TRUE(log.ok()) << log.status();
+    log_ = *std::move(log);
+  }
+  // What would be delivered, by usage id; of several with one attempt id the first counts.
+  std::map<std::string, pb::Attempt> Ended() {
+    log_.reset();
+    const auto journal = *Journal::Open({.folder = dir_ / "log/ended"});
+    std::map<std::string, pb::Attempt> attempts;
+    std::set<std::string> ids;
+    const auto entries = journal->ReadAfter(0, 10'000);
+    for (const auto& entry : *entries) {
+      pb::Attempt attempt;
+      EXPECT_TRUE(attempt.ParseFromString(entry.record));
+      if (ids.insert(attempt.attempt_id()).second) attempts[attempt.usage_id()] = attempt;
+    }
+    return attempts;
+  }
+
+  test::TempDir dir_;
+  test::FakeClock clock_;
+  test::FakeIds ids_;
+  runtime::Logger logger_{"test", runtime::LogLevel::kError, [](std::string_view) {}};
+  runtime::Metrics metrics_;
+  std::unique_ptr<AttemptLog> log_;
+};
+
+TEST_F(AttemptLogTest, AnAttemptSaysWhatWasComputedAndSentAndHowItEnded) {
+  Open();
+  {
+    AttemptLog::Attempt finished(log_.get(), Ask("u1"), clock_.Now());
+    finished.Begin();
+    finished.computed_tokens = 5;
+    finished.sent_tokens = 4;
+    finished.NoteEnd(absl::OkStatus());
+    AttemptLog::Attempt left(log_.get(), Ask("u2"), clock_.Now());
+    left.Begin();
+    AttemptLog::Attempt failed(log_.get(), Ask("u3"), clock_.Now());
+    failed.Begin();
+    failed.NoteEnd(absl::InternalError("x"));
+    AttemptLog::Attempt refused(log_.get(), Ask("u4"), clock_.Now());  // never begun
+    AttemptLog::Attempt nobodys(log_.get(), Ask(""), clock_.Now());
+    nobodys.Begin();
+    AttemptLog::Attempt unlogged(nullptr, Ask("u5"), clock_.Now());
+    unlogged.Begin();
+  }
+  const auto ended = Ended();
+  ASSERT_EQ(ended.size(), 3u);
+  const pb::Attempt& u1 = ended.at("u1");
+  EXPECT_EQ(u1.outcome(), pb::Attempt::FINISHED);
+  EXPECT_EQ(u1.computed_tokens(), 5);
+  EXPECT_EQ(u1.sent_tokens(), 4);
+  EXPECT_EQ(u1.prompt_tokens(), 3);
+  EXPECT_EQ(ended.at("u2").outcome(), pb::Attempt::CANCELLED);
+  EXPECT_EQ(ended.at("u3").outcome(), pb::Attempt::FAILED);
+}
+
+TEST_F(AttemptLogTest, WhatAKilledWorkerBeganIsReportedAsNotKnown) {
+  Open();
+  {
+    AttemptLog::Attempt done(log_.get(), Ask("u1"), clock_.Now());
+    done.Begin();
+  }
+  // As if the process had been killed here: the end of u2 is never written.
+  auto killed = std::make_optional<AttemptLog::Attempt>(log_.get(), Ask("u2"), clock_.Now());
+  killed->Begin();
+  log_->Sync();
+  test::TempDir copy;
+  std::filesystem::copy(dir_ / "log", copy / "log", std::filesystem::copy_options::recursive);
+  killed.reset();
+  log_.reset();
+  std::filesystem::remove_all(dir_ / "log");
+  std::filesystem::copy(copy / "log", dir_ / "log", std::filesystem::copy_options::recursive);
+  Open();
+  const auto ended = Ended();
+  ASSERT_EQ(ended.size(), 2u);
+  EXPECT_EQ(ended.at("u1").outcome(), pb::Attempt::CANCELLED);  // its own end counts
+  EXPECT_EQ(ended.at("u2").outcome(), pb::Attempt::OUTCOME_UNSPECIFIED);
+  EXPECT_EQ(ended.at("u2").prompt_tokens(), 3);
+}
+
+TEST_F(AttemptLogTest, WhatHasEndedIsForgottenInTheJournalOfBeginnings) {
+  Open();
+  for (int i = 0; i < 200; ++i) {
+    AttemptLog::Attempt attempt(log_.get(), Ask(std::to_string(i)), clock_.Now());
+    attempt.Begin();
+    if (i % 50 == 0) log_->Sync();
+  }
+  EXPECT_EQ(Ended().size(), 200u);
+  const auto begun = *Journal::Open({.folder = dir_ / "log/begun"});
+  EXPECT_LT(begun->stats().pending(), 200u);
+}
+
+}  // namespace
+}  // namespace floe::inference
