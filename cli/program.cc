@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "cli/bill/bill_commands.h"
 #include "cli/commands/commands.h"
 #include "cli/output/exit_code.h"
 #include <CLI/CLI.hpp>
@@ -95,6 +96,7 @@ int RunProgram(const std::vector<std::string>& words, const Streams& streams,
   AddChatCommand(line);
   AddKeyCommands(line);
   AddDocsCommands(line);
+  AddBillCommands(line);
   AddCompletionCommand(line);
   try {
     std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 wants them

@@ -45,7 +45,8 @@ absl::StatusOr<std::unique_ptr<Door>> Door::Open(FleetAddress address) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5'000);  // of one attempt, in truth
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
   auto door = std::unique_ptr<Door>(new Door(std::move(address)));
-  const auto channel = grpc::CreateCustomChannel(door->address_.door, credentials, arguments);
+  door->channel_ = grpc::CreateCustomChannel(door->address_.door, credentials, arguments);
+  const auto& channel = door->channel_;
   door->registry_ = registry::v1::RegistryService::NewStub(channel);
   door->blobs_ = registry::v1::BlobService::NewStub(channel);
   door->jobs_ = jobs::v1::JobService::NewStub(channel);

@@ -33,6 +33,8 @@ class Door {
   tokenizer::v1::TokenizerService::Stub& tokenizer() { return *tokenizer_; }
   gateway::v1::KeyService::Stub& keys() { return *keys_; }
   retrieval::v1::RetrievalService::Stub& retrieval() { return *retrieval_; }
+  // For stubs of other packages.
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   const FleetAddress& address() const { return address_; }
 
   // `teams/<team>` of the key; asked once.
@@ -69,6 +71,7 @@ class Door {
   static absl::Status Retry(absl::Duration timeout, absl::FunctionRef<absl::Status()> call);
 
   const FleetAddress address_;
+  std::shared_ptr<grpc::Channel> channel_;  // shared with the stubs
   std::unique_ptr<registry::v1::RegistryService::Stub> registry_;
   std::unique_ptr<registry::v1::BlobService::Stub> blobs_;
   std::unique_ptr<jobs::v1::JobService::Stub> jobs_;

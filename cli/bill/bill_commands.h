@@ -1,0 +1,18 @@
+// floe bill report | explain | tree | verify | invoice | focus | quote | plan | training | books |
+// budgets
+#pragma once
+
+#include "cli/commands/commands.h"
+
+namespace floe::cli {
+
+void AddBillCommands(CommandLine& line);
+
+// One function a group of them: each adds its commands to `bill`.
+void AddReportCommands(CommandLine& line, CLI::App& bill);
+void AddInvoiceCommands(CommandLine& line, CLI::App& bill);
+void AddPlanningCommands(CommandLine& line, CLI::App& bill);
+void AddBookCommands(CommandLine& line, CLI::App& bill);
+void AddBudgetCommands(CommandLine& line, CLI::App& bill);
+
+}  // namespace floe::cli
