@@ -136,6 +136,7 @@ absl::StatusOr<Reference> ParseReference(std::string_view text) {
     if (IsResourceId(model)) {
       int64_t version = 0;
       if (ParseNumber(what, version)) return VersionReference{model, version};
+      if (what == kLatest) return LatestReference{model};
       if (IsResourceId(what) && HasLetter(what)) return AliasReference{model, std::string(what)};
       if (what.starts_with(kDigestMark) && IsSha256Hex(what.substr(kDigestMark.size()))) {
         return DigestReference{model, std::string(what.substr(kDigestMark.size()))};
@@ -145,6 +146,7 @@ absl::StatusOr<Reference> ParseReference(std::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat(
       "'", Shown(text),
       "' means no version; write <model>, <model>@<alias>, <model>@<version number>, "
+      "<model>@latest, "
       "<model>@sha256:<64 hexadecimal characters> or sha256:<64 hexadecimal characters>"));
 }
 
@@ -156,6 +158,10 @@ absl::Status CheckId(std::string_view field, std::string_view id) {
 }
 
 absl::Status CheckAliasId(std::string_view id) {
+  if (id == kLatest) {
+    return absl::InvalidArgumentError(
+        "'latest' cannot be an alias: <model>@latest always means the newest version");
+  }
   if (IsResourceId(id) && HasLetter(id)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "'", Shown(id), "' cannot be an alias; it needs a letter, or it would read as a version"));

@@ -58,8 +58,8 @@ std::string GatePolicyName(const OwnedName& model);
 std::string ToString(const VersionName& name);
 std::string ToString(const AliasName& name);
 
-// What a person or a request writes: `hamlet`, `hamlet@production`, `hamlet@3`, `hamlet@sha256:…`,
-// `sha256:…`. A bare name means the alias `production`.
+// What a person or a request writes: `hamlet`, `hamlet@production`, `hamlet@3`, `hamlet@latest`,
+// `hamlet@sha256:…`, `sha256:…`. A bare name means the alias `production`.
 struct AliasReference {
   std::string model, alias;
 };
@@ -71,16 +71,20 @@ struct DigestReference {
   std::string model;  // empty: whichever model of the team has it
   std::string digest;
 };
-using Reference = std::variant<AliasReference, VersionReference, DigestReference>;
+struct LatestReference {
+  std::string model;  // its newest version
+};
+using Reference = std::variant<AliasReference, VersionReference, DigestReference, LatestReference>;
 
 inline constexpr char kDefaultAlias[] = "production";
+inline constexpr char kLatest[] = "latest";  // no alias: it always means the newest version
 
 // INVALID_ARGUMENT lists the forms.
 absl::StatusOr<Reference> ParseReference(std::string_view text);
 
 // OK, or INVALID_ARGUMENT naming `field`: an id that a person chooses.
 absl::Status CheckId(std::string_view field, std::string_view id);
-// An alias is an id with a letter in it, so that `hamlet@3` can only be a version.
+// An alias is an id with a letter in it, so that `hamlet@3` can only be a version, and not kLatest.
 absl::Status CheckAliasId(std::string_view id);
 // 64 lower-case hexadecimal characters.
 absl::Status CheckDigest(std::string_view field, std::string_view digest);

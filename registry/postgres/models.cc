@@ -32,6 +32,10 @@ constexpr char kAliasIds[] =
     "SELECT a.id, a.move_id FROM registry.aliases a JOIN registry.models m ON m.id = a.model_id "
     "WHERE m.team = $1 AND m.model = $2 AND a.alias = $3";
 
+constexpr char kLatestVersionId[] =
+    "SELECT v.id FROM registry.model_versions v JOIN registry.models m ON m.id = v.model_id "
+    "WHERE m.team = $1 AND m.model = $2 ORDER BY v.version DESC LIMIT 1";
+
 struct FindVersion {
   pqxx::transaction_base& sql;
   const std::string& team;
@@ -41,6 +45,9 @@ struct FindVersion {
   }
   pqxx::result operator()(const VersionReference& r) const {
     return sql.exec_params(kVersionId, team, r.model, r.version);
+  }
+  pqxx::result operator()(const LatestReference& r) const {
+    return sql.exec_params(kLatestVersionId, team, r.model);
   }
   pqxx::result operator()(const DigestReference& r) const {
     return sql.exec_params(kVersionIdByDigest, team, r.model, r.digest);
@@ -53,6 +60,9 @@ std::string Described(const std::string& team, const Reference& reference) {
   }
   if (const auto* r = std::get_if<VersionReference>(&reference)) {
     return ToString(VersionName{{team, r->model}, r->version});
+  }
+  if (const auto* r = std::get_if<LatestReference>(&reference)) {
+    return absl::StrCat("version of ", ModelName({team, r->model}));
   }
   const auto& r = std::get<DigestReference>(reference);
   return absl::StrCat("version with digest ", r.digest, " of ",

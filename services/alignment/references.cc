@@ -3,7 +3,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
@@ -49,7 +48,6 @@ absl::StatusOr<pb::Dataset> References::Dataset(const std::string& key,
 }
 
 absl::StatusOr<pb::ModelVersion> References::Find(const std::string& reference) {
-  const std::string parent = absl::StrCat("teams/", team_);
   if (absl::StartsWith(reference, "teams/")) {
     const size_t at = reference.find('@');
     FLOE_ASSIGN_OR_RETURN(pb::ModelVersion version,
@@ -59,14 +57,7 @@ absl::StatusOr<pb::ModelVersion> References::Find(const std::string& reference) 
     }
     return absl::NotFoundError("the version has another digest");
   }
-  absl::string_view model = reference;
-  if (absl::ConsumeSuffix(&model, "@latest")) {
-    FLOE_ASSIGN_OR_RETURN(const pb::Model found,
-                          registry_.GetModel(outgoing_, absl::StrCat(parent, "/models/", model)));
-    if (found.latest_version().empty()) return absl::NotFoundError("the model has no version");
-    return registry_.GetModelVersion(outgoing_, found.latest_version());
-  }
-  return registry_.ResolveModelVersion(outgoing_, parent, reference);
+  return registry_.ResolveModelVersion(outgoing_, absl::StrCat("teams/", team_), reference);
 }
 
 absl::StatusOr<pb::ModelVersion> References::Version(const std::string& key,

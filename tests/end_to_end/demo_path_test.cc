@@ -46,6 +46,33 @@ train: {steps: 60, batch_size: 8, sequence_length: 32, learning_rate: 0.003, war
         eval_interval: 20, checkpoint_interval: 20, held_out_fraction: 0.05, sample_prompt: "A dog"}
 )";
 
+constexpr char kSft[] = R"(
+kind: sft
+model: tiny
+base: tiny@production
+dataset: chats
+held_out: chats-held-out
+train: {steps: 30, batch_size: 8, learning_rate: 0.003, warmup_steps: 3, eval_interval: 15}
+)";
+
+constexpr char kGates[] = R"(
+gates:
+  - {metric: answer_loss, dataset: chats-held-out, better: lower}
+)";
+
+// Questions and answers by number, as JSON Lines.
+std::string Chats(int from, int count) {
+  std::string lines;
+  for (int i = from; i < from + count; ++i) {
+    lines += json({{"messages",
+                    {{{"role", "user"}, {"content", absl::StrCat("Where is dog ", i, "?")}},
+                     {{"role", "assistant"}, {"content", "Near the river."}}}}})
+                 .dump() +
+             "\n";
+  }
+  return lines;
+}
+
 class DemoPathTest : public testing::Test {
  protected:
   json ServiceOf(const std::string& name) {
@@ -54,6 +81,34 @@ class DemoPathTest : public testing::Test {
       if (service["name"] == name) return service;
     }
     return {};
+  }
+
+  // tiny@1, which stands in production, is the base; tiny@2 is made, and goes there and back.
+  void AlignAndPromote(const std::string& base_digest) {
+    fleet_.Write("chats.jsonl", Chats(0, 40));
+    fleet_.Write("chats-held-out.jsonl", Chats(40, 10));
+    for (const char* file : {"chats.jsonl", "chats-held-out.jsonl"}) {
+      EXPECT_EQ(fleet_.Floe({"data", "import", file, "--format", "chat"}).code, 0);
+    }
+    fleet_.Write("sft.yaml", kSft);
+    Said said = fleet_.Floe({"train", "sft.yaml", "--watch"});
+    ASSERT_EQ(said.code, 0) << said.out << said.err;
+    const json aligned = fleet_.FloeJson({"models", "show", "tiny@latest"});
+    EXPECT_EQ(aligned["lineage"]["parent_digest"], base_digest);
+    fleet_.Write("gates.yaml", kGates);
+    EXPECT_EQ(fleet_.Floe({"models", "gate", "set", "tiny", "gates.yaml"}).code, 0);
+    said = fleet_.Floe({"models", "promote", "tiny@2"});
+    EXPECT_EQ(said.code, 1);
+    EXPECT_THAT(said.err, HasSubstr("tiny@2 has no answer_loss"));
+    said =
+        fleet_.Floe({"eval", "run", "tiny@1", "tiny@2", "--dataset", "chats-held-out", "--watch"});
+    ASSERT_EQ(said.code, 0) << said.out << said.err;
+    EXPECT_EQ(fleet_.FloeJson({"eval", "ls"}).size(), 2u);
+    said = fleet_.Floe({"models", "promote", "tiny@2", "--reason", "better"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_EQ(fleet_.Floe({"models", "promote", "tiny@1"}).code, 1);
+    EXPECT_EQ(fleet_.Floe({"models", "rollback", "tiny"}).code, 0);
+    EXPECT_EQ(fleet_.FloeJson({"models", "show", "tiny"})["digest"], base_digest);
   }
 
   FleetFixture fleet_;
@@ -183,6 +238,9 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
        fleet_.FloeJson({"docs", "search", "facts", "which vault opens?"})["passages"]) {
     EXPECT_EQ(passage["document"], "teams/default/collections/facts/documents/corpus.txt");
   }
+
+  // Aligned, judged by the engine that serves, promoted because the evidence is better; and back.
+  AlignAndPromote(version["digest"]);
 
   // A key that may only look.
   const json key = fleet_.FloeJson({"keys", "create", "--name", "watcher", "--role", "viewer"});

@@ -47,6 +47,7 @@ TEST(NamesTest, ABareReferenceMeansProduction) {
 TEST(NamesTest, EveryFormOfReferenceIsTold) {
   EXPECT_EQ(std::get<AliasReference>(*ParseReference("hamlet@canary")).alias, "canary");
   EXPECT_EQ(std::get<VersionReference>(*ParseReference("hamlet@3")).version, 3);
+  EXPECT_EQ(std::get<LatestReference>(*ParseReference("hamlet@latest")).model, "hamlet");
   const auto digest = std::get<DigestReference>(*ParseReference("sha256:" + kDigest));
   EXPECT_EQ(digest.model, "");
   EXPECT_EQ(digest.digest, kDigest);
@@ -65,6 +66,7 @@ TEST(NamesTest, ReferencesThatMeanNothingListTheForms) {
 TEST(NamesTest, AnAliasCannotReadAsAVersion) {
   EXPECT_TRUE(CheckAliasId("v3").ok());
   EXPECT_FALSE(CheckAliasId("3").ok());
+  EXPECT_FALSE(CheckAliasId("latest").ok());
   EXPECT_FALSE(CheckAliasId("3.1").ok());
   EXPECT_FALSE(CheckAliasId("").ok());
 }

@@ -28,8 +28,8 @@ bool IsReference(std::string_view text, std::string_view collection);
 void ReadReference(YamlMap& map, std::string_view key, std::string_view collection,
                    std::string& value, Presence presence = Presence::kRequired);
 
-// What floe.registry.v1 ResolveModelVersion takes, plus <model>@latest and a version's resource
-// name with or without its digest.
+// What floe.registry.v1 ResolveModelVersion takes, and a version's resource name with or without
+// its digest.
 bool IsModelReference(std::string_view text);
 
 // Steps, sizes, rates, intervals and seed of `train`; what only one kind has is read beside it.

@@ -240,13 +240,6 @@ absl::StatusOr<v1::ModelVersion> RegistryClient::ResolveModelVersion(
   return Call(call, request, *registry_, &v1::RegistryService::Stub::ResolveModelVersion);
 }
 
-absl::StatusOr<v1::Model> RegistryClient::GetModel(const runtime::OutgoingCall& call,
-                                                   const std::string& name) {
-  v1::GetModelRequest request;
-  request.set_name(name);
-  return Call(call, request, *registry_, &v1::RegistryService::Stub::GetModel);
-}
-
 absl::StatusOr<v1::Evaluation> RegistryClient::CreateEvaluation(
     const runtime::OutgoingCall& call, v1::CreateEvaluationRequest request) {
   if (request.request_id().empty()) request.set_request_id(NewRequestId());

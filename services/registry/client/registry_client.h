@@ -76,7 +76,6 @@ class RegistryClient {
   absl::StatusOr<v1::ModelVersion> ResolveModelVersion(const runtime::OutgoingCall& call,
                                                        const std::string& parent,
                                                        const std::string& reference);
-  absl::StatusOr<v1::Model> GetModel(const runtime::OutgoingCall& call, const std::string& name);
   absl::StatusOr<v1::Evaluation> CreateEvaluation(const runtime::OutgoingCall& call,
                                                   v1::CreateEvaluationRequest request);
 

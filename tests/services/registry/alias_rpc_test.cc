@@ -181,5 +181,13 @@ TEST_F(AliasRpcTest, ParentsAndChildrenCannotPassEachOther) {
   }
 }
 
+TEST_F(AliasRpcTest, LatestIsTheNewestVersionThatIsThere) {
+  EXPECT_EQ(Resolve("hamlet@latest")->name(), versions_[2].name());
+  ASSERT_TRUE(Delete(versions_[2].name()).ok());
+  EXPECT_EQ(Resolve("hamlet@latest")->name(), versions_[1].name());
+  EXPECT_EQ(Resolve("nobody@latest").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(SetAlias("hamlet", "latest", 1).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace floe::registry
