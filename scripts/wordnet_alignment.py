@@ -23,7 +23,7 @@ from wordnet_corpus import KINDS, document, entry, lines_of, sentence
 
 HELD_OUT_SHARE = 0.1
 CHATS, HELD_OUT_CHATS = 6000, 300
-PAIRS, HELD_OUT_PAIRS = 2400, 300
+PAIRS, HELD_OUT_PAIRS = 1200, 300
 QUESTIONS = 200
 WORD = re.compile(r'^[a-z]{3,14}$')
 LONGEST_GLOSS, LONGEST_PASSAGE = 100, 150

@@ -38,7 +38,8 @@ struct PretrainOptions {
 
 using PretrainOutcome = TrainOutcome;
 
-// Owns the transformer and the optimizer. One thread uses it. No torch type shows here.
+// Owns the transformer; the optimizer lives as long as a Run. One thread uses it. No torch type
+// shows here.
 class Pretrainer {
  public:
   // Builds the model and opens the tokens; nothing is computed yet. INVALID_ARGUMENT for dials,

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "trainer/alignment/internal/answer_batch.h"
 #include "trainer/alignment/internal/questions.h"
-#include "trainer/internal/train_step.h"
 
 namespace floe::trainer {
 namespace {
@@ -15,24 +15,22 @@ namespace {
 // All chosen texts of some pairs, then all rejected ones, and the sum of each answer's
 // log-probabilities.
 struct ScoredBatch {
-  PaddedBatch padded;
-  at::Tensor log_probabilities;  // [2 B * T]
+  AnswerBatch batch;
+  at::Tensor log_probabilities;  // [A], of the answers' tokens
   std::vector<double> sums;      // [2 B]
 };
 
 absl::StatusOr<ScoredBatch> ScoreBatch(const Transformer& transformer,
                                        std::span<const Rendered* const> texts) {
   ScoredBatch scored;
-  FLOE_ASSIGN_OR_RETURN(scored.padded, PadBatch(texts));
-  const PaddedBatch& padded = scored.padded;
-  const MicroBatch batch = MakeMicroBatch(padded.ids, padded.targets, padded.length);
-  scored.log_probabilities =
-      LinearLogProbabilities(transformer.Hidden(batch.ids), transformer.head(), batch.targets);
+  FLOE_ASSIGN_OR_RETURN(const PaddedBatch padded, PadBatch(texts));
+  scored.batch = MakeAnswerBatch(padded);
+  scored.log_probabilities = LinearLogProbabilities(HiddenOfAnswers(transformer, scored.batch),
+                                                    transformer.head(), scored.batch.targets);
+  scored.sums.resize(texts.size());
   const float* value = scored.log_probabilities.data_ptr<float>();
-  for (int64_t row = 0; row < padded.sequences; ++row) {
-    double sum = 0;
-    for (int64_t t = 0; t < padded.length; ++t) sum += *value++;
-    scored.sums.push_back(sum);
+  for (const int64_t sequence : scored.batch.sequence) {
+    scored.sums[static_cast<size_t>(sequence)] += *value++;
   }
   return scored;
 }
@@ -49,6 +47,10 @@ int64_t TokensOf(const RenderedPair& pair) {
   return static_cast<int64_t>(pair.chosen.ids.size() + pair.rejected.ids.size()) - 2;
 }
 
+size_t LengthOf(const RenderedPair& pair) {
+  return std::max(pair.chosen.ids.size(), pair.rejected.ids.size());
+}
+
 }  // namespace
 
 DpoObjective::DpoObjective(Transformer& transformer, const DpoTask& task,
@@ -58,10 +60,12 @@ DpoObjective::DpoObjective(Transformer& transformer, const DpoTask& task,
       options_(options),
       questions_(questions),
       order_(static_cast<int64_t>(task.train.size()), Rng::SeedFor(options.settings.seed, "data")) {
-  int64_t tokens = 0;
-  for (const RenderedPair& pair : task.train) tokens += TokensOf(pair);
-  flops_ = AlignmentFlopsPerToken(transformer.blueprint(), tokens,
-                                  2 * static_cast<int64_t>(task.train.size()));
+  TextCounts counts;
+  for (const RenderedPair& pair : task.train) {
+    counts.Add(pair.chosen);
+    counts.Add(pair.rejected);
+  }
+  flops_ = AlignmentFlopsPerToken(transformer.blueprint(), counts);
 }
 
 absl::StatusOr<ReferenceLogProbabilities> DpoObjective::ScorePairs(
@@ -108,11 +112,7 @@ absl::Status DpoObjective::Learn(std::span<const Member> members, double weight,
   std::vector<const RenderedPair*> pairs;
   for (const Member& member : members) pairs.push_back(member.pair);
   FLOE_ASSIGN_OR_RETURN(const ScoredBatch scored, ScoreBatch(transformer_, TextsOf(pairs)));
-  const PaddedBatch& padded = scored.padded;
-  at::Tensor gradient = at::zeros({padded.sequences * padded.length});
-  const auto fill = [&](size_t row, double value) {
-    gradient.narrow(0, static_cast<int64_t>(row) * padded.length, padded.length).fill_(value);
-  };
+  std::vector<double> gradients(scored.sums.size());  // by each text's sum
   for (size_t i = 0; i < members.size(); ++i) {
     const size_t rejected = members.size() + i;
     const PairLogProbabilities pair{.policy_chosen = scored.sums[i],
@@ -122,8 +122,8 @@ absl::Status DpoObjective::Learn(std::span<const Member> members, double weight,
                                     .chosen_tokens = pairs[i]->chosen.answer_tokens(),
                                     .rejected_tokens = pairs[i]->rejected.answer_tokens()};
     const PreferenceLoss loss = ComputePreferenceLoss(task_.loss, pair);
-    fill(i, weight * loss.d_policy_chosen);
-    fill(rejected, weight * loss.d_policy_rejected);
+    gradients[i] = weight * loss.d_policy_chosen;
+    gradients[rejected] = weight * loss.d_policy_rejected;
     const double margin = loss.reward_chosen - loss.reward_rejected;
     sums.loss += loss.loss;
     sums.metrics["rewards/chosen"] += loss.reward_chosen;
@@ -133,7 +133,13 @@ absl::Status DpoObjective::Learn(std::span<const Member> members, double weight,
     sums.metrics["logps/chosen"] += pair.policy_chosen;
     sums.metrics["logps/rejected"] += pair.policy_rejected;
   }
-  if (weight != 0) scored.log_probabilities.backward(gradient);
+  if (weight == 0) return absl::OkStatus();
+  at::Tensor gradient = at::empty_like(scored.log_probabilities);
+  float* value = gradient.data_ptr<float>();
+  for (const int64_t sequence : scored.batch.sequence) {
+    *value++ = static_cast<float>(gradients[static_cast<size_t>(sequence)]);
+  }
+  scored.log_probabilities.backward(gradient);
   return absl::OkStatus();
 }
 
@@ -142,14 +148,19 @@ absl::StatusOr<StepResult> DpoObjective::AddGradients() {
   const auto total = static_cast<double>(settings.batch_size * settings.gradient_accumulation);
   StepResult result;
   Sums sums;
-  for (int64_t i = 0; i < settings.gradient_accumulation; ++i) {
-    std::vector<Member> members;
-    for (int64_t b = 0; b < settings.batch_size; ++b) {
-      const size_t index = order_.Next();
-      members.push_back({&task_.train[index], index});
-      result.tokens += TokensOf(task_.train[index]);
-    }
-    FLOE_RETURN_IF_ERROR(Learn(members, 1.0 / total, sums));
+  std::vector<Member> members;
+  for (int64_t i = 0; i < settings.batch_size * settings.gradient_accumulation; ++i) {
+    const size_t index = order_.Next();
+    members.push_back({&task_.train[index], index});
+    result.tokens += TokensOf(task_.train[index]);
+  }
+  // How a step is cut changes nothing but the padding, which is least among pairs of one length.
+  std::stable_sort(members.begin(), members.end(), [](const Member& a, const Member& b) {
+    return LengthOf(*a.pair) < LengthOf(*b.pair);
+  });
+  const auto size = static_cast<size_t>(settings.batch_size);
+  for (size_t first = 0; first < members.size(); first += size) {
+    FLOE_RETURN_IF_ERROR(Learn(std::span(members).subspan(first, size), 1.0 / total, sums));
   }
   result.loss = sums.loss / total;
   for (const auto& [name, sum] : sums.metrics) result.metrics[name] = sum / total;

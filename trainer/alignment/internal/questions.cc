@@ -1,15 +1,21 @@
 #include "trainer/alignment/internal/questions.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 
 #include "base/view.h"
-#include "model/accounting.h"
 #include "tokenizer/chat_template.h"
 #include "trainer/internal/sample_text.h"
 
 namespace floe::trainer {
+namespace {
+
+// The question itself, which stands behind what it is asked about.
+std::string Shown(const std::string& question) {
+  const size_t last = question.rfind('\n');
+  return last == std::string::npos ? question : absl::StrCat("… ", question.substr(last + 1));
+}
+
+}  // namespace
 
 void Questions::Tell(const Transformer& transformer, TrainingObserver& observer,
                      std::string_view when) const {
@@ -17,10 +23,11 @@ void Questions::Tell(const Transformer& transformer, TrainingObserver& observer,
   for (const std::string_view name : {tokenizer::kMessageEnd, tokenizer::kEndOfText}) {
     if (const auto id = tokenizer_.SpecialId(name)) ends.push_back(*id);
   }
-  const SampleOptions greedy{.top_k = 1};
+  // Nearly greedy: the likeliest token alone runs in circles on small models.
+  const SampleOptions sampling{.temperature = 0.4};
   for (const Question& question : questions_) {
     const auto prompt = tokenizer::RenderChat(tokenizer_, question.prompt);
-    auto answer = prompt.ok() ? ContinueIds(transformer, tokenizer_, *prompt, ends, greedy)
+    auto answer = prompt.ok() ? ContinueIds(transformer, tokenizer_, *prompt, ends, sampling)
                               : absl::StatusOr<std::string>(prompt.status());
     if (!answer.ok()) {
       observer.OnLine(LineLevel::kWarning, StdView(answer.status().message()));
@@ -28,13 +35,8 @@ void Questions::Tell(const Transformer& transformer, TrainingObserver& observer,
     }
     observer.OnLine(
         LineLevel::kSample,
-        absl::StrCat(AbslView(when), ": ", question.prompt.back().content, " -> ", *answer));
+        absl::StrCat(AbslView(when), ": ", Shown(question.prompt.back().content), " -> ", *answer));
   }
-}
-
-double AlignmentFlopsPerToken(const model::Blueprint& blueprint, int64_t tokens, int64_t texts) {
-  const int64_t attended = std::max<int64_t>(1, tokens / std::max<int64_t>(1, texts) / 2);
-  return 3.0 * static_cast<double>(model::ForwardFlopsPerToken(blueprint, attended));
 }
 
 }  // namespace floe::trainer

@@ -16,7 +16,8 @@ class Questions {
   Questions(const tokenizer::Tokenizer& tokenizer, const std::vector<Question>& questions)
       : tokenizer_(tokenizer), questions_(questions) {}
 
-  // Tells "before: <question> -> <the likeliest answer>" for each.
+  // Tells "before: <the question's last line> -> <an answer>" for each; the same for the same
+  // weights.
   void Tell(const Transformer& transformer, TrainingObserver& observer,
             std::string_view when) const;
 
@@ -24,9 +25,5 @@ class Questions {
   const tokenizer::Tokenizer& tokenizer_;
   const std::vector<Question>& questions_;
 };
-
-// Operations a token of a run over texts of `tokens` ids in `texts` texts: three times the forward
-// pass, a token attending to half its text on average.
-double AlignmentFlopsPerToken(const model::Blueprint& blueprint, int64_t tokens, int64_t texts);
 
 }  // namespace floe::trainer

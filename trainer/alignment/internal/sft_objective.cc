@@ -1,12 +1,23 @@
 #include "trainer/alignment/internal/sft_objective.h"
 
 #include <algorithm>
+#include <numeric>
+#include <span>
 
 #include "base/status_macros.h"
+#include "trainer/alignment/internal/answer_batch.h"
 #include "trainer/alignment/internal/questions.h"
 #include "trainer/internal/train_step.h"
 
 namespace floe::trainer {
+namespace {
+
+at::Tensor SummedLoss(const Transformer& transformer, const AnswerBatch& batch, double scale) {
+  return LinearCrossEntropy(HiddenOfAnswers(transformer, batch), transformer.head(), batch.targets,
+                            scale);
+}
+
+}  // namespace
 
 SftObjective::SftObjective(Transformer& transformer, const SftTask& task,
                            const AlignOptions& options, Questions& questions)
@@ -15,28 +26,37 @@ SftObjective::SftObjective(Transformer& transformer, const SftTask& task,
       options_(options),
       questions_(questions),
       order_(static_cast<int64_t>(task.train.size()), Rng::SeedFor(options.settings.seed, "data")) {
-  int64_t tokens = 0;
-  for (const Rendered& text : task.train) tokens += static_cast<int64_t>(text.ids.size());
-  flops_ = AlignmentFlopsPerToken(transformer.blueprint(), tokens,
-                                  static_cast<int64_t>(task.train.size()));
+  TextCounts counts;
+  for (const Rendered& text : task.train) counts.Add(text);
+  flops_ = AlignmentFlopsPerToken(transformer.blueprint(), counts);
 }
 
 absl::StatusOr<StepResult> SftObjective::AddGradients() {
+  const TrainSettings& settings = options_.settings;
   StepResult result;
-  int64_t answer_tokens = 0;
-  std::vector<MicroBatch> batches;
-  for (int64_t i = 0; i < options_.settings.gradient_accumulation; ++i) {
-    std::vector<const Rendered*> texts;
-    for (int64_t b = 0; b < options_.settings.batch_size; ++b) {
-      texts.push_back(&task_.train[order_.Next()]);
-      result.tokens += static_cast<int64_t>(texts.back()->ids.size()) - 1;
-    }
-    FLOE_ASSIGN_OR_RETURN(const PaddedBatch batch, PadBatch(texts));
-    answer_tokens += batch.answer_tokens;
-    batches.push_back(MakeMicroBatch(batch.ids, batch.targets, batch.length));
+  std::vector<const Rendered*> texts;
+  for (int64_t i = 0; i < settings.batch_size * settings.gradient_accumulation; ++i) {
+    texts.push_back(&task_.train[order_.Next()]);
+    result.tokens += static_cast<int64_t>(texts.back()->ids.size()) - 1;
   }
-  result.loss = AccumulateGradients(transformer_, batches);
-  result.metrics["answer_tokens"] = static_cast<double>(answer_tokens);
+  // How a step is cut changes nothing but the padding, which is least among texts of one length.
+  std::stable_sort(texts.begin(), texts.end(), [](const Rendered* a, const Rendered* b) {
+    return a->ids.size() < b->ids.size();
+  });
+  std::vector<AnswerBatch> batches;
+  std::vector<int64_t> answer_tokens;
+  const auto size = static_cast<size_t>(settings.batch_size);
+  for (size_t first = 0; first < texts.size(); first += size) {
+    FLOE_ASSIGN_OR_RETURN(const PaddedBatch padded,
+                          PadBatch(std::span(texts).subspan(first, size)));
+    batches.push_back(MakeAnswerBatch(padded));
+    answer_tokens.push_back(padded.answer_tokens);
+  }
+  result.loss = AccumulateGradients(answer_tokens, [&](size_t i, double scale) {
+    return SummedLoss(transformer_, batches[i], scale);
+  });
+  result.metrics["answer_tokens"] =
+      static_cast<double>(std::accumulate(answer_tokens.begin(), answer_tokens.end(), int64_t{0}));
   return result;
 }
 
@@ -53,10 +73,7 @@ std::optional<HeldOutResult> SftObjective::Evaluate() {
     }
     const auto padded = PadBatch(texts);
     if (!padded.ok()) continue;  // nothing to measure in it
-    const MicroBatch batch = MakeMicroBatch(padded->ids, padded->targets, padded->length);
-    loss +=
-        LinearCrossEntropy(transformer_.Hidden(batch.ids), transformer_.head(), batch.targets, 1.0)
-            .item<double>();
+    loss += SummedLoss(transformer_, MakeAnswerBatch(*padded), 1.0).item<double>();
     tokens += padded->answer_tokens;
   }
   if (tokens == 0) return std::nullopt;
