@@ -141,7 +141,7 @@ def check_arrows(documents):
             continue
         source = document['spec']['selector']['matchLabels']['app.kubernetes.io/component']
         text = ' '.join(' '.join(container.get('args', [])) for container in spec['containers'])
-        for target in re.findall(r'floe-([a-z]+):7400', text):
+        for target in re.findall(r'floe-([a-z]+)(?:\.[a-z.-]+)?:7400', text):
             if target not in allowed.get(source, set()):
                 yield f'{source} is told to call {target}, but no NetworkPolicy lets it: add it to `calls`'
 

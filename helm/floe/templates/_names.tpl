@@ -39,6 +39,18 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{ join "," $pairs }}
 {{- end -}}
 
+{{/* host:port of every inference worker that there may be, by its stable name. */}}
+{{- define "floe.workers" -}}
+{{- $service := include "floe.service" (list . "inference") | fromYaml -}}
+{{- $name := printf "%s-inference" (include "floe.fullname" .) -}}
+{{- $most := int (ternary $service.autoscaling.maxReplicas $service.replicas $service.autoscaling.enabled) -}}
+{{- $workers := list -}}
+{{- range $i := until $most -}}
+{{- $workers = append $workers (printf "%s-%d.%s.%s.svc.cluster.local:7400" $name $i $name $.Release.Namespace) -}}
+{{- end -}}
+{{ join "," $workers }}
+{{- end -}}
+
 {{/* The merged values of a service: (list root name), as YAML. */}}
 {{- define "floe.service" -}}
 {{- $root := index . 0 -}}
