@@ -31,6 +31,9 @@ else
   failed=1
 fi
 
+step 'chart (helm lint, and its flags and metrics against the code)'
+scripts/check_chart.py || failed=1
+
 step 'clang-tidy-14 on changed files'
 base=${1:-$(git merge-base HEAD main 2>/dev/null || git rev-parse HEAD)}
 [ "$base" != "$(git rev-parse HEAD)" ] || base=HEAD~1
