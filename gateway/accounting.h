@@ -32,7 +32,7 @@ struct UsageQuantities {
 };
 
 struct CostLine {
-  std::string kind;  // input, cached_input, output, cached_output, call, minimum
+  std::string kind;  // input, cached_input, output, cached_output, call, minimum, retrieval
   int64_t quantity = 0;
   std::string unit_price;  // decimal US dollars
   std::string amount;
@@ -49,6 +49,7 @@ struct PricedCall {
   std::string operation;  // `chat`, `completion`
   std::string model;      // `teams/nlp/models/hamlet`
   ServiceTier tier = ServiceTier::kDefault;
+  bool retrieves = false;  // one search is charged with it, on a line `retrieval`
 };
 
 // One price book. Immutable; a request keeps the one that it resolved.

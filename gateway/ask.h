@@ -48,6 +48,17 @@ struct WorkflowPlace {
   std::string step;       // for people
 };
 
+// Passages to answer from: `floe: {retrieval: {collection, top_k}}`, or `retrieval: "off"`.
+struct RetrievalAsk {
+  enum class Kind { kByPolicy, kOff, kAsked };
+  Kind kind = Kind::kByPolicy;
+  std::string collection;  // of kAsked: an id as resources have it, of the caller's team
+  int64_t top_k = kDefaultTopK;
+
+  static constexpr int64_t kDefaultTopK = 4;
+  static constexpr int64_t kMaxTopK = 50;
+};
+
 struct Ask {
   std::string model;  // `hamlet`, `hamlet@production`, `hamlet@3`, `sha256:…`
   Prompt prompt;
@@ -59,6 +70,7 @@ struct Ask {
   bool stream = false;
   bool include_usage = false;  // a chunk with the usage at the end of a stream
   bool use_cache = true;       // `floe: {cache: "off"}` forbids a cached answer
+  RetrievalAsk retrieval;
   WorkflowPlace workflow;
   std::map<std::string, std::string> tags;  // `metadata`: labels for usage reports
 

@@ -82,6 +82,27 @@ class PromptEncoder {
                                                         const std::vector<uint32_t>& ids) = 0;
 };
 
+// What a collection says to a question.
+struct Passage {
+  std::string document;  // its resource name
+  int64_t begin = 0;     // bytes of the document
+  int64_t end = 0;
+  double score = 0;  // orders the passages of one search
+  std::string text;
+};
+
+class Retriever {
+ public:
+  virtual ~Retriever() = default;
+  // At most `top_k` passages of the caller's team's collection, best first. NOT_FOUND for what the
+  // team does not have, UNAVAILABLE while nobody can search, UNIMPLEMENTED where there is no
+  // retrieval.
+  virtual Awaitable<absl::StatusOr<std::vector<Passage>>> Search(const CallScope& scope,
+                                                                 const std::string& collection,
+                                                                 const std::string& query,
+                                                                 int64_t top_k) = 0;
+};
+
 // Pieces of one answer, pulled: who does not pull slows the worker down. Used by one coroutine at a
 // time. Destroying it cancels what is behind it.
 class TokenStream {

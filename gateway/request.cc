@@ -2,6 +2,18 @@
 
 namespace floe::gateway {
 
+std::string_view DirectionName(Direction direction) {
+  switch (direction) {
+    case Direction::kInput:
+      return "input";
+    case Direction::kRetrieved:
+      return "retrieved";
+    case Direction::kOutput:
+      break;
+  }
+  return "output";
+}
+
 std::string_view CacheUseName(CacheUse use) {
   switch (use) {
     case CacheUse::kHit:

@@ -32,12 +32,27 @@ class AnswerSink {
   virtual Awaitable<absl::Status> Write(const Request& request, const Piece& piece) = 0;
 };
 
-enum class Direction { kInput, kOutput };
+enum class Direction { kInput, kRetrieved, kOutput };
+std::string_view DirectionName(Direction direction);  // input, retrieved, output
 
-// What a rule found in the prompt or in the answer.
+// What a rule found in the prompt, in a passage or in the answer.
 struct GuardFinding {
   Direction direction = Direction::kInput;
   guardrails::Finding finding;
+};
+
+// The passages that were put in front of the question. Their texts are in the prompt.
+struct Retrieved {
+  struct Citation {
+    std::string document;  // its resource name
+    int64_t begin = 0;     // bytes of the document
+    int64_t end = 0;
+    double score = 0;
+  };
+  std::string collection;           // its id
+  std::vector<Citation> citations;  // in the order of the prompt
+  std::string usage_id;             // of the search, a billable call of its own
+  absl::Duration took;
 };
 
 // What was counted for the request, and what the client is told about it.
@@ -80,6 +95,9 @@ struct Request {
   // guard_input (which may mask ask.prompt) and guard_output
   std::vector<GuardFinding> findings;
   bool input_guarded = false;  // what ask.prompt says has passed the rules
+
+  // retrieve (which puts passages into ask.prompt); none: it was not asked for
+  std::optional<Retrieved> retrieved;
 
   // quote
   std::vector<uint32_t> prompt_ids;

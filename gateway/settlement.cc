@@ -34,6 +34,12 @@ void Charge(Request& request) {
   request.cost = cost.ok() ? *std::move(cost) : request.worst_case;
 }
 
+// Ahead of the request's own record, whose fate decides for both: a journal keeps the order.
+void AppendRetrieval(const Request& request, UsageLog& usage) noexcept {
+  std::optional<UsageRecord> record = RetrievalRecordOf(request);
+  if (record) usage.AppendOnly(*std::move(record), [](const absl::Status&) {});
+}
+
 }  // namespace
 
 UsageQuantities ChargedQuantities(const Request& request) {
@@ -88,6 +94,26 @@ UsageRecord RecordOf(const Request& request, absl::Time now) {
   return record;
 }
 
+std::optional<UsageRecord> RetrievalRecordOf(const Request& request) {
+  if (!request.retrieved || ChargedQuantities(request).calls == 0) return std::nullopt;
+  UsageRecord record;
+  record.usage_id = request.retrieved->usage_id;
+  record.time = request.reservation->time;
+  record.caller = request.scope.caller;
+  record.call = {.operation = "retrieval", .tier = request.priced.tier};
+  record.price_book = request.prices->name();
+  if (request.policy != nullptr) record.policy_version = request.policy->digest();
+  record.quantities.calls = 1;
+  record.workflow = {.id = request.ask.workflow.id, .step = "retrieve"};
+  if (!record.workflow.id.empty()) record.workflow.parent_id = request.usage_id;
+  record.tags = request.ask.tags;
+  record.request_id = request.id;
+  record.trace_id = request.trace_id;
+  record.total_time = request.retrieved->took;
+  record.slices = request.reservation->slices;
+  return record;
+}
+
 std::unique_ptr<UsageLog::Pending> Settle(Request& request, const SettlementParts& parts,
                                           const boost::asio::any_io_executor& waiter) {
   if (request.settled || !request.reservation) return nullptr;
@@ -97,6 +123,7 @@ std::unique_ptr<UsageLog::Pending> Settle(Request& request, const SettlementPart
     parts.budgets.Settle(*request.reservation, 0);
     return nullptr;
   }
+  AppendRetrieval(request, parts.usage);
   return parts.usage.Append(RecordOf(request, parts.clock.Now()),
                             WhenWritten(request, parts.budgets), waiter);
 }
@@ -109,6 +136,7 @@ void SettleUnwaited(Request& request, const SettlementParts& parts) noexcept {
     parts.budgets.Settle(*request.reservation, 0);
     return;
   }
+  AppendRetrieval(request, parts.usage);
   parts.usage.AppendOnly(RecordOf(request, parts.clock.Now()), WhenWritten(request, parts.budgets));
 }
 

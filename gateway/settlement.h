@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "gateway/request.h"
@@ -23,6 +24,10 @@ UsageQuantities ChargedQuantities(const Request& request);
 UsageOutcome EndOf(const Request& request);
 
 UsageRecord RecordOf(const Request& request, absl::Time now);
+
+// The search's own record, a step below the request's in its workflow; none when nothing is
+// charged.
+std::optional<UsageRecord> RetrievalRecordOf(const Request& request);
 
 // Marks the request as settled, works out its cost and hands its record to the journal, once:
 // further calls give null, as does a request that charges nothing.

@@ -10,6 +10,7 @@
 #include "gateway/stages/policy.h"
 #include "gateway/stages/quote.h"
 #include "gateway/stages/reserve.h"
+#include "gateway/stages/retrieve.h"
 #include "gateway/stages/settle.h"
 
 namespace floe::gateway {
@@ -20,6 +21,8 @@ Pipeline GeneratingPipeline(const Ports& ports) {
   stages.push_back(std::make_unique<AdmitStage>(ports.policies, ports.limits));
   stages.push_back(std::make_unique<PolicyStage>(ports.models));
   stages.push_back(std::make_unique<GuardInputStage>(ports.prompts, ports.background));
+  stages.push_back(std::make_unique<RetrieveStage>(
+      RetrieveStage::Parts{ports.retriever, ports.prompts, ports.clock}));
   stages.push_back(std::make_unique<QuoteStage>(
       QuoteStage::Parts{ports.prompts, ports.prices, ports.limits, ports.draw_seed}));
   stages.push_back(std::make_unique<CacheStage>(ports.cache));

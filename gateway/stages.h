@@ -20,6 +20,7 @@ struct Ports {
   Policies& policies;
   limits::RateLimits& limits;
   Models& models;
+  Retriever& retriever;
   PromptEncoder& prompts;
   cache::AnswerCache& cache;
   Generator& generator;

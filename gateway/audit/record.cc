@@ -16,7 +16,7 @@ Json FindingsOf(const Request& request) {
   for (const GuardFinding& found : request.findings) {
     list.push_back({{"rule", found.finding.rule},
                     {"action", std::string(guardrails::ActionName(found.finding.action))},
-                    {"direction", found.direction == Direction::kInput ? "input" : "output"},
+                    {"direction", std::string(DirectionName(found.direction))},
                     {"offset", found.finding.offset},
                     {"length", found.finding.length}});
   }
@@ -41,6 +41,17 @@ void AddAsked(const Request& request, Json& line) {
   line["service_tier"] = std::string(TierName(request.ask.tier));
   line["stream"] = request.ask.stream;
   line["max_tokens"] = request.max_tokens;
+}
+
+// Which passages the model was given.
+Json RetrievalOf(const Request& request) {
+  if (!request.retrieved) return nullptr;
+  Json passages = Json::array();
+  for (const Retrieved::Citation& citation : request.retrieved->citations) {
+    passages.push_back(
+        {{"document", citation.document}, {"begin", citation.begin}, {"end", citation.end}});
+  }
+  return {{"collection", request.retrieved->collection}, {"passages", std::move(passages)}};
 }
 
 void AddGiven(const Request& request, Json& line) {
@@ -71,6 +82,7 @@ std::string AuditLine(const Request& request, const AuditOutcome& outcome) {
   line["policy_version"] = request.policy != nullptr ? request.policy->version() : "";
   AddAsked(request, line);
   AddGiven(request, line);
+  line["retrieval"] = RetrievalOf(request);
   line["findings"] = FindingsOf(request);
   line["seconds"] = absl::ToDoubleSeconds(outcome.took);
   Json& stages = line["stage_seconds"] = Json::object();

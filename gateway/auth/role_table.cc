@@ -102,7 +102,7 @@ constexpr auto kRules = std::to_array<MethodRule>({
     {"/floe.retrieval.v1.RetrievalService/ReadDocument", Role::kConsumer},
     {"/floe.retrieval.v1.RetrievalService/DeleteDocument", Role::kDeveloper},
     {"/floe.retrieval.v1.RetrievalService/ListChunks", Role::kConsumer},
-    {"/floe.retrieval.v1.RetrievalService/Search", Role::kConsumer},
+    {"/floe.retrieval.v1.RetrievalService/Search", Role::kDeveloper},
     {"/floe.retrieval.v1.RetrievalService/EvaluateCollection", Role::kDeveloper},
 
     {"/floe.tokenizer.v1.TokenizerService/Encode", Role::kConsumer},

@@ -51,6 +51,17 @@ Json FloeOf(const AnswerFacts& facts, const Finish& finish, const AnswerOutcome&
                           {"direction", note.direction},
                           {"count", note.count}});
   }
+  Json citations = Json::array();
+  for (const CitationNote& note : outcome.citations) {
+    citations.push_back({{"document", note.document},
+                         {"begin", note.begin},
+                         {"end", note.end},
+                         {"score", note.score}});
+  }
+  Json retrieval;
+  if (!outcome.collection.empty()) {
+    retrieval = {{"collection", outcome.collection}, {"usage_id", outcome.retrieval_usage_id}};
+  }
   Json timings;
   for (const StageTime& time : outcome.times) {
     timings[absl::StrCat(AbslView(time.stage), "_ms")] = Milliseconds(time.took);
@@ -65,6 +76,8 @@ Json FloeOf(const AnswerFacts& facts, const Finish& finish, const AnswerOutcome&
           {"seed", facts.seed},
           {"policy", facts.policy},
           {"cache", facts.cache},
+          {"retrieval", std::move(retrieval)},
+          {"citations", std::move(citations)},
           {"guardrails", std::move(guardrails)},
           {"usage_id", facts.usage_id},
           {"cost", CostOf(outcome.cost)},

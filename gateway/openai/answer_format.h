@@ -2,7 +2,8 @@
 //
 // Every final object carries `floe`: the checkpoint's digest and version, the tier that was asked
 // for and the one whose latency target was met, the seed that was used, the policy's digest,
-// whether the cache had it, what rules found, what it cost and under which usage id that is
+// whether the cache had it, the passages that it rests on (`retrieval`, null when none were asked
+// for, and `citations`), what rules found, what it cost and under which usage id that is
 // recorded, the trace id, and timings in milliseconds.
 #pragma once
 
@@ -39,15 +40,23 @@ struct AnswerFacts {
 struct GuardrailNote {
   std::string rule;
   std::string action;     // flag, mask or block
-  std::string direction;  // input or output
+  std::string direction;  // input, retrieved or output
   int64_t count = 0;
   bool operator==(const GuardrailNote&) const = default;
+};
+
+// A passage that the answer rests on: bytes of a document.
+struct CitationNote {
+  std::string document;
+  int64_t begin = 0;
+  int64_t end = 0;
+  double score = 0;
 };
 
 // What the answer cost: decimal US dollars.
 struct AnswerCost {
   struct Line {
-    std::string kind;  // input, cached_input, output, cached_output, call, minimum
+    std::string kind;  // as CostLine has it
     int64_t quantity = 0;
     std::string unit_price;
     std::string amount;
@@ -61,6 +70,9 @@ struct AnswerCost {
 struct AnswerOutcome {
   std::vector<StageTime> times;
   std::vector<GuardrailNote> guardrails;
+  std::string collection;  // that was asked; empty: none
+  std::string retrieval_usage_id;
+  std::vector<CitationNote> citations;
   AnswerCost cost;
   int64_t cached_tokens = 0;  // of the prompt, priced as cached
 };

@@ -152,6 +152,29 @@ void ReadWorkflow(FieldReader& floe, WorkflowPlace& place) {
   place = {id.value_or(""), parent.value_or(""), step.value_or("")};
 }
 
+void ReadRetrieval(FieldReader& floe, RetrievalAsk& asked) {
+  const json* retrieval = floe.Take("retrieval");
+  if (retrieval == nullptr) return;
+  if (*retrieval == "off") {
+    asked.kind = RetrievalAsk::Kind::kOff;
+    return;
+  }
+  if (!retrieval->is_object()) {
+    floe.Fail("retrieval", "INVALID_VALUE", "must be \"off\" or an object {\"collection\": …}");
+    return;
+  }
+  FieldReader inner(*retrieval, floe.PathOf("retrieval"));
+  const auto collection = inner.String("collection", kMaxLabelBytes);
+  const auto top_k = inner.Integer("top_k", 1, RetrievalAsk::kMaxTopK);
+  if (!collection || !IsResourceId(*collection)) {
+    inner.Fail("collection", collection ? "INVALID_VALUE" : "MISSING_REQUIRED_PARAMETER",
+               "must be the id of a collection of your team, as `floe docs ls` lists them");
+  }
+  asked = {RetrievalAsk::Kind::kAsked, collection.value_or(""),
+           top_k.value_or(RetrievalAsk::kDefaultTopK)};
+  floe.Adopt("retrieval", inner);
+}
+
 void ReadFloe(FieldReader& fields, Ask& ask) {
   const json* floe = fields.Take("floe");
   if (floe == nullptr) return;
@@ -166,6 +189,7 @@ void ReadFloe(FieldReader& fields, Ask& ask) {
     inner.Fail("cache", "INVALID_VALUE", "is not known; write on or off");
   }
   ask.use_cache = cache != "off";
+  ReadRetrieval(inner, ask.retrieval);
   ReadWorkflow(inner, ask.workflow);
   fields.Adopt("floe", inner);
 }
@@ -321,7 +345,7 @@ std::vector<std::string> KnownFields(bool chat) {
   json object = {{"model", "m"},
                  {"stream", true},
                  {"stream_options", json::object()},
-                 {"floe", json::object()}};
+                 {"floe", {{"retrieval", {{"collection", "c"}}}}}};
   object[chat ? "messages" : "prompt"] =
       chat ? json::array({{{"role", "user"}, {"content", "c"}}}) : json("p");
   if (chat) {

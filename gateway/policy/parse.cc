@@ -191,8 +191,12 @@ class PolicyReader {
     if (retrieval.IsDefined()) {
       YamlMap inner("retrieval", retrieval);
       inner.Read("collection", values.retrieval.collection, Presence::kRequired);
-      inner.Read("top_k", values.retrieval.top_k, {.least = 1, .most = 50});
+      inner.Read("top_k", values.retrieval.top_k, {.least = 1, .most = RetrievalAsk::kMaxTopK});
       FLOE_RETURN_IF_ERROR(inner.Finish());
+      if (!IsResourceId(values.retrieval.collection)) {
+        return BadYaml(inner.At("collection"),
+                       "collection must be 1 to 63 of a-z 0-9 - _ . and is the team's own");
+      }
     }
     return absl::OkStatus();
   }

@@ -30,6 +30,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "gateway/ask.h"
 #include "gateway/guardrails/rules.h"
 
 namespace floe::gateway::policy {
@@ -43,7 +44,7 @@ struct Limits {
 
 struct DefaultRetrieval {
   std::string collection;  // empty: none
-  int64_t top_k = 4;
+  int64_t top_k = RetrievalAsk::kDefaultTopK;
   bool operator==(const DefaultRetrieval&) const = default;
 };
 

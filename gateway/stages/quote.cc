@@ -87,7 +87,7 @@ absl::Status QuoteStage::Price(Request& request) const {
   // The book by the time of arrival: a price change does not reach into a request.
   FLOE_ASSIGN_OR_RETURN(request.prices, parts_.prices.Resolve(request.arrived));
   request.priced = {request.ask.is_chat() ? "chat" : "completion", ModelOf(request.model.version),
-                    request.ask.tier};
+                    request.ask.tier, request.retrieved.has_value()};
   if (request.prices == nullptr) return absl::OkStatus();
   absl::StatusOr<Cost> worst = request.prices->WorstCase(
       request.priced, static_cast<int64_t>(request.prompt_ids.size()), request.max_tokens);

@@ -21,6 +21,7 @@
 #include "services/gateway/accounts.h"
 #include "services/gateway/clients/key_lookup.h"
 #include "services/gateway/clients/registry_models.h"
+#include "services/gateway/clients/retrieval_client.h"
 #include "services/gateway/clients/tokenizer_prompts.h"
 #include "services/gateway/clients/worker_pool.h"
 #include "services/gateway/door/door.h"
@@ -76,6 +77,15 @@ absl::StatusOr<std::vector<WorkerPool::Worker>> MakeWorkers(const ServiceOptions
   return workers;
 }
 
+absl::StatusOr<std::unique_ptr<RetrievalClient>> MakeRetriever(const ServiceOptions& options) {
+  std::shared_ptr<grpc::Channel> channel;
+  if (!options.retrieval.empty()) {
+    FLOE_ASSIGN_OR_RETURN(channel, runtime::MakeChannel(options.retrieval, options.common.tls,
+                                                        options.common.insecure));
+  }
+  return std::make_unique<RetrievalClient>(channel);
+}
+
 // Limits and cache: in Redis, or without it.
 struct Shared {
   std::unique_ptr<redis::Client> redis;
@@ -119,6 +129,7 @@ struct Serving {
   std::unique_ptr<registry::RegistryClient> registry;
   std::unique_ptr<Tokenizers> tokenizers;
   std::unique_ptr<RegistryModels> models;
+  std::unique_ptr<RetrievalClient> retriever;
   std::unique_ptr<TokenizerPrompts> prompts;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<IdentifierLookup> keys;
@@ -153,6 +164,7 @@ absl::StatusOr<std::unique_ptr<Serving>> MakeServing(const ServiceOptions& optio
   serving->tokenizers = std::make_unique<Tokenizers>(
       *serving->registry, static_cast<size_t>(options.cached_tokenizers));
   serving->models = std::make_unique<RegistryModels>(channel, host.clock());
+  FLOE_ASSIGN_OR_RETURN(serving->retriever, MakeRetriever(options));
   serving->prompts = std::make_unique<TokenizerPrompts>(*serving->tokenizers, serving->tokenizing);
   serving->workers = std::make_unique<WorkerPool>(
       std::move(workers), WorkerPool::Parts{host.clock(), host.logger(), host.metrics()});
@@ -166,6 +178,7 @@ absl::StatusOr<std::unique_ptr<Serving>> MakeServing(const ServiceOptions& optio
                                                  .policies = *serving->policies,
                                                  .limits = *serving->shared.limits,
                                                  .models = *serving->models,
+                                                 .retriever = *serving->retriever,
                                                  .prompts = *serving->prompts,
                                                  .cache = *serving->shared.cache,
                                                  .generator = *serving->workers,

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@ class FakePorts final : public KeyLookup,
                         public Policies,
                         public limits::RateLimits,
                         public Models,
+                        public Retriever,
                         public PromptEncoder,
                         public cache::AnswerCache,
                         public Generator {
@@ -32,6 +34,7 @@ class FakePorts final : public KeyLookup,
             .policies = *this,
             .limits = *this,
             .models = *this,
+            .retriever = *this,
             .prompts = *this,
             .cache = *this,
             .generator = *this,
@@ -84,10 +87,17 @@ class FakePorts final : public KeyLookup,
   Awaitable<absl::StatusOr<std::vector<ModelSummary>>> List(const CallScope&) override {
     co_return std::vector<ModelSummary>();
   }
+  Awaitable<absl::StatusOr<std::vector<Passage>>> Search(const CallScope& scope,
+                                                         const std::string& collection,
+                                                         const std::string& query,
+                                                         int64_t top_k) override {
+    searches.push_back({scope.caller.team, collection, query, top_k});
+    co_return passages;
+  }
   Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope&, const ResolvedModel&,
                                                           const Prompt& prompt) override {
     asked_prompt = prompt;
-    co_return ids;
+    co_return encode ? encode(prompt) : ids;
   }
   Awaitable<absl::StatusOr<std::string>> Decode(const CallScope&, const ResolvedModel&,
                                                 const std::vector<uint32_t>&) override {
@@ -106,6 +116,14 @@ class FakePorts final : public KeyLookup,
   absl::StatusOr<ResolvedModel> model =
       ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", 100, {}};
   absl::StatusOr<std::vector<uint32_t>> ids = std::vector<uint32_t>{1, 2, 3};
+  std::function<std::vector<uint32_t>(const Prompt&)> encode;  // instead of `ids`
+  struct Asked {
+    std::string team, collection, query;
+    int64_t top_k;
+    bool operator==(const Asked&) const = default;
+  };
+  std::vector<Asked> searches;
+  absl::StatusOr<std::vector<Passage>> passages = std::vector<Passage>();
   std::string decoded;  // what the ids of any prompt say
   absl::Status start;
   std::shared_ptr<const policy::Policy> policy;

@@ -188,6 +188,7 @@ TEST_F(GovernanceTest, ARequestKeepsThePolicyThatItBeganWith) {
                                                 .policies = changing,
                                                 .limits = ports.limits,
                                                 .models = ports.models,
+                                                .retriever = ports.retriever,
                                                 .prompts = ports.prompts,
                                                 .cache = ports.cache,
                                                 .generator = ports.generator,

@@ -30,15 +30,17 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-// One picodollar a prompt token, ten an output token.
+// One picodollar a prompt token, ten an output token, seven a search.
 class TokenPrices final : public PriceList {
  public:
   const std::string& name() const override { return name_; }
-  absl::StatusOr<Cost> WorstCase(const PricedCall&, int64_t input, int64_t output) const override {
-    return CostOf(input + 10 * output);
+  absl::StatusOr<Cost> WorstCase(const PricedCall& call, int64_t input,
+                                 int64_t output) const override {
+    return CostOf(input + 10 * output + 7 * call.retrieves);
   }
-  absl::StatusOr<Cost> Charge(const PricedCall&, const UsageQuantities& q) const override {
-    return CostOf(q.input_tokens + q.cached_input_tokens / 2 + 10 * q.output_tokens);
+  absl::StatusOr<Cost> Charge(const PricedCall& call, const UsageQuantities& q) const override {
+    return CostOf(q.input_tokens + q.cached_input_tokens / 2 + 10 * q.output_tokens +
+                  7 * (call.retrieves && q.calls > 0));
   }
 
  private:
@@ -343,6 +345,36 @@ TEST_F(MoneyTest, AnAnswerWhoseRecordIsNotDurableIsNotGivenAndNotCharged) {
   EXPECT_EQ(ReasonOf(status)->reason, "USAGE_NOT_RECORDED");
   EXPECT_EQ(sink_.records_at_the_end, std::nullopt);
   EXPECT_EQ(till_.reserved, 0);
+  EXPECT_EQ(till_.spent, 0);
+}
+
+TEST_F(MoneyTest, ASearchIsReservedAndRecordedBesideItsRequestAsAStepBelowIt) {
+  request_.retrieved = Retrieved{.collection = "c", .usage_id = "u1-retrieval"};
+  request_.ask.workflow = {"w1", "parent", "ask"};
+  till_.limit = 59;  // 53 and the search
+  EXPECT_TRUE(absl::IsResourceExhausted(Run()));
+  till_.limit = 60;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(till_.reserved, 0);
+  EXPECT_EQ(till_.spent, 33 + 7);
+  ASSERT_THAT(till_.records, SizeIs(2));
+  const UsageRecord& search = till_.records[0];
+  EXPECT_EQ(search.usage_id, "u1-retrieval");
+  EXPECT_EQ(search.call.operation, "retrieval");
+  EXPECT_EQ(search.call.model, "");
+  EXPECT_EQ(search.quantities, (UsageQuantities{.calls = 1}));
+  EXPECT_EQ(search.workflow.id, "w1");
+  EXPECT_EQ(search.workflow.parent_id, "u1");
+  EXPECT_EQ(search.caller.team, "nlp");
+  EXPECT_EQ(search.time, till_.records[1].time);
+  EXPECT_EQ(till_.records[1].usage_id, "u1");
+}
+
+TEST_F(MoneyTest, AnAnswerOfWhichNothingCameCostsNoSearchEither) {
+  request_.retrieved = Retrieved{.collection = "c", .usage_id = "u1-retrieval"};
+  worker_.pieces = {};
+  EXPECT_TRUE(absl::IsCancelled(Run()));
+  EXPECT_EQ(OnlyRecord().usage_id, "u1");
   EXPECT_EQ(till_.spent, 0);
 }
 

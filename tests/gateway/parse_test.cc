@@ -75,7 +75,7 @@ TEST(ParseTest, EveryFieldArrives) {
                {"stream", true},
                {"stream_options", {{"include_usage", true}}},
                {"service_tier", "flex"},
-               {"floe", {{"cache", "off"}}},
+               {"floe", {{"cache", "off"}, {"retrieval", {{"collection", "c1"}, {"top_k", 9}}}}},
                {"user", "someone"}});
   const Ask ask = Parse(body).value();
   EXPECT_EQ(ask.sampling.temperature, 0);
@@ -89,6 +89,17 @@ TEST(ParseTest, EveryFieldArrives) {
   EXPECT_TRUE(ask.include_usage);
   EXPECT_EQ(ask.tier, ServiceTier::kFlex);
   EXPECT_FALSE(ask.use_cache);
+  EXPECT_EQ(ask.retrieval.kind, RetrievalAsk::Kind::kAsked);
+  EXPECT_EQ(ask.retrieval.collection, "c1");
+  EXPECT_EQ(ask.retrieval.top_k, 9);
+}
+
+TEST(ParseTest, RetrievalMayBeLeftToThePolicyOrForbidden) {
+  EXPECT_EQ(Parse(Chat()).value().retrieval.kind, RetrievalAsk::Kind::kByPolicy);
+  const Ask off = Parse(With(Chat(), "floe", {{"retrieval", "off"}})).value();
+  EXPECT_EQ(off.retrieval.kind, RetrievalAsk::Kind::kOff);
+  const Ask asked = Parse(With(Chat(), "floe", {{"retrieval", {{"collection", "c"}}}})).value();
+  EXPECT_EQ(asked.retrieval.top_k, RetrievalAsk::kDefaultTopK);
 }
 
 TEST(ParseTest, NullIsAbsentAndNoOpsOfUnsupportedFieldsPass) {
@@ -187,6 +198,15 @@ TEST(ParseTest, MistakesInTheRestAreNamed) {
        "UNKNOWN_PARAMETER", "stream_options.include_usag", "spelling"},
       {With(Chat(), "service_tier", "gold"), "INVALID_VALUE", "service_tier", "priority"},
       {With(Chat(), "floe", {{"cache", "never"}}), "INVALID_VALUE", "floe.cache", "on or off"},
+      {With(Chat(), "floe", {{"retrieval", "on"}}), "INVALID_VALUE", "floe.retrieval", "off"},
+      {With(Chat(), "floe", {{"retrieval", json::object()}}), "MISSING_REQUIRED_PARAMETER",
+       "floe.retrieval.collection", "floe docs ls"},
+      {With(Chat(), "floe", {{"retrieval", {{"collection", "other/team"}}}}), "INVALID_VALUE",
+       "floe.retrieval.collection", "floe docs ls"},
+      {With(Chat(), "floe", {{"retrieval", {{"collection", "c"}, {"top_k", 51}}}}), "INVALID_VALUE",
+       "floe.retrieval.top_k", "50"},
+      {With(Chat(), "floe", {{"retrieval", {{"collection", "c"}, {"k", 5}}}}), "UNKNOWN_PARAMETER",
+       "floe.retrieval.k", "spelling"},
       {With(Chat(), "floe", {{"x", 1}}), "UNKNOWN_PARAMETER", "floe.x", "spelling"},
       {With(Chat(), "floe", "off"), "INVALID_TYPE", "floe", "an object"},
       {With(Chat(), "temprature", 1), "UNKNOWN_PARAMETER", "temprature", "spelling"},

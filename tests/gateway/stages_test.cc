@@ -48,8 +48,9 @@ TEST_F(StagesTest, TheOrderIsTheDesigns) {
   const Pipeline pipeline = GeneratingPipeline(fakes_.Ports(clock_));
   std::vector<std::string> names;
   for (const auto& stage : pipeline.stages()) names.emplace_back(stage->name());
-  EXPECT_THAT(names, ElementsAre("identify", "admit", "policy", "guard_input", "quote", "cache",
-                                 "reserve", "generate", "guard_output", "settle", "answer"));
+  EXPECT_THAT(
+      names, ElementsAre("identify", "admit", "policy", "guard_input", "retrieve", "quote", "cache",
+                         "reserve", "generate", "guard_output", "settle", "answer"));
 }
 
 TEST_F(StagesTest, ARequestIsAnsweredPieceByPiece) {

@@ -43,6 +43,24 @@ Cost CostOf(const billing::Charge& charge) {
   return cost;
 }
 
+// The cost with the search that goes with the call: what the search's own event will be charged.
+absl::StatusOr<Cost> WithSearch(const billing::PriceBook& book, const PricedCall& call, Cost cost) {
+  billing::Usage search{.operation = billing::Operation::kRetrieval};
+  FLOE_ASSIGN_OR_RETURN(search.tier, billing::ParseTier(TierName(call.tier)));
+  search.quantities.calls = 1;
+  FLOE_ASSIGN_OR_RETURN(const billing::Charge charge, billing::PriceUsage(book, search));
+  FLOE_ASSIGN_OR_RETURN(const billing::Money total,
+                        billing::Add(billing::Money::Picos(cost.picos), charge.total));
+  for (CostLine& line : CostOf(charge).lines) {
+    if (line.kind == billing::Name(billing::Kind::kCall))
+      line.kind = billing::Name(search.operation);
+    cost.lines.push_back(std::move(line));
+  }
+  cost.picos = total.picos();
+  cost.dollars = total.ToDollars();
+  return cost;
+}
+
 absl::Time FromProto(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
@@ -55,6 +73,7 @@ absl::StatusOr<Cost> BookPriceList::WorstCase(const PricedCall& call, int64_t in
   FLOE_ASSIGN_OR_RETURN(const billing::Charge charge,
                         billing::WorstCase(book_, usage.operation, usage.model, usage.tier,
                                            input_tokens, max_output_tokens));
+  if (call.retrieves) return WithSearch(book_, call, CostOf(charge));
   return CostOf(charge);
 }
 
@@ -67,6 +86,7 @@ absl::StatusOr<Cost> BookPriceList::Charge(const PricedCall& call,
                       .cached_output_tokens = quantities.cached_output_tokens,
                       .calls = quantities.calls};
   FLOE_ASSIGN_OR_RETURN(const billing::Charge charge, billing::PriceUsage(book_, usage));
+  if (call.retrieves && quantities.calls > 0) return WithSearch(book_, call, CostOf(charge));
   return CostOf(charge);
 }
 

@@ -49,7 +49,7 @@ openai::AnswerOutcome OutcomeOf(const Request& request) {
   for (const GuardFinding& found : request.findings) {
     openai::GuardrailNote note{found.finding.rule,
                                std::string(guardrails::ActionName(found.finding.action)),
-                               found.direction == Direction::kInput ? "input" : "output", 1};
+                               std::string(DirectionName(found.direction)), 1};
     const auto same =
         std::find_if(outcome.guardrails.begin(), outcome.guardrails.end(), [&](const auto& other) {
           return other.rule == note.rule && other.action == note.action &&
@@ -59,6 +59,13 @@ openai::AnswerOutcome OutcomeOf(const Request& request) {
       outcome.guardrails.push_back(std::move(note));
     } else {
       ++same->count;
+    }
+  }
+  if (request.retrieved) {
+    outcome.collection = request.retrieved->collection;
+    outcome.retrieval_usage_id = request.retrieved->usage_id;
+    for (const Retrieved::Citation& one : request.retrieved->citations) {
+      outcome.citations.push_back({one.document, one.begin, one.end, one.score});
     }
   }
   outcome.cached_tokens = ChargedQuantities(request).cached_input_tokens;

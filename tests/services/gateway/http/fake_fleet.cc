@@ -273,6 +273,35 @@ grpc::Status FakeWorker::Generate(grpc::ServerContext* context, const pb::Genera
   return status;
 }
 
+void FakeRetrieval::SetAway(grpc::Status away) {
+  const std::lock_guard lock(mutex_);
+  away_ = std::move(away);
+}
+
+std::vector<retrieval::v1::SearchRequest> FakeRetrieval::requests() const {
+  const std::lock_guard lock(mutex_);
+  return requests_;
+}
+
+grpc::Status FakeRetrieval::Search(grpc::ServerContext* context,
+                                   const retrieval::v1::SearchRequest* request,
+                                   retrieval::v1::SearchResponse* answer) {
+  const std::lock_guard lock(mutex_);
+  requests_.push_back(*request);
+  if (!away_.ok()) return away_;
+  if (MetadataOf(*context, runtime::kTeamKey) != kFakeTeam ||
+      request->collection() != "teams/nlp/collections/handbook") {
+    return {grpc::StatusCode::NOT_FOUND, "no collection " + request->collection()};
+  }
+  auto& passage = *answer->add_passages();
+  passage.set_score(0.5);
+  passage.mutable_chunk()->set_document(request->collection() + "/documents/castles");
+  passage.mutable_chunk()->set_begin(100);
+  passage.mutable_chunk()->set_end(121);
+  passage.mutable_chunk()->set_text(kFakePassage);
+  return grpc::Status::OK;
+}
+
 Awaitable<absl::StatusOr<Identity>> FakeKeys::Identify(std::string_view secret) {
   {
     const std::lock_guard lock(mutex_);
@@ -329,12 +358,13 @@ void FakeFleet::StartWorkers(int count) {
 FakeFleet::FakeFleet(const FakeFleetOptions& options) {
   registry::v1::RegistryService::Service& names = registry_;
   registry::v1::BlobService::Service& blobs = registry_;
-  registry_server_ = Serve({&names, &blobs}, registry_port_);
+  registry_server_ = Serve({&names, &blobs, &retrieval_}, registry_port_);
   StartWorkers(options.workers);
   const auto channel = ChannelTo(registry_port_);
   registry_client_ = std::make_unique<registry::RegistryClient>(channel);
   tokenizers_ = std::make_unique<Tokenizers>(*registry_client_, 4);
   models_ = std::make_unique<RegistryModels>(channel, clock_, options.models);
+  retriever_ = std::make_unique<RetrievalClient>(options.retrieval ? channel : nullptr);
   prompts_ = std::make_unique<TokenizerPrompts>(*tokenizers_, pool_);
   policies_.Set(options.policy);
   const MoneyPorts& money = options.money;
@@ -343,6 +373,7 @@ FakeFleet::FakeFleet(const FakeFleetOptions& options) {
             .policies = policies_,
             .limits = options.counting == nullptr ? uncounted_ : *options.counting,
             .models = *models_,
+            .retriever = *retriever_,
             .prompts = *prompts_,
             .cache = options.cache == nullptr ? no_cache_ : *options.cache,
             .generator = *worker_pool_,

@@ -18,8 +18,10 @@
 
 #include "floe/inference/v1/inference.grpc.pb.h"
 #include "floe/registry/v1/registry.grpc.pb.h"
+#include "floe/retrieval/v1/retrieval.grpc.pb.h"
 #include "gateway/unaccounted.h"
 #include "services/gateway/clients/registry_models.h"
+#include "services/gateway/clients/retrieval_client.h"
 #include "services/gateway/clients/tokenizer_prompts.h"
 #include "services/gateway/clients/worker_pool.h"
 #include "services/gateway/http/api.h"
@@ -130,6 +132,23 @@ class FakePolicies final : public Policies {
   std::shared_ptr<const policy::Policy> policy_;  // guarded by mutex_; shared with requests
 };
 
+// Says the same passages to every question of the team's collection `handbook`. Thread-safe.
+class FakeRetrieval final : public retrieval::v1::RetrievalService::Service {
+ public:
+  // What every search answers while it is not OK.
+  void SetAway(grpc::Status away);
+  std::vector<retrieval::v1::SearchRequest> requests() const;
+
+  grpc::Status Search(grpc::ServerContext* context, const retrieval::v1::SearchRequest* request,
+                      retrieval::v1::SearchResponse* answer) override;
+
+ private:
+  mutable std::mutex mutex_;
+  grpc::Status away_;                                   // guarded by mutex_
+  std::vector<retrieval::v1::SearchRequest> requests_;  // guarded by mutex_
+};
+inline constexpr char kFakePassage[] = "Elsinore is a castle.";
+
 // Borrowed; null: everything is free.
 struct MoneyPorts {
   const Prices* prices = nullptr;
@@ -146,6 +165,7 @@ struct FakeFleetOptions {
   HttpLimits limits;
   int http_threads = 2;
   RegistryModels::Options models;
+  bool retrieval = true;
   MoneyPorts money;
 };
 
@@ -156,6 +176,7 @@ class FakeFleet {
   ~FakeFleet();
 
   FakeRegistry& registry() { return registry_; }
+  FakeRetrieval& retrieval() { return retrieval_; }
   FakeWorker& worker(size_t index = 0) { return *workers_[index]; }
   // Ends a worker's server at once.
   void StopWorker(size_t index) {
@@ -184,9 +205,10 @@ class FakeFleet {
                           [this](std::string_view line) { KeepAudit(line); }};
   runtime::Metrics metrics_;
   FakeRegistry registry_;
+  FakeRetrieval retrieval_;
   std::vector<std::unique_ptr<FakeWorker>> workers_;
   std::unique_ptr<grpc::Server> registry_server_;
-  int registry_port_ = 0;
+  int registry_port_ = 0;  // of retrieval too
   std::vector<int> worker_ports_;
   std::vector<std::unique_ptr<grpc::Server>> worker_servers_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
@@ -199,6 +221,7 @@ class FakeFleet {
   std::unique_ptr<registry::RegistryClient> registry_client_;
   std::unique_ptr<Tokenizers> tokenizers_;
   std::unique_ptr<RegistryModels> models_;
+  std::unique_ptr<RetrievalClient> retriever_;
   std::unique_ptr<TokenizerPrompts> prompts_;
   std::unique_ptr<WorkerPool> worker_pool_;
   std::unique_ptr<Ports> ports_;

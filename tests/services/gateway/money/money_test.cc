@@ -71,6 +71,33 @@ TEST_F(MoneyHttpTest, AnAnswerSaysWhatItCostAndTheLedgerSaysTheSame) {
   EXPECT_EQ(usage.event().operation(), "completion");
 }
 
+TEST_F(MoneyHttpTest, AnAnswerThatRestsOnDocumentsPaysTheSearchAsACallOfItsOwn) {
+  constexpr int64_t kSearchPicos = 500'000'000;  // the book's 0.0004 and its margin
+  const HttpAnswer answer = Post(R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4,
+      "floe": {"retrieval": {"collection": "handbook"}, "workflow_id": "w1", "step": "ask"}})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json floe = json::parse(answer.body)["floe"];
+  const json& lines = floe["cost"]["lines"];
+  ASSERT_EQ(lines.size(), 4u) << lines;
+  EXPECT_EQ(lines[3]["kind"], "retrieval");
+  EXPECT_EQ(lines[3]["amount"], "0.0005");
+  ASSERT_TRUE(till_.Flush());
+  pb::ExplainUsageRequest request;
+  request.set_usage_id(floe["retrieval"]["usage_id"].get<std::string>());
+  pb::ExplainUsageResponse search;
+  ASSERT_TRUE(
+      billing_.Call<pb::ReportService>(&pb::ReportService::Stub::ExplainUsage, request, search)
+          .ok());
+  EXPECT_EQ(search.charge().picodollars(), Picos(kSearchPicos));
+  EXPECT_EQ(search.event().operation(), "retrieval");
+  EXPECT_EQ(search.event().parent_id(), floe["usage_id"].get<std::string>());
+  // What the answer said is what both are charged.
+  const int64_t input = lines[0]["quantity"].get<int64_t>();
+  const int64_t whole = input * kInputPicos + 4 * kOutputPicos + kCallPicos + kSearchPicos;
+  EXPECT_EQ(billing_.Total().charge().picodollars(), Picos(whole));
+  EXPECT_EQ(billing_.Total().requests(), 2);
+}
+
 TEST_F(MoneyHttpTest, OfFiftyRequestsAtOnceTheTenThatFitTheBudgetAreServed) {
   billing_.CreateBudget("ten", 10 * kPicos);
   const std::vector<int> statuses = PostAtOnce(50);
