@@ -17,10 +17,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct ChatFlags {
-  std::string model, message, system;
+  std::string model, message, system, tier, collection;
   bool no_stream = false;
   std::optional<uint64_t> seed;
   std::optional<double> temperature, top_p;
+  std::optional<int64_t> passages;
   std::optional<int64_t> max_tokens;  // else what the model's context leaves
 };
 
@@ -59,6 +60,11 @@ Json RequestBody(const ChatFlags& flags, const Json& messages) {
   if (flags.seed) body["seed"] = *flags.seed;
   if (flags.temperature) body["temperature"] = *flags.temperature;
   if (flags.top_p) body["top_p"] = *flags.top_p;
+  if (!flags.tier.empty()) body["service_tier"] = flags.tier;
+  if (!flags.collection.empty()) {
+    Json& retrieval = body["floe"]["retrieval"] = {{"collection", flags.collection}};
+    if (flags.passages) retrieval["top_k"] = *flags.passages;
+  }
   return body;
 }
 
@@ -68,6 +74,20 @@ std::string UsageLine(const Json& answer) {
   return absl::StrFormat("[%d prompt + %d completion tokens, %s]", usage.value("prompt_tokens", 0),
                          usage.value("completion_tokens", 0),
                          answer.value("system_fingerprint", std::string("no fingerprint")));
+}
+
+// A line for each passage that the answer rests on.
+std::string Sources(const Json& answer) {
+  std::string lines;
+  int number = 0;
+  for (const Json& citation :
+       answer.value("floe", Json::object()).value("citations", Json::array())) {
+    const std::string document = citation.value("document", std::string());
+    absl::StrAppend(&lines, "[passage ", ++number, ": ", document.substr(document.rfind('/') + 1),
+                    ", bytes ", citation.value("begin", int64_t{0}), " to ",
+                    citation.value("end", int64_t{0}), "]\n");
+  }
+  return lines;
 }
 
 // One exchange with its way to the gateway.
@@ -116,7 +136,7 @@ class Conversation {
         session_.PrintJson(json);
       } else {
         session_.out() << text << "\n";
-        session_.err() << UsageLine(json) << "\n";
+        session_.err() << Sources(json) << UsageLine(json) << "\n";
       }
       return text;
     } catch (const nlohmann::json::exception&) {
@@ -130,7 +150,7 @@ class Conversation {
     body["stream_options"] = {{"include_usage", true}};
     HttpRequest request = Request(body);
     SseReader reader;
-    std::string text, usage;
+    std::string text, usage, sources;
     absl::Status failure;
     bool done = false;
     request.on_data = [&](std::string_view bytes) {
@@ -139,7 +159,9 @@ class Conversation {
           done = true;
           continue;
         }
-        TakeEvent(Json::parse(event, nullptr, false), text, usage, failure);
+        const Json json = Json::parse(event, nullptr, false);
+        TakeEvent(json, text, usage, failure);
+        if (json.is_object()) sources += Sources(json);
       }
       return failure.ok();
     };
@@ -149,7 +171,7 @@ class Conversation {
     FLOE_RETURN_IF_ERROR(answer.status());
     if (answer->status != 200) return HttpError(*answer);
     if (!done) return absl::UnavailableError("the answer broke off before its end; ask again");
-    if (!usage.empty()) session_.err() << usage << std::endl;
+    if (!usage.empty()) session_.err() << sources << usage << std::endl;
     return text;
   }
 
@@ -207,6 +229,7 @@ void AddChatCommand(CommandLine& line) {
       AddCommand(line.app(), "chat", "Talk to a model over the gateway's HTTP",
                  "  floe chat hamlet                         a conversation\n"
                  "  floe chat hamlet -m 'What is a dog?' --seed 7 --temperature 0.8\n"
+                 "  floe chat hamlet --docs handbook -m 'How do I ask for leave?'\n"
                  "  floe chat hamlet@3 -m Hello --json       the whole answer for programs");
   command->add_option("model", flags.model, "MODEL, MODEL@ALIAS or MODEL@3")->required();
   command->add_option("-m,--message", flags.message, "Ask this once [lines of stdin]");
@@ -219,6 +242,13 @@ void AddChatCommand(CommandLine& line) {
       ->add_option("--max-tokens", flags.max_tokens,
                    "At most this many new tokens [what the context leaves]")
       ->check(CLI::PositiveNumber);
+  command->add_option("--tier", flags.tier, "flex, default or priority")
+      ->check(CLI::IsMember({"flex", "default", "priority"}));
+  CLI::Option* docs = command->add_option("--docs", flags.collection,
+                                          "Answer from this collection's passages (see floe docs)");
+  command->add_option("--passages", flags.passages, "At most this many of them [4]")
+      ->check(CLI::Range(1, 50))
+      ->needs(docs);
   line.OnRun(command, [&flags](Session& session) { return Chat(session, flags); });
 }
 
