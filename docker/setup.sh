@@ -28,7 +28,9 @@ done
 for service in $DATABASES; do
   printf 'host=postgres dbname=floe user=%s password=%s\n' "$service" "$(cat services.password)" >"$service.url"
 done
-echo redis://redis:6379/0 >redis.url
+[ -s redis.password ] || random 24 >redis.password
+printf 'redis://:%s@redis:6379/0\n' "$(cat redis.password)" >redis.url
+printf 'requirepass %s\n' "$(cat redis.password)" >redis.conf
 
 # The form of gateway/auth/secret.h: 43 random characters and the start of their SHA-256.
 if [ ! -s admin.key ]; then
@@ -36,7 +38,7 @@ if [ ! -s admin.key ]; then
   printf 'floe-%s%s\n' "$body" "$(printf %s "$body" | sha256sum | cut -c1-6)" >admin.key
 fi
 
-# Services read as user 10001, Postgres as its own: what is secret is for their groups alone.
+# Services and Redis read as user 10001, Postgres as its own: what is secret is for their groups alone.
 chown -R 10001:10001 .
 chmod 0644 ca.pem postgres.password services.password
 chmod 0755 .
