@@ -12,6 +12,7 @@
 #include <cmath>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -20,9 +21,12 @@
 
 #include "bench/gateway/nginx_proxy.h"
 #include "floe/inference/v1/inference.grpc.pb.h"
+#include "gateway/cache/redis/redis_cache.h"
+#include "gateway/limits/redis/redis_limits.h"
 #include "tests/services/gateway/http/fake_fleet.h"
 #include "tests/services/gateway/http/http_client.h"
 #include "tests/services/gateway/money/till.h"
+#include "tests/support/redis.h"
 
 namespace floe::gateway {
 namespace {
@@ -81,25 +85,27 @@ Result Measure(int clients, const std::function<Ask()>& connect) {
           Percentile(all, 0.99), failed};
 }
 
-std::string Body(int tokens, bool stream) {
+std::string Body(int tokens, bool stream, int64_t seed = 1, bool search = false) {
   Json body = {{"model", "hamlet"},
                {"messages", {{{"role", "user"}, {"content", "To be, or not to be?"}}}},
                {"max_tokens", tokens},
-               {"seed", 1},
+               {"seed", seed},
                {"stream", stream}};
+  if (search) body["floe"]["retrieval"]["collection"] = "handbook";
   return body.dump();
 }
 
-Result OverHttp(int port, int clients, int tokens, bool stream) {
-  const std::string body = Body(tokens, stream);
+// `body` gives each request's; it is called by one client at a time.
+Result OverHttp(int port, int clients, const std::function<std::string()>& body) {
   return Measure(clients, [&]() -> Ask {
     auto client = std::make_shared<HttpClient>(port);  // shared by copies of the function
-    return [client, &body] { return client->Post("/v1/chat/completions", body).status == 200; };
+    return [client, body] { return client->Post("/v1/chat/completions", body()).status == 200; };
   });
 }
 
 Result ThroughGateway(const FakeFleet& fleet, int clients, int tokens, bool stream) {
-  return OverHttp(fleet.port(), clients, tokens, stream);
+  const std::string body = Body(tokens, stream);
+  return OverHttp(fleet.port(), clients, [&body] { return body; });
 }
 
 Result Directly(const FakeFleet& fleet, const std::string& digest, int clients, int tokens) {
@@ -131,32 +137,89 @@ void AddRow(Json& rows, const std::string& work, const char* unit, double ours, 
                   {"limit", nullptr}});
 }
 
-// With price, budget and a usage record that is on disk before the last byte, all delivered to a
-// floe-billing on Postgres meanwhile; beside nginx, which only passes on.
+// Every rule that there is, and limits that are counted and never reached.
+constexpr char kPolicy[] = R"(
+defaults:
+  limits: {requests_per_minute: 1000000000, tokens_per_minute: 1000000000000, concurrent: 1000}
+  cache: {enabled: true}
+  workflow: {max_steps: 1000000}
+  input: &rules
+    - {detector: email, action: mask}
+    - {detector: phone, action: mask}
+    - {detector: iban, action: mask}
+    - {detector: card, action: block}
+    - {detector: secret, action: block}
+    - {detector: injection, action: block}
+    - {words: [blue falcon, red heron], name: projects, action: block}
+    - {pattern: 'EMP-[0-9]{6}', name: employee, max_length: 10, action: mask}
+  output: *rules
+)";
+
+struct Peers {
+  Result direct;
+  std::optional<Result> proxy;
+};
+
+void AddGoverned(Json& rows, const std::string& work, const Result& ours, const Peers& peers) {
+  const char* name = peers.proxy ? "nginx, a plain proxy" : "nginx (not installed)";
+  const auto beside = [&](double Result::*figure) {
+    return peers.proxy ? Json(*peers.proxy.*figure) : Json();
+  };
+  AddRow(rows, work, "requests/s", ours.per_second, beside(&Result::per_second), name);
+  for (const auto& [what, figure] :
+       {std::pair{"p50", &Result::p50_ms}, {"p95", &Result::p95_ms}, {"p99", &Result::p99_ms}}) {
+    AddRow(rows, absl::StrCat(work, ", ", what), "ms", ours.*figure, beside(figure), name);
+    AddRow(rows, absl::StrCat(work, ", ", what, " added to the worker's"), "ms",
+           ours.*figure - peers.direct.*figure, Json());
+  }
+}
+
+// With everything on: limits and cache in Redis, all rules both ways, price, budget, and a usage
+// record that is on disk before the last byte, all delivered to a floe-billing on Postgres
+// meanwhile; beside nginx, which only passes on.
 int64_t MeasureGoverned(Json& rows, const FakeFleetOptions& plain) {
   BillingProcess billing;
   billing.CreateBudget("bench", int64_t{1} << 60);
   Till till(billing);
+  test::Redis redis;
+  redis::Client client({.address = {.socket = redis.socket()}});
+  limits::RedisLimits limits(client, {.gateway_id = "bench"});
+  cache::RedisCache cache(client);
   FakeFleetOptions options = plain;
   options.money = till.ports();
+  options.policy = kPolicy;
+  options.counting = &limits;
+  options.cache = &cache;
   FakeFleet fleet(options);
-  const std::string work = absl::StrCat("chat, governed and billed, ", kManyClients, " clients");
+  const int port = fleet.port();
+  // Seeds that no request had before: the cache is asked and has nothing.
+  std::atomic<int64_t> seed{1};
+  const auto fresh = [&seed] { return Body(1, false, ++seed); };
+  const auto searching = [&seed] { return Body(1, false, ++seed, /*search=*/true); };
+  const auto repeated = [] { return Body(1, false, 0); };
+  const std::string clients = absl::StrCat(kManyClients, " clients");
+
+  const std::string work = "chat, everything on, " + clients;
   std::cerr << work << "\n";
-  const Result ours = OverHttp(fleet.port(), kManyClients, 1, false);
-  const Result direct = Directly(fleet, fleet.registry().digest(), kManyClients, 1);
-  const std::string answer =
-      HttpClient(fleet.port()).Post("/v1/chat/completions", Body(1, false)).body;
-  const auto nginx = NginxProxy::Start(answer);
-  const Result proxy = nginx ? OverHttp(nginx->port(), kManyClients, 1, false) : Result{};
-  const auto peer = [&](double value) { return nginx ? Json(value) : Json(); };
-  const char* name = nginx ? "nginx, a plain proxy" : "nginx (not installed)";
-  AddRow(rows, work, "requests/s", ours.per_second, peer(proxy.per_second), name);
-  AddRow(rows, work + ", p50", "ms", ours.p50_ms, peer(proxy.p50_ms), name);
-  AddRow(rows, work + ", p95", "ms", ours.p95_ms, peer(proxy.p95_ms), name);
-  AddRow(rows, work + ", p99", "ms", ours.p99_ms, peer(proxy.p99_ms), name);
-  AddRow(rows, work + ", p99 added to the worker's", "ms", ours.p99_ms - direct.p99_ms, Json());
+  const Result ours = OverHttp(port, kManyClients, fresh);
+  Peers peers{Directly(fleet, fleet.registry().digest(), kManyClients, 1), std::nullopt};
+  const std::string answer = HttpClient(port).Post("/v1/chat/completions", repeated()).body;
+  if (const auto nginx = NginxProxy::Start(answer)) {
+    peers.proxy = OverHttp(nginx->port(), kManyClients, fresh);
+  }
+  AddGoverned(rows, work, ours, peers);
+  int64_t failed = ours.failed + peers.direct.failed + (peers.proxy ? peers.proxy->failed : 0);
+  for (const auto& [what, body] : {std::pair<const char*, std::function<std::string()>>{
+                                       "the same, from the cache, ", repeated},
+                                   {"the same, with a search each, ", searching}}) {
+    std::cerr << what << clients << "\n";
+    const Result more = OverHttp(port, kManyClients, body);
+    failed += more.failed;
+    AddRow(rows, what + clients, "requests/s", more.per_second, Json());
+    AddRow(rows, what + clients + ", p99", "ms", more.p99_ms, Json());
+  }
   if (!till.Flush()) std::cerr << "usage was not delivered within 30 s\n";
-  return ours.failed + direct.failed + proxy.failed;
+  return failed;
 }
 
 int Run() {
