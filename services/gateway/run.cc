@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +11,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "base/postgres/pool.h"
+#include "base/random.h"
 #include "base/status_macros.h"
 #include "gateway/auth/postgres/key_repository.h"
 #include "gateway/cache/redis/redis_cache.h"
@@ -39,9 +39,8 @@ namespace {
 constexpr absl::Duration kLeastFlushTime = absl::Seconds(1);
 
 uint64_t DrawSeed() {
-  std::random_device random;
   // Up to 2^53: what a JSON number can carry back without loss.
-  return ((uint64_t{random()} << 32) | random()) >> 11;
+  return RandomBits() >> 11;
 }
 
 // Keys: the store, who remembers them, and the use cases.

@@ -1,10 +1,10 @@
 #include "services/runtime/trace.h"
 
-#include <random>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+
+#include "base/random.h"
 
 namespace floe::runtime {
 namespace {
@@ -21,9 +21,9 @@ bool IsId(std::string_view text) {
 }
 
 // 8 random bytes as hexadecimal, never all zero.
-std::string RandomHex16(std::random_device& random) {
+std::string RandomHex16() {
   uint64_t value = 0;
-  while (value == 0) value = (uint64_t{random()} << 32) | random();
+  while (value == 0) value = RandomBits();
   return absl::StrFormat("%016x", value);
 }
 
@@ -51,14 +51,10 @@ std::optional<TraceParent> ParseTraceParent(std::string_view header) {
   return TraceParent{std::string(trace_id), std::string(span_id), (nibble & 1) != 0};
 }
 
-TraceParent NewTrace() {
-  std::random_device random;
-  return {RandomHex16(random) + RandomHex16(random), RandomHex16(random), true};
-}
+TraceParent NewTrace() { return {RandomHex16() + RandomHex16(), RandomHex16(), true}; }
 
 TraceParent NewSpan(const TraceParent& parent) {
-  std::random_device random;
-  return {parent.trace_id, RandomHex16(random), parent.sampled};
+  return {parent.trace_id, RandomHex16(), parent.sampled};
 }
 
 }  // namespace floe::runtime
