@@ -123,17 +123,6 @@ Json ModelJson(const ModelEntry& model) {
 
 }  // namespace
 
-AnswerFormat::AnswerFormat(AnswerFacts facts) : facts_(std::move(facts)) {
-  // A stream has one chunk a token: only its text is formatted anew. The mark cannot occur before
-  // its place but in `model`, which stands earlier, so the last one counts.
-  const std::string mark = "\"\\u0000floe\"";
-  const Json text = std::string("\0floe", 5);
-  const std::string chunk = Dump(Chunk(facts_, facts_.chat ? Json{{"content", text}} : text, {}));
-  const size_t at = chunk.rfind(mark);
-  chunk_head_ = chunk.substr(0, at);
-  chunk_tail_ = chunk.substr(at + mark.size());
-}
-
 std::string AnswerFormat::Whole(std::string_view text, const Finish& finish,
                                 const AnswerOutcome& outcome) const {
   Json answer = Head(facts_, /*chunk=*/false);
@@ -155,7 +144,18 @@ std::string AnswerFormat::Opening() const {
   return Dump(Chunk(facts_, {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}}, {}));
 }
 
-std::string AnswerFormat::Delta(std::string_view text) const {
+std::string AnswerFormat::Delta(std::string_view text) {
+  if (chunk_head_.empty()) {
+    // A stream has one chunk a token: only its text is formatted anew. The mark cannot occur before
+    // its place but in `model`, which stands earlier, so the last one counts.
+    const std::string mark = "\"\\u0000floe\"";
+    const Json place = std::string("\0floe", 5);
+    const std::string chunk =
+        Dump(Chunk(facts_, facts_.chat ? Json{{"content", place}} : place, {}));
+    const size_t at = chunk.rfind(mark);
+    chunk_head_ = chunk.substr(0, at);
+    chunk_tail_ = chunk.substr(at + mark.size());
+  }
   return absl::StrCat(chunk_head_, Dump(std::string(text)), chunk_tail_);
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -77,10 +78,10 @@ struct AnswerOutcome {
   int64_t cached_tokens = 0;  // of the prompt, priced as cached
 };
 
-// One a request. Immutable.
+// One a request. Not thread-safe.
 class AnswerFormat {
  public:
-  explicit AnswerFormat(AnswerFacts facts);
+  explicit AnswerFormat(AnswerFacts facts) : facts_(std::move(facts)) {}
 
   // The whole answer as one object.
   std::string Whole(std::string_view text, const Finish& finish,
@@ -89,13 +90,13 @@ class AnswerFormat {
   // The chunks of a stream, in order: Opening (chats only; else empty), Delta for each text,
   // Closing with the reason, and Usage when it was asked for.
   std::string Opening() const;
-  std::string Delta(std::string_view text) const;
+  std::string Delta(std::string_view text);
   std::string Closing(const Finish& finish, const AnswerOutcome& outcome) const;
   std::string Usage(const Finish& finish, const AnswerOutcome& outcome) const;
 
  private:
   const AnswerFacts facts_;
-  std::string chunk_head_;  // up to the text of a delta
+  std::string chunk_head_;  // up to the text of a delta; made by the first
   std::string chunk_tail_;  // from there on
 };
 

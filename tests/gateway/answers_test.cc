@@ -66,7 +66,7 @@ TEST(AnswerFormatTest, WhatItCostIsDecimalTextWithItsLines) {
   AnswerOutcome outcome;
   outcome.cost = {"0.00000038", "priceBooks/b1", {{"input", 3, "0.0000001", "0.0000003"}}};
   outcome.cached_tokens = 2;
-  const AnswerFormat format(Facts(true));
+  AnswerFormat format(Facts(true));
   const json closing = json::parse(format.Closing(Ended(), outcome));
   EXPECT_EQ(closing["floe"]["cost"], json({{"amount", "0.00000038"},
                                            {"currency", "USD"},
@@ -85,7 +85,7 @@ TEST(AnswerFormatTest, DeltasCarryAnyText) {
   for (const bool chat : {true, false}) {
     AnswerFacts facts = Facts(chat);
     facts.model = "\\u0000floe\"\x01";  // what the format might mistake for its own mark
-    const AnswerFormat format(facts);
+    AnswerFormat format(facts);
     const std::vector<std::string> texts = {"a", std::string(1, '\0') + "floe", "\"}]",
                                             "\u00e9\U0001F600\n\r\t"};
     for (const std::string& text : texts) {
@@ -107,7 +107,7 @@ TEST(AnswerFormatTest, UsageIsNullUntilItsOwnChunkAndAbsentWhenNotAsked) {
   AnswerFacts facts = Facts(true);
   EXPECT_FALSE(json::parse(AnswerFormat(facts).Delta("a")).contains("usage"));
   facts.include_usage = true;
-  const AnswerFormat format(facts);
+  AnswerFormat format(facts);
   EXPECT_TRUE(json::parse(format.Delta("a")).at("usage").is_null());
   EXPECT_TRUE(json::parse(format.Opening()).at("usage").is_null());
   EXPECT_TRUE(json::parse(format.Closing(Ended(), {})).at("usage").is_null());

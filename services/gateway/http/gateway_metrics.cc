@@ -6,10 +6,26 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/view.h"
+
 namespace floe::gateway {
 
 GatewayMetrics::GatewayMetrics(runtime::Metrics& metrics)
-    : metrics_(metrics),
+    : requests_([&metrics](const std::string& route_and_code) -> prometheus::Counter& {
+        const size_t space = route_and_code.rfind(' ');
+        return metrics.Counter("floe_gateway_requests_total", "Answered HTTP requests.",
+                               {{"route", route_and_code.substr(0, space)},
+                                {"code", route_and_code.substr(space + 1)}});
+      }),
+      request_seconds_([&metrics](const std::string& route) -> prometheus::Histogram& {
+        return metrics.Histogram("floe_gateway_e2e_request_latency_seconds",
+                                 "From a request's arrival to the end of its answer.",
+                                 runtime::Metrics::LatencyBounds(), {{"route", route}});
+      }),
+      stage_seconds_([&metrics](const std::string& stage) -> prometheus::Histogram& {
+        return metrics.Histogram("floe_gateway_stage_seconds", "Time in each stage's Enter.",
+                                 runtime::Metrics::LatencyBounds(), {{"stage", stage}});
+      }),
       in_flight_(metrics.Gauge("floe_gateway_num_requests_running", "Requests being answered.")),
       connections_(metrics.Gauge("floe_gateway_http_connections", "Open HTTP connections.")),
       refused_connections_(metrics.Counter("floe_gateway_http_connections_refused_total",
@@ -23,25 +39,14 @@ GatewayMetrics::GatewayMetrics(runtime::Metrics& metrics)
                                              runtime::Metrics::LatencyBounds())) {}
 
 void GatewayMetrics::ObserveRequest(std::string_view route, int code, absl::Duration took) {
-  const std::string name(route);
-  metrics_
-      .Counter("floe_gateway_requests_total", "Answered HTTP requests.",
-               {{"route", name}, {"code", absl::StrCat(code)}})
-      .Increment();
-  metrics_
-      .Histogram("floe_gateway_e2e_request_latency_seconds",
-                 "From a request's arrival to the end of its answer.",
-                 runtime::Metrics::LatencyBounds(), {{"route", name}})
-      .Observe(absl::ToDoubleSeconds(took));
+  requests_.For(absl::StrCat(AbslView(route), " ", code)).Increment();
+  request_seconds_.For(route).Observe(absl::ToDoubleSeconds(took));
 }
 
 void GatewayMetrics::ObserveStages(const Request& request) {
   absl::Duration so_far;
   for (const StageTime& time : request.times) {
-    metrics_
-        .Histogram("floe_gateway_stage_seconds", "Time in each stage's Enter.",
-                   runtime::Metrics::LatencyBounds(), {{"stage", std::string(time.stage)}})
-        .Observe(absl::ToDoubleSeconds(time.took));
+    stage_seconds_.For(time.stage).Observe(absl::ToDoubleSeconds(time.took));
     so_far += time.took;
     // The stage ends when the first piece is there.
     if (time.stage == "generate" && request.pieces > 0) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "gateway/request.h"
+#include "services/runtime/labelled.h"
 #include "services/runtime/metrics.h"
 
 namespace floe::gateway {
@@ -25,7 +26,9 @@ class GatewayMetrics {
   void CountRefusedConnection();
 
  private:
-  runtime::Metrics& metrics_;
+  runtime::Labelled<prometheus::Counter> requests_;  // by "route code"
+  runtime::Labelled<prometheus::Histogram> request_seconds_;
+  runtime::Labelled<prometheus::Histogram> stage_seconds_;
   prometheus::Gauge& in_flight_;
   prometheus::Gauge& connections_;
   prometheus::Counter& refused_connections_;
