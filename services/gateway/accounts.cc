@@ -3,10 +3,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
-#include "base/files.h"
 #include "base/journal/journal.h"
 #include "base/status_macros.h"
 #include "gateway/postgres/workflow_steps.h"
@@ -19,6 +17,7 @@
 #include "services/runtime/client.h"
 #include "services/usage/billing_senders.h"
 #include "services/usage/delivery.h"
+#include "services/usage/lasting_name.h"
 
 namespace floe::gateway {
 namespace {
@@ -39,18 +38,6 @@ class FreeOfCharge final : public Accounts {
   WorkflowCounter steps_;
 };
 
-// The gateway's lasting name: it belongs to the journal, since slices stay held until the journal
-// that may hold their charges is delivered.
-absl::StatusOr<std::string> NameOf(const std::filesystem::path& folder, IdGenerator& ids) {
-  const std::filesystem::path file = folder / "name";
-  absl::StatusOr<std::string> known = ReadFile(file);
-  if (known.ok()) return *std::move(known);
-  if (!absl::IsNotFound(known.status())) return known.status();
-  const std::string name = absl::StrCat("gateway-", ids.Next());
-  FLOE_RETURN_IF_ERROR(WriteFileAtomically(file, name));
-  return name;
-}
-
 class Billed final : public Accounts {
  public:
   Billed(postgres::Pool& database, boost::asio::thread_pool& blocking)
@@ -63,7 +50,10 @@ class Billed final : public Accounts {
   absl::Status Open(const ServiceOptions& options, runtime::Host& host) {
     const std::filesystem::path folder = options.journal_dir;
     FLOE_ASSIGN_OR_RETURN(journal_, Journal::Open({.folder = folder / "usage"}));
-    FLOE_ASSIGN_OR_RETURN(const std::string name, NameOf(folder, host.ids()));
+    // It belongs to the journal: slices stay held until the journal that may hold their charges is
+    // delivered.
+    FLOE_ASSIGN_OR_RETURN(const std::string name,
+                          usage::LastingName(folder, "gateway", host.ids()));
     FLOE_ASSIGN_OR_RETURN(
         const auto channel,
         runtime::MakeChannel(options.billing, options.common.tls, options.common.insecure));

@@ -6,6 +6,7 @@
 
 #include "base/status_macros.h"
 #include "services/usage/billing_senders.h"
+#include "services/usage/lasting_name.h"
 
 namespace floe::inference {
 namespace {
@@ -40,6 +41,7 @@ absl::Status AttemptLog::Open(const std::filesystem::path& folder,
                               const std::shared_ptr<grpc::Channel>& billing) {
   FLOE_ASSIGN_OR_RETURN(begun_, Journal::Open({.folder = folder / "begun"}));
   FLOE_ASSIGN_OR_RETURN(ended_, Journal::Open({.folder = folder / "ended"}));
+  FLOE_ASSIGN_OR_RETURN(name_, usage::LastingName(folder, "worker", parts_.ids));
   FLOE_RETURN_IF_ERROR(ReportUnknown());
   written_ = begun_->stats().appended;
   if (billing == nullptr) return absl::OkStatus();
@@ -115,6 +117,7 @@ AttemptLog::Attempt::Attempt(AttemptLog* log, const v1::GenerateRequest& request
   if (log_ == nullptr) return;
   record_.set_attempt_id(log_->parts_.ids.Next());
   record_.set_usage_id(request.usage_id());
+  record_.set_worker(log_->name_);
   record_.set_checkpoint_digest(request.checkpoint_digest());
   record_.set_prompt_tokens(request.prompt_ids_size());
   *record_.mutable_time() = ToProto(now);

@@ -3,6 +3,7 @@
 //
 //   <folder>/begun/     generations that began; behind the last ones that still run it is forgotten
 //   <folder>/ended/     how they ended, until billing has taken it in
+//   <folder>/name       what bills call this worker
 //
 // A worker that is killed finds in `begun` what it never ended, and reports those as not known.
 #pragma once
@@ -83,6 +84,7 @@ class AttemptLog {
   void ForgetEnded(uint64_t position);
 
   const Parts parts_;
+  std::string name_;
   std::mutex mutex_;
   uint64_t written_ = 0;           // guarded by mutex_: position of the last begun record
   std::set<uint64_t> running_;     // guarded by mutex_: positions of those that have not ended

@@ -84,6 +84,18 @@ TEST_F(AttemptLogTest, AnAttemptSaysWhatWasComputedAndSentAndHowItEnded) {
   EXPECT_EQ(ended.at("u3").outcome(), pb::Attempt::FAILED);
 }
 
+TEST_F(AttemptLogTest, AttemptsNameTheirWorkerWhichStaysTheSameAfterARestart) {
+  for (const char* usage_id : {"u1", "u2"}) {
+    Open();
+    AttemptLog::Attempt(log_.get(), Ask(usage_id), clock_.Now()).Begin();
+    log_.reset();
+  }
+  const auto ended = Ended();
+  ASSERT_EQ(ended.size(), 2u);
+  EXPECT_THAT(ended.at("u1").worker(), testing::StartsWith("worker-"));
+  EXPECT_EQ(ended.at("u1").worker(), ended.at("u2").worker());
+}
+
 TEST_F(AttemptLogTest, WhatAKilledWorkerBeganIsReportedAsNotKnown) {
   Open();
   {
