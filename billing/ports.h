@@ -134,10 +134,10 @@ class ReportStore {
   virtual absl::StatusOr<Report> Query(const ReportQuery& query) = 0;
   virtual absl::StatusOr<ExplainedUsage> Explain(std::string_view team,
                                                  std::string_view usage_id) = 0;
+  // RESOURCE_EXHAUSTED (WORKFLOW_TOO_LARGE) beyond 10,000 steps.
   virtual absl::StatusOr<std::vector<WorkflowStep>> WorkflowSteps(std::string_view team,
                                                                   std::string_view workflow) = 0;
-  virtual absl::StatusOr<VerifyReport> Verify(std::string_view team, const Interval& interval,
-                                              size_t max_differences) = 0;
+  virtual absl::StatusOr<VerifyReport> Verify(const VerifyQuery& query) = 0;
 };
 
 class InvoiceStore {

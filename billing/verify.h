@@ -6,13 +6,26 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
+#include "billing/report.h"
 #include "billing/usage_event.h"
 
 namespace floe::billing {
 
+struct VerifyQuery {
+  std::string team;  // empty: all
+  Interval interval;
+  // Usage and attempts come by two ways, neither of which waits for the other. A request of which
+  // something came so short a time ago is not held against anybody for what is still missing.
+  absl::Duration margin;
+  size_t max_differences = 100;
+};
+
 // All that is known about one request.
 struct RequestCounts {
   std::string usage_id;
+  bool recent = false;        // something of it came within the query's margin
   bool charged = true;        // there is a usage event, and it was charged
   std::string parked_reason;  // there is one, and it was not
   bool cache_hit = false;
@@ -34,11 +47,13 @@ struct Explanation {
   int64_t retried_tokens = 0;      // read or computed again by a further attempt
   int64_t cached_tokens = 0;       // charged and computed by nobody
   std::string unexplained;         // what does not fit; empty: all does
+  bool incomplete = false;         // a report that is still to come may explain it
 };
 Explanation Explain(const RequestCounts& counts);
 
 struct VerifyReport {
   int64_t requests = 0;
+  int64_t on_the_way = 0;  // requests besides, of which a part has not come yet; in no sum below
   int64_t computed_tokens = 0;
   int64_t sent_tokens = 0;
   int64_t arrived_tokens = 0;

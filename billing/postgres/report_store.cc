@@ -152,6 +152,13 @@ absl::Status ReadEntries(pqxx::transaction_base& sql, const pqxx::row& usage,
   return absl::OkStatus();
 }
 
+absl::Status TooManySteps(std::string_view workflow) {
+  return WithReason(absl::ResourceExhaustedError(
+                        absl::StrCat("workflow ", AbslView(workflow), " has more than ", kMaxSteps,
+                                     " steps; a report by workflow has their sums")),
+                    "WORKFLOW_TOO_LARGE");
+}
+
 absl::StatusOr<WorkflowStep> ReadStep(const pqxx::row& row) {
   FLOE_ASSIGN_OR_RETURN(const RatedEvent rated, ReadUsage(row));
   const UsageEvent& event = rated.event;
@@ -216,8 +223,10 @@ absl::StatusOr<std::vector<WorkflowStep>> PostgresReportStore::WorkflowSteps(
   return pool_.Transaction(
       [&](pqxx::transaction_base& sql) -> absl::StatusOr<std::vector<WorkflowStep>> {
         std::vector<WorkflowStep> steps;
-        for (const auto& row :
-             sql.exec_params(kSteps, std::string(team), std::string(workflow), kMaxSteps)) {
+        const auto rows =
+            sql.exec_params(kSteps, std::string(team), std::string(workflow), kMaxSteps + 1);
+        if (rows.size() > kMaxSteps) return TooManySteps(workflow);
+        for (const auto& row : rows) {
           FLOE_ASSIGN_OR_RETURN(WorkflowStep step, ReadStep(row));
           steps.push_back(std::move(step));
         }

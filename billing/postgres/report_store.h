@@ -18,8 +18,7 @@ class PostgresReportStore final : public ReportStore {
   absl::StatusOr<ExplainedUsage> Explain(std::string_view team, std::string_view usage_id) override;
   absl::StatusOr<std::vector<WorkflowStep>> WorkflowSteps(std::string_view team,
                                                           std::string_view workflow) override;
-  absl::StatusOr<VerifyReport> Verify(std::string_view team, const Interval& interval,
-                                      size_t max_differences) override;
+  absl::StatusOr<VerifyReport> Verify(const VerifyQuery& query) override;
 
  private:
   postgres::Pool& pool_;

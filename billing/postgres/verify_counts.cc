@@ -9,56 +9,61 @@
 namespace floe::billing {
 namespace {
 
-// One row a request of the interval ($1, $2) and team ($3; '' all). Attempts have no team, so those
-// without any event show in a report over all teams only. A request whose counts are all the same
-// is `even`: Explain() has nothing to say about it, and only its sums are read.
-#define FLOE_COUNTS                                                                           \
-  "WITH event AS ("                                                                           \
-  " SELECT usage_id, '' AS parked, cache_hit, outcome,"                                       \
-  "   input_tokens + cached_input_tokens AS input,"                                           \
-  "   output_tokens + cached_output_tokens AS output, arrived_tokens AS arrived"              \
-  " FROM billing.usage_event"                                                                 \
-  " WHERE occurred_at >= $1::timestamptz AND occurred_at < $2::timestamptz"                   \
-  "   AND ($3 = '' OR team = $3)"                                                             \
-  " UNION ALL"                                                                                \
-  " SELECT usage_id, reason, cache_hit, outcome, input_tokens + cached_input_tokens,"         \
-  "   output_tokens + cached_output_tokens, arrived_tokens FROM billing.parked_usage"         \
-  " WHERE occurred_at >= $1::timestamptz AND occurred_at < $2::timestamptz"                   \
-  "   AND ($3 = '' OR team = $3)"                                                             \
-  "), attempt AS ("                                                                           \
-  " SELECT usage_id, count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'finished') AS"  \
-  "   unfinished, count(*) FILTER (WHERE outcome = 'unknown') AS unknown,"                    \
-  "   sum(prompt_tokens)::bigint AS prompt, sum(computed_tokens)::bigint AS"                  \
-  "   computed, sum(sent_tokens)::bigint AS sent, min(started_at) AS started_at"              \
-  " FROM billing.worker_attempt GROUP BY usage_id"                                            \
-  "), counts AS ("                                                                            \
-  " SELECT e.usage_id, true AS known, parked, cache_hit, outcome, input, output, arrived,"    \
-  "   coalesce(attempts, 0) AS attempts, coalesce(unfinished, 0) AS unfinished,"              \
-  "   coalesce(unknown, 0) AS unknown,"                                                       \
-  "   coalesce(prompt, 0) AS prompt, coalesce(computed, 0) AS computed, coalesce(sent, 0) AS" \
-  "   sent FROM event e LEFT JOIN attempt a USING (usage_id)"                                 \
-  " UNION ALL"                                                                                \
-  " SELECT usage_id, false, '', false, 'completed', 0, 0, 0, attempts, unfinished, unknown, " \
-  "prompt,"                                                                                   \
-  "   computed, sent FROM attempt a WHERE $3 = '' AND started_at >= $1::timestamptz"          \
-  "   AND started_at < $2::timestamptz"                                                       \
-  "   AND NOT EXISTS (SELECT FROM billing.usage_event u WHERE u.usage_id = a.usage_id)"       \
-  "   AND NOT EXISTS (SELECT FROM billing.parked_usage p WHERE p.usage_id = a.usage_id)"      \
-  "), judged AS ("                                                                            \
-  " SELECT *, known AND parked = '' AND NOT cache_hit AND attempts = 1 AND prompt = input"    \
-  "   AND computed = sent AND sent = arrived AND arrived = output AS even FROM counts"        \
-  ") "
+// One row a request of the interval ($1, $2) and team ($3; '' all); $4 microseconds make it recent.
+// Attempts have no team, so those without any event show in a report over all teams only. Requests
+// whose counts are all the same are `even`: Explain() has nothing to say about them, and the first
+// row has their number and sums.
+constexpr char kCounts[] =
+    "WITH event AS ("
+    " SELECT usage_id, '' AS parked, cache_hit, outcome,"
+    "   input_tokens + cached_input_tokens AS input,"
+    "   output_tokens + cached_output_tokens AS output, arrived_tokens AS arrived, received_at"
+    " FROM billing.usage_event"
+    " WHERE occurred_at >= $1::timestamptz AND occurred_at < $2::timestamptz"
+    "   AND ($3 = '' OR team = $3)"
+    " UNION ALL"
+    " SELECT usage_id, reason, cache_hit, outcome, input_tokens + cached_input_tokens,"
+    "   output_tokens + cached_output_tokens, arrived_tokens, received_at"
+    " FROM billing.parked_usage"
+    " WHERE occurred_at >= $1::timestamptz AND occurred_at < $2::timestamptz"
+    "   AND ($3 = '' OR team = $3)"
+    "), worked AS ("  // of these events, whenever it began; and of no event at all
+    " SELECT * FROM billing.worker_attempt WHERE usage_id IN (SELECT usage_id FROM event)"
+    " UNION ALL"
+    " SELECT * FROM billing.worker_attempt a WHERE $3 = ''"
+    "   AND started_at >= $1::timestamptz AND started_at < $2::timestamptz"
+    "   AND NOT EXISTS (SELECT FROM billing.usage_event u WHERE u.usage_id = a.usage_id)"
+    "   AND NOT EXISTS (SELECT FROM billing.parked_usage p WHERE p.usage_id = a.usage_id)"
+    "), attempt AS ("
+    " SELECT usage_id, count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'finished') AS"
+    "   unfinished, count(*) FILTER (WHERE outcome = 'unknown') AS unknown,"
+    "   sum(prompt_tokens)::bigint AS prompt, sum(computed_tokens)::bigint AS computed,"
+    "   sum(sent_tokens)::bigint AS sent, max(received_at) AS received_at"
+    " FROM worked GROUP BY usage_id"
+    "), counts AS ("
+    " SELECT usage_id, e.usage_id IS NOT NULL AS known, coalesce(parked, '') AS parked,"
+    "   coalesce(cache_hit, false) AS cache_hit, coalesce(outcome, 'completed') AS outcome,"
+    "   coalesce(input, 0) AS input, coalesce(output, 0) AS output,"
+    "   coalesce(arrived, 0) AS arrived, coalesce(attempts, 0) AS attempts,"
+    "   coalesce(unfinished, 0) AS unfinished, coalesce(unknown, 0) AS unknown,"
+    "   coalesce(prompt, 0) AS prompt, coalesce(computed, 0) AS computed,"
+    "   coalesce(sent, 0) AS sent, greatest(e.received_at, a.received_at)"
+    "     > now() - $4::bigint * interval '1 microsecond' AS recent"
+    " FROM event e FULL JOIN attempt a USING (usage_id)"
+    "), judged AS ("
+    " SELECT *, known AND parked = '' AND NOT cache_hit AND attempts = 1 AND prompt = input"
+    "   AND computed = sent AND sent = arrived AND arrived = output AS even FROM counts"
+    ") SELECT '', count(*), false, '', false, '', 0, coalesce(sum(output), 0)::bigint,"
+    "   coalesce(sum(arrived), 0)::bigint, 0, 0, 0, 0, coalesce(sum(computed), 0)::bigint,"
+    "   coalesce(sum(sent), 0)::bigint, false FROM judged WHERE even"
+    " UNION ALL (SELECT usage_id, 1, known, parked, cache_hit, outcome, input, output, arrived,"
+    "   attempts, unfinished, unknown, prompt, computed, sent, recent"
+    "   FROM judged WHERE NOT even ORDER BY usage_id)";
 
-constexpr char kEven[] = FLOE_COUNTS
-    "SELECT count(*), coalesce(sum(computed), 0)::bigint, coalesce(sum(sent), 0)::bigint,"
-    " coalesce(sum(arrived), 0)::bigint, coalesce(sum(output), 0)::bigint"
-    " FROM judged WHERE even";
-constexpr char kUneven[] = FLOE_COUNTS
-    "SELECT usage_id, known, parked, cache_hit, outcome, input, output, arrived, attempts,"
-    " unfinished, unknown, prompt, computed, sent FROM judged WHERE NOT even ORDER BY usage_id";
-
+// A transaction is posted by one statement, so all of it has one time.
 constexpr char kUnbalanced[] =
     "SELECT count(*) FROM (SELECT FROM billing.ledger_entry"
+    " WHERE posted_at >= $1::timestamptz AND posted_at < $2::timestamptz"
     " GROUP BY transaction_id HAVING sum(amount) <> 0) t";
 // Charges against their lines, and against what the ledger says.
 constexpr char kWrongCharges[] =
@@ -79,17 +84,27 @@ constexpr char kConflicts[] =
 
 absl::StatusOr<RequestCounts> ReadCounts(const pqxx::row& row) {
   RequestCounts counts{.usage_id = row[0].c_str(),
-                       .charged = row[1].as<bool>(),
-                       .parked_reason = row[2].c_str(),
-                       .cache_hit = row[3].as<bool>()};
-  FLOE_ASSIGN_OR_RETURN(counts.outcome, ParseOutcome(row[4].c_str()));
-  int at = 5;
+                       .recent = row[15].as<bool>(),
+                       .charged = row[2].as<bool>(),
+                       .parked_reason = row[3].c_str(),
+                       .cache_hit = row[4].as<bool>()};
+  FLOE_ASSIGN_OR_RETURN(counts.outcome, ParseOutcome(row[5].c_str()));
+  int at = 6;
   for (int64_t* count : {&counts.input_tokens, &counts.output_tokens, &counts.arrived_tokens,
                          &counts.attempts, &counts.unfinished_attempts, &counts.unknown_attempts,
                          &counts.prompt_tokens, &counts.computed_tokens, &counts.sent_tokens}) {
     *count = row[at++].as<int64_t>();
   }
   return counts;
+}
+
+// The first row: all that are even.
+void TakeEven(const pqxx::row& row, VerifyReport& report) {
+  report.requests = row[1].as<int64_t>();
+  report.charged_tokens = row[7].as<int64_t>();
+  report.arrived_tokens = row[8].as<int64_t>();
+  report.computed_tokens = row[13].as<int64_t>();
+  report.sent_tokens = row[14].as<int64_t>();
 }
 
 void CheckBooks(pqxx::transaction_base& sql, const std::string& start, const std::string& end,
@@ -99,7 +114,7 @@ void CheckBooks(pqxx::transaction_base& sql, const std::string& start, const std
       report.ledger_faults.push_back(absl::StrCat(count.as<int64_t>(), what));
     }
   };
-  fault(sql.exec1(kUnbalanced)[0], " ledger transactions do not sum to zero");
+  fault(sql.exec_params1(kUnbalanced, start, end)[0], " ledger transactions do not sum to zero");
   const auto wrong = sql.exec_params1(kWrongCharges, start, end, team);
   fault(wrong[0], " charges are not the sum of quantity times price of their lines");
   fault(wrong[1], " charges are not what the ledger says");
@@ -110,24 +125,19 @@ void CheckBooks(pqxx::transaction_base& sql, const std::string& start, const std
 
 }  // namespace
 
-absl::StatusOr<VerifyReport> PostgresReportStore::Verify(std::string_view team,
-                                                         const Interval& interval,
-                                                         size_t max_differences) {
-  const std::string start = SqlTime(interval.start), end = SqlTime(interval.end), of_team(team);
+absl::StatusOr<VerifyReport> PostgresReportStore::Verify(const VerifyQuery& query) {
+  const std::string start = SqlTime(query.interval.start), end = SqlTime(query.interval.end);
   return pool_.Transaction(
       [&](pqxx::transaction_base& sql) -> absl::StatusOr<VerifyReport> {
         VerifyReport report;
-        const auto even = sql.exec_params1(kEven, start, end, of_team);
-        report.requests = even[0].as<int64_t>();
-        report.computed_tokens = even[1].as<int64_t>();
-        report.sent_tokens = even[2].as<int64_t>();
-        report.arrived_tokens = even[3].as<int64_t>();
-        report.charged_tokens = even[4].as<int64_t>();
-        for (const auto& row : sql.exec_params(kUneven, start, end, of_team)) {
-          FLOE_ASSIGN_OR_RETURN(const RequestCounts counts, ReadCounts(row));
-          report.Take(counts, max_differences);
+        const auto rows = sql.exec_params(kCounts, start, end, query.team,
+                                          absl::ToInt64Microseconds(query.margin));
+        TakeEven(rows[0], report);
+        for (pqxx::result::size_type i = 1; i < rows.size(); ++i) {
+          FLOE_ASSIGN_OR_RETURN(const RequestCounts counts, ReadCounts(rows[i]));
+          report.Take(counts, query.max_differences);
         }
-        CheckBooks(sql, start, end, of_team, report);
+        CheckBooks(sql, start, end, query.team, report);
         return report;
       },
       postgres::Isolation::kRepeatableRead);

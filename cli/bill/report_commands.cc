@@ -214,6 +214,10 @@ absl::Status Verify(Session& session, const VerifyFlags& flags) {
     session.out() << "clean: all of " << HumanCount(answer.requests())
                   << " requests are explained, and every transaction sums to zero\n";
   }
+  if (answer.on_the_way() > 0) {
+    session.out() << "on their way: " << HumanCount(answer.on_the_way())
+                  << " requests besides; a part of each came less than a minute ago\n";
+  }
   return Verdict(answer);
 }
 

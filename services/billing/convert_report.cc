@@ -162,6 +162,7 @@ v1::VerifyUsageResponse ToProto(const domain::VerifyReport& report) {
     to.set_arrived_tokens(counts.arrived_tokens);
     to.set_charged_tokens(counts.output_tokens);
   }
+  out.set_on_the_way(report.on_the_way);
   out.mutable_ledger_faults()->Add(report.ledger_faults.begin(), report.ledger_faults.end());
   return out;
 }

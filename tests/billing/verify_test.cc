@@ -112,6 +112,48 @@ TEST(ExplainTest, ACallWithoutTokensNeedsNoWorker) {
   EXPECT_THAT(Explain({.usage_id = "retrieval"}).unexplained, IsEmpty());
 }
 
+// Each of these is what a request looks like of which only a part has come.
+TEST(ExplainTest, WhatAReportStillToComeMayExplainIsIncomplete) {
+  const auto incomplete = [](auto change) {
+    RequestCounts c = Plain();
+    change(c);
+    EXPECT_FALSE(Explain(c).unexplained.empty());
+    return Explain(c).incomplete;
+  };
+  EXPECT_TRUE(incomplete([](auto& c) { c.attempts = 0; }));
+  EXPECT_TRUE(incomplete([](auto& c) { c.charged = false; }));
+  EXPECT_TRUE(incomplete([](auto& c) { c.computed_tokens = c.sent_tokens = 3; }));
+  EXPECT_TRUE(incomplete([](auto& c) { c.prompt_tokens = 9; }));
+  EXPECT_FALSE(incomplete([](auto& c) { c.parked_reason = "NO"; }));
+  EXPECT_FALSE(incomplete([](auto& c) { c.cache_hit = true; }));
+  EXPECT_FALSE(incomplete([](auto& c) { c.computed_tokens = 4; }));
+  EXPECT_FALSE(incomplete([](auto& c) { c.computed_tokens = 7; }));
+  EXPECT_FALSE(incomplete([](auto& c) { c.output_tokens = 6; }));
+  EXPECT_FALSE(incomplete([](auto& c) { c.output_tokens = 4; }));
+  EXPECT_FALSE(incomplete([](auto& c) { c.input_tokens = 9; }));
+  EXPECT_FALSE(Explain(Plain()).incomplete);
+}
+
+TEST(VerifyReportTest, WhatIsIncompleteIsADifferenceOnceItIsNoLongerRecent) {
+  RequestCounts half = Plain();
+  half.attempts = half.prompt_tokens = half.computed_tokens = half.sent_tokens = 0;
+  half.recent = true;
+  RequestCounts wrong = Plain();
+  wrong.output_tokens = 6;
+  wrong.recent = true;
+  VerifyReport report;
+  report.Take(half, 10);
+  EXPECT_TRUE(report.clean());
+  EXPECT_EQ(report.on_the_way, 1);
+  EXPECT_EQ(report.requests + report.charged_tokens, 0) << "in no sum";
+  report.Take(wrong, 10);
+  EXPECT_EQ(report.unexplained, 1) << "nothing can explain it any more";
+  half.recent = false;
+  report.Take(half, 10);
+  EXPECT_EQ(report.unexplained, 2);
+  EXPECT_EQ(report.on_the_way, 1);
+}
+
 TEST(VerifyReportTest, AddsUpAndListsTheFirstDifferences) {
   VerifyReport report;
   RequestCounts wrong = Plain();

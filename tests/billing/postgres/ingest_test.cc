@@ -55,7 +55,7 @@ TEST_F(StoreTest, OtherContentUnderTheSameIdIsReportedAndNotCharged) {
   EXPECT_THAT(Ingest({other}), ElementsAre(IngestState::kConflict));
   EXPECT_EQ(Receivable(), Money::Picos(kEventPicos));
   const auto report =
-      reports_.Verify("", {At("2026-11-01T00:00:00Z"), At("2026-12-01T00:00:00Z")}, 10);
+      reports_.Verify({.interval = {At("2026-11-01T00:00:00Z"), At("2026-12-01T00:00:00Z")}});
   EXPECT_THAT(report->ledger_faults, ElementsAre(HasSubstr("other content")));
 }
 

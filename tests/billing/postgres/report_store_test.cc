@@ -1,4 +1,6 @@
 // Reports, explanations and proofs over real rows.
+#include <random>
+
 #include "tests/billing/postgres/store_fixture.h"
 
 namespace floe::billing {
@@ -8,6 +10,13 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
+
+constexpr char kCopyEvent[] =
+    "INSERT INTO billing.usage_event SELECT (jsonb_populate_record(u, $2::jsonb)).*"
+    " FROM billing.usage_event u WHERE usage_id = $1";
+constexpr char kCopyAttempt[] =
+    "INSERT INTO billing.worker_attempt SELECT (jsonb_populate_record(a, $2::jsonb)).*"
+    " FROM billing.worker_attempt a WHERE usage_id = $1";
 
 class ReportStoreTest : public StoreTest {
  protected:
@@ -42,6 +51,21 @@ class ReportStoreTest : public StoreTest {
             .computed_tokens = 10,
             .sent_tokens = 10,
             .outcome = AttemptOutcome::kFinished};
+  }
+
+  VerifyReport Verify(VerifyQuery query = {}) {
+    if (query.interval.end == absl::Time()) query.interval = month_;
+    const auto report = reports_.Verify(query);
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.value_or(VerifyReport());
+  }
+  // One more row like that of `usage_id`, with `changes` in JSON.
+  void Copy(const char* statement, const std::string& usage_id, const std::string& changes) {
+    const absl::Status copied = pool_->Run([&](pqxx::transaction_base& sql) -> absl::Status {
+      sql.exec_params0(statement, usage_id, changes);
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(copied.ok()) << copied;
   }
 
   const Interval month_ = IntervalOf(absl::CivilMonth(2026, 11));
@@ -124,50 +148,162 @@ TEST_F(ReportStoreTest, AWorkflowShowsItsSteps) {
 
 TEST_F(ReportStoreTest, VerifyIsCleanWhenEveryCountIsExplained) {
   ASSERT_TRUE(usage_.AppendAttempts({Worked("u-plain"), Worked("u-law"), Worked("u-credit")}).ok());
-  const auto report = reports_.Verify("", month_, 10);
-  ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_TRUE(report->clean()) << (report->differences.empty() ? ""
-                                                               : report->differences[0].second);
-  EXPECT_EQ(report->requests, 5);
-  EXPECT_EQ(report->computed_tokens, 30);
-  EXPECT_EQ(report->arrived_tokens, 30);
-  EXPECT_EQ(report->charged_tokens, 40);
-  EXPECT_EQ(report->cached_tokens, 110);
+  const VerifyReport report = Verify();
+  EXPECT_TRUE(report.clean()) << (report.differences.empty() ? "" : report.differences[0].second);
+  EXPECT_EQ(report.requests, 5);
+  EXPECT_EQ(report.computed_tokens, 30);
+  EXPECT_EQ(report.arrived_tokens, 30);
+  EXPECT_EQ(report.charged_tokens, 40);
+  EXPECT_EQ(report.cached_tokens, 110);
 }
 
 TEST_F(ReportStoreTest, VerifyListsWhatNothingExplains) {
   Attempt more = Worked("u-law"), orphan = Worked("u-orphan");
   more.computed_tokens = more.sent_tokens = 12;
   ASSERT_TRUE(usage_.AppendAttempts({Worked("u-plain"), more, orphan}).ok());
-  const auto report = reports_.Verify("", month_, 10);
-  ASSERT_TRUE(report.ok()) << report.status();
+  const VerifyReport report = Verify();
   std::vector<std::string> ids;
-  for (const auto& [counts, what] : report->differences) ids.push_back(counts.usage_id);
+  for (const auto& [counts, what] : report.differences) ids.push_back(counts.usage_id);
   EXPECT_THAT(ids, testing::UnorderedElementsAre("u-law", "u-orphan", "u-credit"));
-  EXPECT_EQ(report->unexplained, 3);
+  EXPECT_EQ(report.unexplained, 3);
   // A team sees its own requests; an attempt without an event has no team.
-  EXPECT_EQ(reports_.Verify("law", month_, 10)->unexplained, 1);
+  EXPECT_EQ(Verify({.team = "law"}).unexplained, 1);
+  EXPECT_EQ(Verify({.max_differences = 2}).differences.size(), 2u);
 }
 
-// The statement's short cut for equal counts must agree with Explain().
-TEST_F(ReportStoreTest, WhatVerifySkipsExplainWouldSkipToo) {
+TEST_F(ReportStoreTest, WithinTheMarginWhatIsMissingIsOnItsWay) {
+  // Of u-law, u-credit and u-plain no attempt has come, of u-orphan no event.
+  ASSERT_TRUE(usage_.AppendAttempts({Worked("u-orphan")}).ok());
+  const VerifyReport now = Verify({.margin = absl::Hours(1)});
+  EXPECT_TRUE(now.clean());
+  EXPECT_EQ(now.on_the_way, 4);
+  EXPECT_EQ(now.requests, 2);
+  EXPECT_EQ(now.computed_tokens + now.charged_tokens, 10) << "of the cache hit";
+  EXPECT_EQ(Verify().unexplained, 4);
+  EXPECT_EQ(Verify().on_the_way, 0);
+
+  // The same halves, and they came long ago: by the newest of what came.
+  const std::string old = "2026-01-01T00:00:00Z";
+  Copy(kCopyEvent, "u-plain",
+       absl::StrCat(R"({"usage_id": "u-old", "transaction_id": 0, "charge": 0, "line_kind": [],
+                        "line_quantity": [], "line_price": [], "line_amount": [], "line_cost": [],
+                        "received_at": ")",
+                    old, "\"}"));
+  Copy(kCopyAttempt, "u-orphan",
+       absl::StrCat(R"({"attempt_id": "a2", "usage_id": "u-old-orphan", "received_at": ")", old,
+                    "\"}"));
+  const VerifyReport later = Verify({.margin = absl::Hours(1)});
+  ASSERT_EQ(later.unexplained, 2);
+  EXPECT_EQ(later.differences[0].first.usage_id, "u-old");
+  EXPECT_EQ(later.differences[1].first.usage_id, "u-old-orphan");
+  EXPECT_EQ(later.on_the_way, 4);
+  Attempt half = Worked("u-old");
+  half.sent_tokens = half.computed_tokens = 4;
+  ASSERT_TRUE(usage_.AppendAttempts({half}).ok());
+  EXPECT_EQ(Verify({.margin = absl::Hours(1)}).on_the_way, 5) << "a further attempt may come";
+  EXPECT_EQ(Verify({.margin = absl::Hours(1)}).unexplained, 1);
+}
+
+TEST_F(ReportStoreTest, AttemptsBelongToTheirRequestWheneverTheyBegan) {
+  Attempt before = Worked("u-plain"), far = Worked("u-elsewhere");
+  before.time = far.time = month_.start - absl::Hours(1);
+  ASSERT_TRUE(usage_.AppendAttempts({before, far, Worked("u-law"), Worked("u-credit")}).ok());
+  EXPECT_TRUE(Verify().clean());
+  const Interval earlier = IntervalOf(absl::CivilMonth(2026, 10));
+  const VerifyReport report = Verify({.interval = earlier});
+  ASSERT_EQ(report.unexplained, 1);
+  EXPECT_EQ(report.differences[0].first.usage_id, "u-elsewhere");
+  EXPECT_EQ(report.requests, 1);
+}
+
+TEST_F(ReportStoreTest, TransactionsThatDoNotBalanceAreFoundWhereTheyWerePosted) {
+  ASSERT_TRUE(Execute("ALTER TABLE billing.ledger_entry DISABLE TRIGGER ledger_zero_sum").ok());
+  ASSERT_TRUE(Execute("INSERT INTO billing.ledger_entry VALUES (1000001, 1, 'usage', 's', 'a', 5,"
+                      " '2026-05-10'), (1000001, 2, 'usage', 's', 'b', -4, '2026-05-10')")
+                  .ok());
+  EXPECT_THAT(Verify({.interval = IntervalOf(absl::CivilMonth(2026, 5))}).ledger_faults,
+              ElementsAre("1 ledger transactions do not sum to zero"));
+  EXPECT_THAT(Verify({.interval = IntervalOf(absl::CivilMonth(2026, 4))}).ledger_faults, IsEmpty());
+  EXPECT_THAT(Verify({.interval = IntervalOf(absl::CivilMonth(2026, 6))}).ledger_faults, IsEmpty());
+}
+
+// The statement keeps equal counts from Explain(): it must not keep anything else from it, and add
+// up as Take() does.
+TEST_F(ReportStoreTest, TheStatementFindsWhatExplainFinds) {
+  std::mt19937 random(7);
+  const auto draw = [&random](int below) { return static_cast<int64_t>(random() % below); };
+  std::vector<UsageEvent> events;
   std::vector<Attempt> attempts;
-  for (const char* id : {"u-plain", "u-law", "u-credit"}) attempts.push_back(Worked(id));
-  ASSERT_TRUE(usage_.AppendAttempts(attempts).ok());
-  const RequestCounts even{.usage_id = "u",
-                           .input_tokens = 100,
-                           .output_tokens = 10,
-                           .arrived_tokens = 10,
-                           .attempts = 1,
-                           .prompt_tokens = 100,
-                           .computed_tokens = 10,
-                           .sent_tokens = 10};
-  for (const int64_t unfinished : {0, 1}) {
-    RequestCounts counts = even;
-    counts.unfinished_attempts = unfinished;
-    EXPECT_THAT(Explain(counts).unexplained, IsEmpty());
-    EXPECT_EQ(Explain(counts).undelivered_tokens + Explain(counts).retried_tokens, 0);
+  VerifyReport expected;
+  for (int i = 0; i < 600; ++i) {
+    UsageEvent event = Event(absl::StrCat("v", i));
+    event.team = "verify";
+    event.outcome = static_cast<Outcome>(draw(4));
+    event.cache_hit = draw(8) == 0;
+    // Two values each, so that many are equal and many are not.
+    const int64_t input = 4 + draw(2), output = 2 + draw(2);
+    if (event.cache_hit) {
+      event.usage.quantities = {.cached_input_tokens = input, .cached_output_tokens = output};
+    } else {
+      event.usage.quantities = {.input_tokens = input, .output_tokens = output};
+    }
+    event.arrived_tokens = 2 + draw(2);
+    RequestCounts counts{.usage_id = event.usage_id,
+                         .cache_hit = event.cache_hit,
+                         .outcome = event.outcome,
+                         .input_tokens = input,
+                         .output_tokens = output,
+                         .arrived_tokens = event.arrived_tokens};
+    for (int64_t n = draw(8) < 6 ? 1 : draw(3); n > 0; --n) {
+      Attempt attempt = Worked(event.usage_id, absl::StrCat(event.usage_id, "-", n));
+      attempt.outcome = static_cast<AttemptOutcome>(draw(4));
+      attempt.prompt_tokens = 4 + draw(2);
+      attempt.computed_tokens = 2 + draw(2);
+      attempt.sent_tokens = 2 + draw(2);
+      ++counts.attempts;
+      counts.unfinished_attempts += attempt.outcome == AttemptOutcome::kFinished ? 0 : 1;
+      counts.unknown_attempts += attempt.outcome == AttemptOutcome::kUnknown ? 1 : 0;
+      counts.prompt_tokens += attempt.prompt_tokens;
+      counts.computed_tokens += attempt.computed_tokens;
+      counts.sent_tokens += attempt.sent_tokens;
+      attempts.push_back(std::move(attempt));
+    }
+    events.push_back(std::move(event));
+    expected.Take(counts, 1000);
   }
+  Ingest(events);
+  ASSERT_TRUE(usage_.AppendAttempts(attempts).ok());
+  const VerifyReport found = Verify({.team = "verify", .max_differences = 1000});
+  const auto sums = [](const VerifyReport& r) {
+    return std::vector<int64_t>{r.requests,       r.computed_tokens, r.sent_tokens,
+                                r.arrived_tokens, r.charged_tokens,  r.undelivered_tokens,
+                                r.retried_tokens, r.cached_tokens,   r.unexplained};
+  };
+  const auto ids = [](const VerifyReport& r) {
+    std::map<std::string, std::string> whats;
+    for (const auto& [counts, what] : r.differences) whats[counts.usage_id] = what;
+    return whats;
+  };
+  EXPECT_EQ(sums(found), sums(expected));
+  EXPECT_EQ(ids(found), ids(expected));
+  EXPECT_GT(expected.unexplained, 100);
+  EXPECT_LT(expected.unexplained, 550);
+}
+
+TEST_F(ReportStoreTest, AWorkflowThatIsTooLargeIsNotShownInPart) {
+  UsageEvent step = Event("w-0");
+  step.workflow_id = "w";
+  Ingest({step});
+  Copy(kCopyEvent, "w-0", R"({"usage_id": "w-1"})");
+  EXPECT_EQ(reports_.WorkflowSteps("nlp", "w")->size(), 2u);
+  ASSERT_TRUE(Execute("INSERT INTO billing.usage_event SELECT (jsonb_populate_record(u,"
+                      " jsonb_build_object('usage_id', 'w-' || n))).*"
+                      " FROM billing.usage_event u, generate_series(2, 10000) n"
+                      " WHERE usage_id = 'w-0'")
+                  .ok());
+  const absl::Status refused = reports_.WorkflowSteps("nlp", "w").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused)->reason, "WORKFLOW_TOO_LARGE");
 }
 
 TEST_F(ReportStoreTest, TrainingCostStandsBesideItsVersionsUse) {

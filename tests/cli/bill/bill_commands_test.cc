@@ -176,6 +176,12 @@ TEST_F(BillCommandsTest, VerifyFailsWithTheRequestsThatDiffer) {
   reports_.verdict.set_clean(true);
   EXPECT_EQ(Run({"verify"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("clean"));
+  EXPECT_THAT(out_, testing::Not(HasSubstr("on their way")));
+  reports_.verdict.set_on_the_way(3);
+  EXPECT_EQ(Run({"verify"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("on their way: 3 requests"));
+  EXPECT_EQ(Run({"verify", "--json"}), 0);
+  EXPECT_EQ(json::parse(out_)["on_the_way"], 3);
   reports_.verdict.set_clean(false);
   reports_.verdict.set_unexplained(1);
   auto& difference = *reports_.verdict.add_differences();

@@ -118,6 +118,28 @@ TEST_F(BillingServiceTest, PublishingTheMissingBookChargesWhatWaited) {
   EXPECT_TRUE(verified.clean()) << verified.ShortDebugString();
 }
 
+TEST_F(BillingServiceTest, WhatMayBeOnItsWayIsADifferenceOnlyToWhoNamesAnEnd) {
+  ASSERT_TRUE(Publish(kOperator).ok());
+  Ingest({Event("u1")});  // and no worker has reported yet
+  v1::VerifyUsageRequest verify;
+  v1::VerifyUsageResponse verified;
+  ASSERT_TRUE(
+      Call(reports, &v1::ReportService::Stub::VerifyUsage, kOperator, verify, verified).ok());
+  EXPECT_TRUE(verified.clean()) << verified.ShortDebugString();
+  EXPECT_EQ(verified.on_the_way(), 1);
+  // A month that still runs is not over either.
+  *verify.mutable_interval()->mutable_end() = ToProto(clock_.Now() + absl::Hours(1));
+  ASSERT_TRUE(
+      Call(reports, &v1::ReportService::Stub::VerifyUsage, kOperator, verify, verified).ok());
+  EXPECT_EQ(verified.on_the_way(), 1);
+  *verify.mutable_interval()->mutable_end() = ToProto(clock_.Now());
+  ASSERT_TRUE(
+      Call(reports, &v1::ReportService::Stub::VerifyUsage, kOperator, verify, verified).ok());
+  EXPECT_FALSE(verified.clean());
+  EXPECT_EQ(verified.on_the_way(), 0);
+  EXPECT_EQ(verified.unexplained(), 1);
+}
+
 TEST_F(BillingServiceTest, QuotesAreTheWorstCaseOfTheSameArithmetic) {
   ASSERT_TRUE(Publish(kOperator).ok());
   v1::QuoteRequest request;
