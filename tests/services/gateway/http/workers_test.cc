@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -52,6 +53,20 @@ TEST(WorkersTest, AFullQueueIs429WithRetryAfter) {
     EXPECT_EQ(ErrorOf(answer)["code"], "overloaded");
     EXPECT_EQ(ErrorOf(answer)["type"], "rate_limit_error");
   }
+}
+
+// Workers count what they computed under this id, and billing compares.
+TEST(WorkersTest, TheWorkerGetsTheIdThatTheAnswerIsChargedUnder) {
+  FakeFleet fleet;
+  HttpClient client(fleet.port());
+  const HttpAnswer plain = client.Post(kChat, kPlain);
+  const HttpAnswer stream = client.Post(kChat, kStream);
+  const auto requests = fleet.worker().requests();
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[0].usage_id(), json::parse(plain.body)["floe"]["usage_id"]);
+  EXPECT_EQ(requests[1].usage_id(), stream.headers.at("x-floe-usage-id"));
+  EXPECT_NE(requests[0].usage_id(), requests[1].usage_id());
+  EXPECT_EQ(requests[0].attempt(), 1);
 }
 
 TEST(WorkersTest, AnotherWorkerAnswersForOneThatIsFull) {
@@ -160,6 +175,14 @@ TEST(WorkersTest, AWorkerThatDiesInMidStreamIsReplacedAndTheTextIsTheSame) {
     EXPECT_EQ(calls, 2);
     const json usage = json::parse(EventsOf(answer.body).end()[-2])["usage"];
     EXPECT_EQ(usage, json::parse(EventsOf(whole.body).end()[-2])["usage"]);
+    std::set<int> attempts;
+    for (size_t i = 0; i < 2; ++i) {
+      for (const auto& request : broken.worker(i).requests()) {
+        EXPECT_EQ(request.usage_id(), answer.headers.at("x-floe-usage-id"));
+        attempts.insert(request.attempt());
+      }
+    }
+    EXPECT_EQ(attempts, (std::set<int>{1, 2}));
   }
 }
 
