@@ -244,7 +244,7 @@ absl::Status Journal::WriteBatch(const std::deque<Waiting>& batch) {
   }
   absl::Status status =
       WriteAll(fd_, bytes, absl::StrCat("cannot write the journal ", options_.folder.string()));
-  if (status.ok() && ::fdatasync(fd_) != 0) {
+  if (status.ok() && options_.sync(fd_) != 0) {
     status = ErrnoStatus(errno, absl::StrCat("cannot sync the journal ", options_.folder.string()));
   }
   if (status.ok()) {

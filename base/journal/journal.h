@@ -6,6 +6,8 @@
 // file `taken` holds the position up to which records were acknowledged; segments behind it go.
 #pragma once
 
+#include <unistd.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -31,6 +33,8 @@ class Journal {
     std::filesystem::path folder;      // made when it is not there
     uint64_t segment_bytes = 8 << 20;  // a new segment begins behind this size
     uint32_t max_record_bytes = 1 << 20;
+    // Brings what was written to the disk; like fdatasync, which it is outside of tests.
+    std::function<int(int fd)> sync = ::fdatasync;
   };
 
   struct Entry {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <string>
@@ -57,6 +58,43 @@ TEST_F(JournalTest, KeepsRecordsInOrderOverRestarts) {
   ASSERT_TRUE(journal->AppendAndWait(std::string("\0\xff", 2)).ok());
   EXPECT_THAT(Records(*journal), testing::ElementsAre("one", "", std::string("\0\xff", 2)));
   EXPECT_THAT(Records(*journal, 2), testing::ElementsAre(std::string("\0\xff", 2)));
+}
+
+TEST_F(JournalTest, NothingIsReportedAsDurableBeforeTheDiskHasIt) {
+  int synced = 0, reported = 0;  // on the journal's thread, until Sync() has returned
+  const auto journal = *Journal::Open({.folder = folder(), .sync = [&](int fd) {
+                                         EXPECT_EQ(reported, synced) << "before its sync returned";
+                                         const int result = ::fdatasync(fd);
+                                         ++synced;
+                                         return result;
+                                       }});
+  for (int i = 1; i <= 3; ++i) {
+    journal->Append("r", [&](const absl::Status& status) {
+      EXPECT_TRUE(status.ok());
+      EXPECT_EQ(++reported, synced);
+    });
+    journal->Sync();
+    EXPECT_EQ(reported, i);
+    EXPECT_EQ(journal->stats().appended, static_cast<uint64_t>(i));
+  }
+}
+
+TEST_F(JournalTest, WhatTheDiskRefusesIsReportedAndGone) {
+  bool broken = false;
+  const auto journal = *Journal::Open({.folder = folder(), .sync = [&](int fd) {
+                                         if (!broken) return ::fdatasync(fd);
+                                         errno = EIO;
+                                         return -1;
+                                       }});
+  ASSERT_TRUE(journal->AppendAndWait("one").ok());
+  broken = true;
+  const absl::Status refused = journal->AppendAndWait("two");
+  EXPECT_FALSE(refused.ok());
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("cannot sync"));
+  EXPECT_EQ(journal->stats().appended, 1u);
+  broken = false;
+  ASSERT_TRUE(journal->AppendAndWait("three").ok());
+  EXPECT_THAT(Records(*journal), testing::ElementsAre("one", "three"));
 }
 
 TEST_F(JournalTest, AcknowledgedRecordsLeaveTheDiskAndStayAcknowledged) {
