@@ -66,6 +66,11 @@ pb::PlanRequest PlanRequest(const PlanFlags& flags) {
   return request;
 }
 
+// Seconds that can be seen to add up.
+std::string Seconds(const google::protobuf::Duration& duration) {
+  return absl::StrFormat("%.2f s", absl::ToDoubleSeconds(DurationOf(duration)));
+}
+
 absl::Status Plan(Session& session, const PlanFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
   const auto stub = pb::ReportService::NewStub(door->channel());
@@ -84,13 +89,12 @@ absl::Status Plan(Session& session, const PlanFlags& flags) {
     Table steps({">STEP", ">READS", ">WRITES", ">COST", ">TAKES", ">DONE AT"});
     for (const auto& step : workload.steps()) {
       steps.Add({absl::StrCat(step.number()), HumanCount(step.input_tokens()),
-                 HumanCount(step.output_tokens()), Dollars(step.cost()),
-                 HumanDuration(DurationOf(step.latency())),
-                 HumanDuration(DurationOf(step.elapsed()))});
+                 HumanCount(step.output_tokens()), Dollars(step.cost()), Seconds(step.latency()),
+                 Seconds(step.elapsed())});
     }
     session.out() << drivers.Render() << "\n" << steps.Render() << "\n";
     session.out() << "a request: " << Dollars(workload.per_request()) << ", "
-                  << HumanDuration(DurationOf(workload.latency())) << "\n";
+                  << Seconds(workload.latency()) << "\n";
   }
   session.out() << "a day:     " << Dollars(plan.per_day())
                 << "\n30 days:   " << Dollars(plan.per_month()) << "  by " << plan.price_book()

@@ -78,9 +78,8 @@ metric() {
   curl -sS "http://127.0.0.1:$(jq -r --arg service "$1" '.services[$service].side' .floe/fleet.json)/metrics" |
     awk -v name="$2" '$1 ~ "^" name "({|$)" { sum += $NF } END { print sum + 0 }'
 }
-# Whether billing has taken in all that gateways and workers have journaled: what is still on its way
-# is not explained.
-delivered() { have bill verify; }
+# Whether billing has taken in all that gateways and workers have journaled.
+delivered() { "$floe" bill verify --json 2>/dev/null | jq -e '.clean and .on_the_way == 0' >/dev/null; }
 
 # job_file_of NAME [STEPS]: docs/examples/NAME.yaml, or a copy of it that trains for so many steps.
 job_file_of() {
