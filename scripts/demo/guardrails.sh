@@ -65,14 +65,18 @@ echo "HTTP $status $(jq -c .error "$sample/refused")"
 
 # An answer, and then the rule that three words of its middle must not leave.
 told() {
-  jq -cn --arg model "$model" --arg prompt "$prompt" --argjson stream "$1" '{
-    model: $model, prompt: $prompt, max_tokens: 48, temperature: 0.7, seed: 11, stream: $stream,
+  jq -cn --arg model "$model" --arg prompt "$prompt" --argjson seed "$seed" --argjson stream "$1" '{
+    model: $model, prompt: $prompt, max_tokens: 48, temperature: 0.7, seed: $seed, stream: $stream,
     floe: {cache: "off"}}'
 }
-ask "$sample/free" /v1/completions "$(told false)"
-free=$(jq -r '.choices[0].text' "$sample/free")
-phrase=$(jq -r '.choices[0].text | [scan("[A-Za-z]+ [A-Za-z]+ [A-Za-z]+")] | .[length / 2 | floor]' "$sample/free")
-[ "$phrase" != null ] || fail "no three words follow one another in '$free'"
+for seed in {1..20}; do # the first whose answer is long enough to have a middle
+  ask "$sample/free" /v1/completions "$(told false)"
+  free=$(jq -r '.choices[0].text' "$sample/free")
+  phrase=$(jq -r '.choices[0].text | [scan("\\b[A-Za-z]+ [A-Za-z]+ [A-Za-z]+\\b")] |
+    if length > 2 then .[length / 2 | floor] else "" end' "$sample/free")
+  [ -z "$phrase" ] || break
+done
+[ -n "$phrase" ] || fail "no answer is long enough; the last: '$free'"
 echo "The answer without a rule:  $prompt$free"
 echo "Three words of its middle:  $phrase"
 put_policy "{words: [\"$phrase\"], name: demo-phrase, action: block}"

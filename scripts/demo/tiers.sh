@@ -24,7 +24,7 @@ undo+=(stop_load)
 # More than the 16 sequences that the worker computes at once: the others wait.
 keep_asking flex 24
 keep_asking default 8
-queued() { [ "$(metric inference floe_inference_num_requests_waiting)" -ge 8 ]; }
+queued() { [ "$(metric inference floe_inference_num_requests_waiting)" -ge 4 ]; }
 eventually 20 queued || fail 'the load did not fill the worker'
 echo "32 clients keep asking; $(metric inference floe_inference_num_requests_running) requests run and" \
   "$(metric inference floe_inference_num_requests_waiting) wait"
