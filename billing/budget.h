@@ -57,7 +57,8 @@ struct Budget {
   Money limit;
   std::string etag;
   absl::Time create_time;
-  std::string creator;
+  std::string creator;       // the id of the key
+  std::string creator_team;  // its team; empty: a service of the fleet
 };
 
 struct BudgetState {

@@ -16,6 +16,7 @@
 #include "billing/invoice.h"
 #include "billing/ledger.h"
 #include "billing/report.h"
+#include "billing/request_key.h"
 #include "billing/training_cost.h"
 #include "billing/usage_event.h"
 #include "billing/verify.h"
@@ -59,6 +60,7 @@ class PriceBookStore {
  public:
   virtual ~PriceBookStore() = default;
   // ALREADY_EXISTS when the id is taken by another request; the first answer for the same one.
+  // Books are the operator's alone, and so are their request ids.
   virtual absl::StatusOr<BookRecord> Insert(const BookRecord& book,
                                             const std::string& request_id) = 0;
   virtual absl::StatusOr<BookRecord> Get(std::string_view id) = 0;  // NOT_FOUND
@@ -85,8 +87,8 @@ class BudgetStore {
   virtual ~BudgetStore() = default;
   // `team` scopes every call: empty sees all, others the budgets of their team, its keys and its
   // workflows. Another team's budget is NOT_FOUND.
-  virtual absl::StatusOr<BudgetView> Create(const Budget& budget,
-                                            const std::string& request_id) = 0;
+  // The first answer for the same request.
+  virtual absl::StatusOr<BudgetView> Create(const Budget& budget, const RequestKey& request) = 0;
   virtual absl::StatusOr<BudgetView> Get(std::string_view team, std::string_view id) = 0;
   virtual absl::StatusOr<std::vector<BudgetView>> List(std::string_view team, int limit,
                                                        int64_t offset) = 0;
@@ -159,7 +161,7 @@ class TrainingCostStore {
   virtual ~TrainingCostStore() = default;
   // Posts it to the ledger. The first answer for the same request.
   virtual absl::StatusOr<TrainingCost> Insert(const TrainingCost& cost,
-                                              const std::string& request_id) = 0;
+                                              const RequestKey& request) = 0;
   virtual absl::StatusOr<std::vector<TrainingCost>> List(std::string_view team,
                                                          absl::Time until) = 0;
   virtual absl::StatusOr<std::vector<VersionUse>> Uses(std::string_view team, absl::Time until) = 0;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/resource_name.h"
 #include "base/status_macros.h"
 
 namespace floe::billing {
@@ -33,6 +34,13 @@ std::optional<absl::Time> Project(const TrainingCostRow& row, absl::Time first_u
 absl::Status Validate(const TrainingCost& cost) {
   if (cost.team.empty() || cost.model.empty() || cost.model_version.empty()) {
     return absl::InvalidArgumentError("a training cost needs a team, a model and a model_version");
+  }
+  // As usage events name it: under any other name it would never meet what the version earns.
+  FLOE_ASSIGN_OR_RETURN(const auto model, ParseResourceName(cost.model, {"teams", "models"}));
+  if (model[0] != cost.team) {
+    return absl::InvalidArgumentError(absl::StrCat("a training cost of team ", cost.team,
+                                                   " is for a model of that team, not for ",
+                                                   cost.model));
   }
   if (cost.amount <= Money()) {
     return absl::InvalidArgumentError("a training cost's amount must be above zero");

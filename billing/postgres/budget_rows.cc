@@ -50,6 +50,7 @@ absl::StatusOr<Budget> ReadBudget(const pqxx::row& row) {
   budget.etag = row[8].c_str();
   budget.create_time = TimeOf(row[9]);
   budget.creator = row[10].c_str();
+  budget.creator_team = row[11].c_str();
   return budget;
 }
 

@@ -20,7 +20,7 @@ namespace floe::billing {
 // The columns that ReadBudget and ReadSlice take, in their order.
 #define FLOE_BUDGET_COLUMNS                                                               \
   "id, display_name, scope, tenant, team, subject_id, period, limit_amount::text, etag, " \
-  "(extract(epoch FROM create_time) * 1000000)::bigint, creator"
+  "(extract(epoch FROM create_time) * 1000000)::bigint, creator, creator_team"
 #define FLOE_SLICE_COLUMNS                                                         \
   "id, budget_id, gateway, (extract(epoch FROM period_start) * 1000000)::bigint, " \
   "amount::text, settled::text, spent::text, "                                     \

@@ -13,10 +13,12 @@ namespace {
 
 constexpr char kInsert[] =
     "INSERT INTO billing.budget (id, display_name, scope, tenant, team, subject_id, subject,"
-    " period, limit_amount, etag, create_time, creator, request_id)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+    " period, limit_amount, etag, create_time, creator, creator_team, request_id, fingerprint)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+    " ON CONFLICT DO NOTHING";
 constexpr char kByRequest[] =
-    "SELECT " FLOE_BUDGET_COLUMNS " FROM billing.budget WHERE request_id = $1";
+    "SELECT " FLOE_BUDGET_COLUMNS
+    ", fingerprint FROM billing.budget WHERE creator_team = $1 AND request_id = $2";
 // What the subject spent in the period before there was a budget.
 constexpr char kSpentBefore[] =
     "INSERT INTO billing.budget_period (budget_id, period_start, spent)"
@@ -64,7 +66,7 @@ std::string EndOf(const PeriodBounds& bounds) {
 }  // namespace
 
 absl::StatusOr<BudgetView> PostgresBudgetStore::Create(const Budget& budget,
-                                                       const std::string& request_id) {
+                                                       const RequestKey& request) {
   const absl::Time now = clock_.Now();
   const Subject& subject = budget.subject;
   return pool_.Transaction([&](pqxx::transaction_base& sql) -> absl::StatusOr<BudgetView> {
@@ -73,13 +75,15 @@ absl::StatusOr<BudgetView> PostgresBudgetStore::Create(const Budget& budget,
     const auto inserted = sql.exec_params0(
         kInsert, budget.id, budget.display_name, std::string(Name(subject.scope)), subject.tenant,
         subject.team, subject.id, subject.Key(), std::string(Name(budget.period)),
-        budget.limit.ToString(), ids_.Next(), SqlTime(now), budget.creator, OrNull(request_id));
+        budget.limit.ToString(), ids_.Next(), SqlTime(now), budget.creator, request.team,
+        OrNull(request.id), request.fingerprint);
     if (inserted.affected_rows() == 0) {
-      const auto first = sql.exec_params(kByRequest, OrNull(request_id));
+      const auto first = sql.exec_params(kByRequest, request.team, OrNull(request.id));
       if (first.empty()) {
         return absl::AlreadyExistsError(
             absl::StrCat("budget ", budget.id, " exists, or did: choose another id"));
       }
+      FLOE_RETURN_IF_ERROR(CheckRepeat(request, first[0]["fingerprint"].c_str(), "CreateBudget"));
       FLOE_ASSIGN_OR_RETURN(Budget existing, ReadBudget(first[0]));
       return View(sql, std::move(existing), now);
     }

@@ -18,7 +18,7 @@ class PostgresBudgetStore final : public BudgetStore {
   PostgresBudgetStore(postgres::Pool& pool, const Clock& clock, IdGenerator& ids)
       : pool_(pool), clock_(clock), ids_(ids) {}
 
-  absl::StatusOr<BudgetView> Create(const Budget& budget, const std::string& request_id) override;
+  absl::StatusOr<BudgetView> Create(const Budget& budget, const RequestKey& request) override;
   absl::StatusOr<BudgetView> Get(std::string_view team, std::string_view id) override;
   absl::StatusOr<std::vector<BudgetView>> List(std::string_view team, int limit,
                                                int64_t offset) override;

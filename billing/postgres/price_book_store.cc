@@ -47,7 +47,14 @@ absl::StatusOr<BookRecord> PostgresPriceBookStore::Insert(const BookRecord& book
     if (inserted.affected_rows() == 1) return Read(sql.exec_params1(kGet, book.id));
     if (!request_id.empty()) {
       const auto first = sql.exec_params(kByRequest, request_id);
-      if (!first.empty()) return Read(first[0]);
+      if (!first.empty()) {
+        BookRecord made = Read(first[0]);
+        if (made.id == book.id && made.digest == book.digest) return made;
+        return WithReason(absl::InvalidArgumentError(absl::StrCat(
+                              "request_id ", request_id, " published price book ", made.id,
+                              " before; give every new change an id of its own")),
+                          "REQUEST_ID_REUSED");
+      }
     }
     return absl::AlreadyExistsError(
         absl::StrCat("price book ", book.id,

@@ -10,16 +10,16 @@
 namespace floe::billing {
 namespace {
 
-#define FLOE_TRAINING_SELECT                                               \
-  "SELECT id, team, model, model_version, job, amount::text, "             \
-  "(extract(epoch FROM start_time) * 1000000)::bigint, days, description " \
+#define FLOE_TRAINING_SELECT                                                            \
+  "SELECT id, team, model, model_version, job, amount::text, "                          \
+  "(extract(epoch FROM start_time) * 1000000)::bigint, days, description, fingerprint " \
   "FROM billing.training_cost "
 
 constexpr char kInsert[] =
     "INSERT INTO billing.training_cost (id, team, model, model_version, job, amount, start_time,"
-    " days, description, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-    " ON CONFLICT DO NOTHING";
-constexpr char kByRequest[] = FLOE_TRAINING_SELECT "WHERE request_id = $1";
+    " days, description, creator_team, request_id, fingerprint)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+constexpr char kByRequest[] = FLOE_TRAINING_SELECT "WHERE creator_team = $1 AND request_id = $2";
 constexpr char kList[] = FLOE_TRAINING_SELECT
     "WHERE ($1 = '' OR team = $1) AND start_time <= $2::timestamptz ORDER BY id";
 // Revenue is what was charged for the versions that have a cost; others are of no interest here.
@@ -47,17 +47,21 @@ absl::StatusOr<TrainingCost> Read(const pqxx::row& row) {
 }  // namespace
 
 absl::StatusOr<TrainingCost> PostgresTrainingCostStore::Insert(const TrainingCost& cost,
-                                                               const std::string& request_id) {
+                                                               const RequestKey& request) {
   FLOE_RETURN_IF_ERROR(Validate(cost));
   return pool_.Transaction([&](pqxx::transaction_base& sql) -> absl::StatusOr<TrainingCost> {
     const auto inserted =
         sql.exec_params0(kInsert, cost.id, cost.team, cost.model, cost.model_version, cost.job,
                          cost.amount.ToString(), SqlTime(cost.start_time), cost.days,
-                         cost.description, OrNull(request_id));
+                         cost.description, request.team, OrNull(request.id), request.fingerprint);
     if (inserted.affected_rows() == 0) {
-      const auto first = sql.exec_params(kByRequest, OrNull(request_id));
-      if (!first.empty()) return Read(first[0]);
-      return absl::AlreadyExistsError(absl::StrCat("training cost ", cost.id, " exists"));
+      const auto first = sql.exec_params(kByRequest, request.team, OrNull(request.id));
+      if (first.empty()) {
+        return absl::AlreadyExistsError(absl::StrCat("training cost ", cost.id, " exists"));
+      }
+      FLOE_RETURN_IF_ERROR(
+          CheckRepeat(request, first[0]["fingerprint"].c_str(), "CreateTrainingCost"));
+      return Read(first[0]);
     }
     FLOE_RETURN_IF_ERROR(Post(sql, TrainingPosting(cost)).status());
     return cost;

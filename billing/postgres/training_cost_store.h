@@ -15,8 +15,7 @@ class PostgresTrainingCostStore final : public TrainingCostStore {
  public:
   explicit PostgresTrainingCostStore(postgres::Pool& pool) : pool_(pool) {}
 
-  absl::StatusOr<TrainingCost> Insert(const TrainingCost& cost,
-                                      const std::string& request_id) override;
+  absl::StatusOr<TrainingCost> Insert(const TrainingCost& cost, const RequestKey& request) override;
   absl::StatusOr<std::vector<TrainingCost>> List(std::string_view team, absl::Time until) override;
   absl::StatusOr<std::vector<VersionUse>> Uses(std::string_view team, absl::Time until) override;
 

@@ -1,6 +1,7 @@
 // floe bill invoice | focus | training
 #include <iostream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/bill/bill_commands.h"
 #include "cli/bill/bill_text.h"
@@ -102,7 +103,9 @@ absl::Status AddTraining(Session& session, const TrainingFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(*cost.mutable_amount(), ParseDollars(flags.amount));
   FLOE_ASSIGN_OR_RETURN(const std::string team, door->Team());
   cost.set_team(flags.team.empty() ? LastId(team) : flags.team);
-  cost.set_model(flags.model);
+  const bool whole = absl::StrContains(flags.model, '/');
+  cost.set_model(whole ? flags.model
+                       : absl::StrCat("teams/", cost.team(), "/models/", flags.model));
   cost.set_model_version(flags.version);
   cost.set_job(flags.job);
   cost.set_amortization_days(flags.days);
@@ -170,8 +173,8 @@ void AddInvoiceCommands(CommandLine& line, CLI::App& bill) {
       AddGroup(bill, "training", "What it cost to make versions, beside what they earn");
   auto& add = line.Keep<TrainingFlags>();
   command = AddCommand(*training, "add", "Record a cost",
-                       "  floe bill training add teams/nlp/models/hamlet 7 1200.50 --days 180");
-  command->add_option("model", add.model, "The model, as reports show it")->required();
+                       "  floe bill training add hamlet 7 1200.50 --days 180");
+  command->add_option("model", add.model, "The model")->required();
   command->add_option("version", add.version, "The version")->required();
   command->add_option("dollars", add.amount, "How much")->required();
   command->add_option("--days", add.days, "Written off over so many days [365]");

@@ -74,7 +74,10 @@ absl::Status Report(Session& session, const ReportFlags& flags) {
         (Ask<pb::QueryReportResponse>(session, &Reports::Stub::QueryReport, request)));
     request.set_page_token(page.next_page_token());
     page.clear_next_page_token();
-    if (all.rows_size() > 0) page.set_csv(page.csv().substr(page.csv().find('\n') + 1));
+    if (all.rows_size() > 0) {
+      page.clear_group_by();
+      page.set_csv(page.csv().substr(page.csv().find('\n') + 1));
+    }
     all.MergeFrom(page);
     if (flags.csv) session.out() << page.csv();
   } while (!request.page_token().empty());

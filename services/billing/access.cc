@@ -23,6 +23,8 @@ bool IsOperator(const runtime::CallIdentity& identity) {
   return identity.team.empty() || (identity.team == kOperatorTeam && identity.role == kAdmin);
 }
 
+bool IsOperatorTeam(std::string_view team) { return team.empty() || team == kOperatorTeam; }
+
 absl::StatusOr<std::string> TeamOf(const runtime::CallIdentity& identity, std::string_view wanted) {
   if (IsOperator(identity) || wanted == identity.team) return std::string(wanted);
   if (wanted.empty()) return identity.team;

@@ -16,6 +16,9 @@ namespace floe::services::billing {
 // (`default`).
 bool IsOperator(const runtime::CallIdentity& identity);
 
+// Whether the operator or a service of the fleet (empty) made what this team made.
+bool IsOperatorTeam(std::string_view team);
+
 // The team that a call is about: `wanted`, or for an empty one the caller's own (all, for an
 // operator). PERMISSION_DENIED for another team's.
 absl::StatusOr<std::string> TeamOf(const runtime::CallIdentity& identity, std::string_view wanted);

@@ -1,5 +1,7 @@
 #include "services/billing/budget_rpc.h"
 
+#include "absl/strings/match.h"
+
 #include "base/status_macros.h"
 #include "services/billing/access.h"
 #include "services/billing/convert.h"
@@ -22,6 +24,25 @@ absl::Status CheckOwner(const runtime::CallIdentity& identity, const domain::Sub
   return TeamOf(identity, subject.team).status();
 }
 
+// What the operator or a policy set binds the team: it may be tighter with itself, not looser.
+absl::Status CheckChange(const runtime::CallIdentity& identity, const domain::Budget& budget) {
+  FLOE_RETURN_IF_ERROR(CheckOwner(identity, budget.subject));
+  if (!IsOperatorTeam(budget.creator_team)) return absl::OkStatus();
+  return RequireOperator(identity,
+                         "change or delete a budget that the operator or a policy set; a team can "
+                         "make a tighter one beside it");
+}
+
+// The names by which gateways find what a policy lets a workflow spend: whoever made one first
+// would choose its limit.
+constexpr char kPolicyPrefix[] = "workflow-";
+
+absl::Status CheckId(const runtime::CallIdentity& identity, const std::string& id) {
+  if (identity.team.empty() || !absl::StartsWith(id, kPolicyPrefix)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "budget ids that begin with workflow- belong to policies; choose another one");
+}
+
 }  // namespace
 
 grpc::Status BudgetRpc::CreateBudget(grpc::ServerContext* context,
@@ -29,8 +50,10 @@ grpc::Status BudgetRpc::CreateBudget(grpc::ServerContext* context,
   return parts_.calls.Run(*context, "billing.CreateBudget", [&](auto& call) -> absl::Status {
     FLOE_ASSIGN_OR_RETURN(domain::Budget budget, FromProto(*request));
     FLOE_RETURN_IF_ERROR(CheckOwner(call.identity(), budget.subject));
+    FLOE_RETURN_IF_ERROR(CheckId(call.identity(), budget.id));
     budget.creator = call.identity().key_id;
-    FLOE_ASSIGN_OR_RETURN(const auto view, parts_.budgets.Create(budget, request->request_id()));
+    FLOE_ASSIGN_OR_RETURN(const auto key, KeyOf(call.identity(), *request, request->request_id()));
+    FLOE_ASSIGN_OR_RETURN(const auto view, parts_.budgets.Create(budget, key));
     *answer = ToProto(view);
     return absl::OkStatus();
   });
@@ -83,7 +106,7 @@ grpc::Status BudgetRpc::UpdateBudget(grpc::ServerContext* context,
     FLOE_ASSIGN_OR_RETURN(const std::string id, BudgetId(request->budget().name()));
     FLOE_ASSIGN_OR_RETURN(const auto change, FromProto(*request));
     FLOE_ASSIGN_OR_RETURN(const auto old, parts_.budgets.Get(SeenBy(call), id));
-    FLOE_RETURN_IF_ERROR(CheckOwner(call.identity(), old.budget.subject));
+    FLOE_RETURN_IF_ERROR(CheckChange(call.identity(), old.budget));
     FLOE_ASSIGN_OR_RETURN(const auto view, parts_.budgets.Update(SeenBy(call), id, change));
     *answer = ToProto(view);
     return absl::OkStatus();
@@ -96,7 +119,7 @@ grpc::Status BudgetRpc::DeleteBudget(grpc::ServerContext* context,
   return parts_.calls.Run(*context, "billing.DeleteBudget", [&](auto& call) -> absl::Status {
     FLOE_ASSIGN_OR_RETURN(const std::string id, BudgetId(request->name()));
     FLOE_ASSIGN_OR_RETURN(const auto old, parts_.budgets.Get(SeenBy(call), id));
-    FLOE_RETURN_IF_ERROR(CheckOwner(call.identity(), old.budget.subject));
+    FLOE_RETURN_IF_ERROR(CheckChange(call.identity(), old.budget));
     return parts_.budgets.Delete(SeenBy(call), id);
   });
 }

@@ -2,9 +2,11 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "base/resource_name.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 
@@ -118,6 +120,17 @@ google::protobuf::Duration ToProto(absl::Duration duration) {
 }
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+absl::StatusOr<domain::RequestKey> KeyOf(const runtime::CallIdentity& identity,
+                                         const google::protobuf::Message& request,
+                                         const std::string& request_id) {
+  constexpr size_t kMaxBytes = 200;
+  if (request_id.size() > kMaxBytes || absl::StrContains(request_id, '\0')) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("request_id must be at most ", kMaxBytes, " bytes without NUL"));
+  }
+  return domain::RequestKey{identity.team, request_id, Sha256::Hex(request.SerializeAsString())};
 }
 
 v1::Quantities ToProto(const domain::Quantities& q) {

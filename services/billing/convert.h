@@ -7,12 +7,15 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
+#include "google/protobuf/message.h"
 #include "google/protobuf/timestamp.pb.h"
 
 #include "billing/ingest.h"
+#include "billing/request_key.h"
 #include "billing/usage_event.h"
 #include "floe/billing/v1/money.pb.h"
 #include "floe/billing/v1/usage.pb.h"
+#include "services/runtime/call.h"
 
 namespace floe::services::billing {
 
@@ -27,6 +30,11 @@ google::protobuf::Timestamp ToProto(absl::Time time);
 absl::Time FromProto(const google::protobuf::Timestamp& time);
 google::protobuf::Duration ToProto(absl::Duration duration);
 absl::Duration FromProto(const google::protobuf::Duration& duration);
+
+// The key of a change that may be repeated. `request` has no maps: equal ones have equal bytes.
+absl::StatusOr<domain::RequestKey> KeyOf(const runtime::CallIdentity& identity,
+                                         const google::protobuf::Message& request,
+                                         const std::string& request_id);
 
 v1::Quantities ToProto(const domain::Quantities& quantities);
 v1::ChargeLine ToProto(const domain::ChargeLine& line);

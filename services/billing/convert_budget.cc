@@ -170,6 +170,7 @@ v1::Budget ToProto(const domain::BudgetView& view) {
   out.set_etag(budget.etag);
   *out.mutable_create_time() = ToProto(budget.create_time);
   out.set_creator(budget.creator);
+  out.set_creator_team(budget.creator_team);
   return out;
 }
 

@@ -170,7 +170,8 @@ grpc::Status ReportRpc::CreateTrainingCost(grpc::ServerContext* context,
     FLOE_ASSIGN_OR_RETURN(cost.team, TeamOf(call.identity(), cost.team));
     cost.id = parts_.ids.Next();
     if (!request->training_cost().has_start_time()) cost.start_time = parts_.clock.Now();
-    FLOE_ASSIGN_OR_RETURN(const auto made, parts_.training.Insert(cost, request->request_id()));
+    FLOE_ASSIGN_OR_RETURN(const auto key, KeyOf(call.identity(), *request, request->request_id()));
+    FLOE_ASSIGN_OR_RETURN(const auto made, parts_.training.Insert(cost, key));
     *answer = ToProto(made);
     return absl::OkStatus();
   });

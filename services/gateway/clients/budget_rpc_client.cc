@@ -80,7 +80,6 @@ absl::Status BudgetRpcClient::EnsureWorkflowBudget(const Spender& spender) {
       "workflow-", Sha256::Hex(absl::StrCat(spender.team, "/", spender.workflow_id)).substr(0, 32));
   pb::CreateBudgetRequest request;
   request.set_budget_id(id);
-  request.set_request_id(id);
   pb::Budget& budget = *request.mutable_budget();
   budget.set_display_name(absl::StrCat("workflow ", spender.workflow_id, ", by policy"));
   budget.mutable_subject()->set_workflow(

@@ -307,23 +307,41 @@ TEST_F(ReportStoreTest, AWorkflowThatIsTooLargeIsNotShownInPart) {
 }
 
 TEST_F(ReportStoreTest, TrainingCostStandsBesideItsVersionsUse) {
+  const std::string model = "teams/nlp/models/hamlet";
+  UsageEvent event = Event("u-trained");
+  event.usage.model = model;
+  Ingest({event});
   const TrainingCost cost{.id = "t1",
                           .team = "nlp",
-                          .model = "hamlet",
+                          .model = model,
                           .model_version = "7",
                           .amount = Money::Dollars(12),
                           .start_time = At("2026-11-01T00:00:00Z"),
                           .days = 30};
-  ASSERT_TRUE(training_.Insert(cost, "r").ok());
-  ASSERT_TRUE(training_.Insert(cost, "r").ok());
-  EXPECT_EQ(Sql("SELECT sum(amount) FROM billing.ledger_entry WHERE account = 'capital/hamlet@7'"),
+  ASSERT_TRUE(training_.Insert(cost, {.id = "r"}).ok());
+  ASSERT_TRUE(training_.Insert(cost, {.id = "r"}).ok());
+  EXPECT_EQ(Sql("SELECT sum(amount) FROM billing.ledger_entry WHERE account = "
+                "'capital/teams/nlp/models/hamlet@7'"),
             "12000000000000");
   const auto rows = CompareTrainingCost(*training_.List("nlp", clock_.Now()),
                                         *training_.Uses("nlp", clock_.Now()), clock_.Now());
   ASSERT_EQ(rows->size(), 1u);
   EXPECT_EQ(rows->at(0).amortized, *Money::ParseDollars("9.2"));
-  EXPECT_EQ(rows->at(0).revenue, Receivable("nlp"));
+  EXPECT_EQ(rows->at(0).revenue, Money::Picos(kEventPicos));
   EXPECT_THAT(*training_.List("law", clock_.Now()), IsEmpty());
+}
+
+TEST_F(ReportStoreTest, ATrainingCostIsForAModelOfItsTeamByItsWholeName) {
+  for (const char* model : {"hamlet", "teams/law/models/hamlet", "teams/nlp/keys/k1"}) {
+    const auto refused = training_.Insert({.id = "t1",
+                                           .team = "nlp",
+                                           .model = model,
+                                           .model_version = "7",
+                                           .amount = Money::Dollars(12),
+                                           .days = 30},
+                                          {});
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument) << model;
+  }
 }
 
 }  // namespace

@@ -91,7 +91,7 @@ class StoreTest : public testing::Test {
                                         Subject subject = {.scope = Scope::kTeam, .team = "nlp"},
                                         Period period = Period::kDay) {
     return budgets_.Create({.id = id, .subject = subject, .period = period, .limit = limit},
-                           "make-" + id);
+                           {.team = "nlp", .id = "make-" + id, .fingerprint = id});
   }
 
   test::FakeClock clock_;

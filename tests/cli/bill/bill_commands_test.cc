@@ -81,6 +81,13 @@ class FakeReports final : public pb::ReportService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status CreateTrainingCost(grpc::ServerContext*,
+                                  const pb::CreateTrainingCostRequest* request,
+                                  pb::TrainingCost* answer) override {
+    *answer = request->training_cost();
+    return grpc::Status::OK;
+  }
+
   pb::QueryReportRequest asked;
   pb::VerifyUsageResponse verdict;
 };
@@ -166,6 +173,7 @@ TEST_F(BillCommandsTest, AReportHasAllPagesAndItsTotal) {
   EXPECT_EQ(out_, "team\r\nlaw\r\nnlp\r\n");
   EXPECT_EQ(Run({"report", "--by", "team", "--json"}), 0);
   const json answer = json::parse(out_);
+  EXPECT_EQ(answer["group_by"], json::array({"team"}));
   EXPECT_EQ(answer["rows"].size(), 2u);
   EXPECT_EQ(answer["rows"][0]["requests"], 1234);
   EXPECT_EQ(answer["rows"][0]["net"]["picodollars"], "28000000");
@@ -209,6 +217,18 @@ TEST_F(BillCommandsTest, InvoicesAndFocusRowsGoToFilesAndPipes) {
   EXPECT_TRUE(std::filesystem::exists(dir_ / "page.html"));
   EXPECT_EQ(Run({"focus", "2026-11"}), 0) << err_;
   EXPECT_EQ(out_, "BilledCost\r\n0.15\r\n");
+}
+
+TEST_F(BillCommandsTest, ATrainingCostNamesItsModelAsReportsDo) {
+  const auto model = [&](const std::vector<std::string>& arguments) {
+    EXPECT_EQ(Run(arguments), 0) << err_;
+    return json::parse(out_)["model"];
+  };
+  EXPECT_EQ(model({"training", "add", "hamlet", "7", "12", "--json"}), "teams/nlp/models/hamlet");
+  EXPECT_EQ(model({"training", "add", "hamlet", "7", "12", "--team", "law", "--json"}),
+            "teams/law/models/hamlet");
+  EXPECT_EQ(model({"training", "add", "teams/nlp/models/hamlet", "7", "12", "--json"}),
+            "teams/nlp/models/hamlet");
 }
 
 TEST_F(BillCommandsTest, BudgetsAreForTheKeysTeamUnlessSaidOtherwise) {

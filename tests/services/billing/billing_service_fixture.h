@@ -95,7 +95,7 @@ class BillingServiceTest : public testing::Test {
     event.set_team("nlp");
     event.set_key("k1");
     event.set_operation("chat");
-    event.set_model("hamlet");
+    event.set_model("teams/nlp/models/hamlet");
     event.set_model_version("7");
     event.set_service_tier("priority");
     event.set_served_tier("default");

@@ -81,6 +81,30 @@ TEST_F(BillingServiceTest, OnlyServicesSendUsageAndOnlyOperatorsPublishBooks) {
             absl::StatusCode::kPermissionDenied);
 }
 
+TEST_F(BillingServiceTest, ATrainingCostsRequestIdIsItsTeamsAndForOneCostOnly) {
+  v1::CreateTrainingCostRequest request;
+  request.set_request_id("r1");
+  v1::TrainingCost& cost = *request.mutable_training_cost();
+  cost.set_model_version("7");
+  cost.mutable_amount()->set_picodollars("1000");
+  cost.set_amortization_days(10);
+  v1::TrainingCost made;
+  const auto add = [&](const Caller& caller) {
+    cost.set_model("teams/" + caller.team + "/models/hamlet");
+    made.Clear();
+    return Call(reports, &v1::ReportService::Stub::CreateTrainingCost, caller, request, made);
+  };
+  ASSERT_TRUE(add(kAdmin).ok());
+  const std::string first = made.name();
+  ASSERT_TRUE(add(kStranger).ok());
+  EXPECT_EQ(made.team(), "law");
+  EXPECT_NE(made.name(), first);
+  ASSERT_TRUE(add(kAdmin).ok());
+  EXPECT_EQ(made.name(), first);
+  cost.mutable_amount()->set_picodollars("2000");
+  EXPECT_EQ(ReasonOf(add(kAdmin))->reason, "REQUEST_ID_REUSED");
+}
+
 TEST_F(BillingServiceTest, ABookThatIsNotExactIsRefusedWithItsLine) {
   const absl::Status refused =
       Publish(kOperator, "models:\n  m:\n    default: {input: 0.0000005}\n");
@@ -202,7 +226,7 @@ TEST_F(BillingServiceTest, WorkflowTreeInvoiceFocusPlanAndTrainingCostAnswer) {
   EXPECT_EQ(planned.per_day().picodollars(), "1200000000");
 
   v1::CreateTrainingCostRequest cost;
-  cost.mutable_training_cost()->set_model("hamlet");
+  cost.mutable_training_cost()->set_model("teams/nlp/models/hamlet");
   cost.mutable_training_cost()->set_model_version("7");
   cost.mutable_training_cost()->mutable_amount()->set_picodollars("1000");
   cost.mutable_training_cost()->set_amortization_days(10);

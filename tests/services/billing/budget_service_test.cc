@@ -80,5 +80,87 @@ TEST_F(BillingServiceTest, ABudgetUpdateTouchesWhatItsMaskNames) {
             absl::StatusCode::kInvalidArgument);
 }
 
+class BudgetRightsTest : public BillingServiceTest {
+ protected:
+  absl::Status Make(const Caller& caller, const std::string& id, const std::string& team,
+                    const std::string& request_id = "", const std::string& limit = "1000") {
+    v1::CreateBudgetRequest request;
+    request.set_budget_id(id);
+    request.set_request_id(request_id);
+    request.mutable_budget()->mutable_subject()->set_team(team);
+    request.mutable_budget()->set_period(v1::Budget::DAY);
+    request.mutable_budget()->mutable_limit()->set_picodollars(limit);
+    made_.Clear();
+    return Call(budgets, &v1::BudgetService::Stub::CreateBudget, caller, request, made_);
+  }
+  absl::Status Raise(const Caller& caller, const std::string& id) {
+    v1::UpdateBudgetRequest request;
+    request.mutable_budget()->set_name("budgets/" + id);
+    request.mutable_budget()->mutable_limit()->set_picodollars("1000000");
+    request.mutable_update_mask()->add_paths("limit");
+    v1::Budget answer;
+    return Call(budgets, &v1::BudgetService::Stub::UpdateBudget, caller, request, answer);
+  }
+  absl::Status Delete(const Caller& caller, const std::string& id) {
+    v1::DeleteBudgetRequest request;
+    request.set_name("budgets/" + id);
+    v1::DeleteBudgetResponse answer;
+    return Call(budgets, &v1::BudgetService::Stub::DeleteBudget, caller, request, answer);
+  }
+
+  v1::Budget made_;
+};
+
+TEST_F(BudgetRightsTest, ARequestIdOfAnotherTeamFindsNothingOfIt) {
+  ASSERT_TRUE(Make(kAdmin, "nlp-daily", "nlp", "r1").ok());
+  ASSERT_TRUE(Make(kStranger, "law-daily", "law", "r1", "5").ok());
+  EXPECT_EQ(made_.name(), "budgets/law-daily");
+  EXPECT_EQ(made_.limit().picodollars(), "5");
+  ASSERT_TRUE(Make(kAdmin, "nlp-daily", "nlp", "r1").ok());
+  EXPECT_EQ(made_.name(), "budgets/nlp-daily");
+}
+
+TEST_F(BudgetRightsTest, ARequestIdIsForOneChangeOnly) {
+  ASSERT_TRUE(Make(kAdmin, "daily", "nlp", "r1").ok());
+  for (const char* id : {"daily", "another"}) {
+    const absl::Status refused = Make(kAdmin, id, "nlp", "r1", "2000");
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
+    EXPECT_EQ(ReasonOf(refused)->reason, "REQUEST_ID_REUSED");
+  }
+  EXPECT_EQ(Make(kAdmin, "another", "nlp", std::string(201, 'r')).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(Make(kAdmin, "another", "nlp", "r2").ok()) << "the refused ones made nothing";
+}
+
+TEST_F(BudgetRightsTest, WhatTheOperatorOrAPolicySetATeamCannotLift) {
+  ASSERT_TRUE(Make(kOperator, "cap", "nlp").ok());
+  ASSERT_TRUE(Make(kService, "workflow-0123", "nlp").ok());
+  for (const char* id : {"cap", "workflow-0123"}) {
+    const absl::Status refused = Raise(kAdmin, id);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kPermissionDenied) << id;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("tighter"));
+    EXPECT_EQ(Delete(kAdmin, id).code(), absl::StatusCode::kPermissionDenied) << id;
+    EXPECT_TRUE(Raise(kOperator, id).ok()) << id;
+  }
+  EXPECT_TRUE(Delete(kOperator, "cap").ok());
+}
+
+TEST_F(BudgetRightsTest, ATeamsOwnBudgetIsItsOwnToChange) {
+  ASSERT_TRUE(Make(kOperator, "cap", "nlp").ok());
+  ASSERT_TRUE(Make(kAdmin, "tighter", "nlp").ok());
+  EXPECT_EQ(made_.creator_team(), "nlp");
+  EXPECT_TRUE(Raise(kAdmin, "tighter").ok());
+  EXPECT_TRUE(Raise(kOperator, "tighter").ok());
+  EXPECT_TRUE(Delete(kAdmin, "tighter").ok());
+}
+
+TEST_F(BudgetRightsTest, NobodyTakesAPolicysBudgetIdFirst) {
+  for (const Caller& caller : {kAdmin, kOperator}) {
+    EXPECT_EQ(Make(caller, "workflow-0123", "nlp").code(), absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_TRUE(Make(kService, "workflow-0123", "nlp").ok());
+  EXPECT_EQ(Make(kService, "workflow-0123", "nlp").code(), absl::StatusCode::kAlreadyExists);
+}
+
 }  // namespace
 }  // namespace floe::services::billing
