@@ -103,7 +103,8 @@ void AddBookCommands(CommandLine& line, CLI::App& bill) {
   line.OnRun(command, List);
 
   auto& show = line.Keep<BookFlags>();
-  command = AddCommand(*books, "show", "One as it was written; without an id the one in force",
+  command = AddCommand(*books, "show",
+                       "One as it was written, for the operator; without an id the one in force",
                        "  floe bill books show\n  floe bill books show 2026-11");
   command->add_option("id", show.id, "The book's id");
   line.OnRun(command, [&show](Session& session) { return Show(session, show); });

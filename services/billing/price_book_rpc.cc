@@ -32,6 +32,13 @@ domain::PriceBooks::NewBook NewBookOf(const v1::CreatePriceBookRequest& request,
   return book;
 }
 
+// A book as written tells margins, and the names and terms of other teams' models.
+absl::Status CheckReader(const runtime::CallIdentity& identity) {
+  return RequireOperator(identity,
+                         "read a price book as it was written; `floe bill quote` tells what a "
+                         "request costs, `floe bill plan` what a month does");
+}
+
 }  // namespace
 
 grpc::Status PriceBookRpc::CreatePriceBook(grpc::ServerContext* context,
@@ -56,7 +63,8 @@ grpc::Status PriceBookRpc::CreatePriceBook(grpc::ServerContext* context,
 grpc::Status PriceBookRpc::GetPriceBook(grpc::ServerContext* context,
                                         const v1::GetPriceBookRequest* request,
                                         v1::PriceBook* answer) {
-  return parts_.calls.Run(*context, "billing.GetPriceBook", [&](auto&) -> absl::Status {
+  return parts_.calls.Run(*context, "billing.GetPriceBook", [&](auto& call) -> absl::Status {
+    FLOE_RETURN_IF_ERROR(CheckReader(call.identity()));
     FLOE_ASSIGN_OR_RETURN(const std::string id, PriceBookId(request->name()));
     FLOE_ASSIGN_OR_RETURN(const auto book, parts_.store.Get(id));
     *answer = BookToProto(book);
@@ -85,12 +93,15 @@ grpc::Status PriceBookRpc::ListPriceBooks(grpc::ServerContext* context,
 grpc::Status PriceBookRpc::GetEffectivePriceBook(grpc::ServerContext* context,
                                                  const v1::GetEffectivePriceBookRequest* request,
                                                  v1::PriceBook* answer) {
-  return parts_.calls.Run(*context, "billing.GetEffectivePriceBook", [&](auto&) -> absl::Status {
-    const absl::Time time = request->has_time() ? FromProto(request->time()) : parts_.clock.Now();
-    FLOE_ASSIGN_OR_RETURN(const auto book, parts_.store.Effective(time));
-    *answer = BookToProto(book);
-    return absl::OkStatus();
-  });
+  return parts_.calls.Run(
+      *context, "billing.GetEffectivePriceBook", [&](auto& call) -> absl::Status {
+        FLOE_RETURN_IF_ERROR(CheckReader(call.identity()));
+        const absl::Time time =
+            request->has_time() ? FromProto(request->time()) : parts_.clock.Now();
+        FLOE_ASSIGN_OR_RETURN(const auto book, parts_.store.Effective(time));
+        *answer = BookToProto(book);
+        return absl::OkStatus();
+      });
 }
 
 grpc::Status QuoteRpc::Quote(grpc::ServerContext* context, const v1::QuoteRequest* request,

@@ -164,6 +164,36 @@ TEST_F(BillingServiceTest, WhatMayBeOnItsWayIsADifferenceOnlyToWhoNamesAnEnd) {
   EXPECT_EQ(verified.unexplained(), 1);
 }
 
+// A book tells margins, and the terms of every team's models.
+TEST_F(BillingServiceTest, OnlyOperatorsAndServicesReadABookAsItWasWritten) {
+  ASSERT_TRUE(Publish(kOperator).ok());
+  v1::GetPriceBookRequest get;
+  get.set_name("priceBooks/b1");
+  v1::GetEffectivePriceBookRequest effective;
+  for (const Caller& caller : {kService, kOperator}) {
+    v1::PriceBook book;
+    ASSERT_TRUE(Call(books, &v1::PriceBookService::Stub::GetPriceBook, caller, get, book).ok());
+    EXPECT_EQ(book.yaml(), domain::kSampleBook);
+  }
+  for (const Caller& caller : {kViewer, kAdmin, Caller{"default", "viewer"}}) {
+    v1::PriceBook book;
+    const absl::Status refused =
+        Call(books, &v1::PriceBookService::Stub::GetPriceBook, caller, get, book);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kPermissionDenied);
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("floe bill quote"));
+    EXPECT_EQ(
+        Call(books, &v1::PriceBookService::Stub::GetEffectivePriceBook, caller, effective, book)
+            .code(),
+        absl::StatusCode::kPermissionDenied);
+    v1::ListPriceBooksResponse list;
+    ASSERT_TRUE(Call(books, &v1::PriceBookService::Stub::ListPriceBooks, caller,
+                     v1::ListPriceBooksRequest(), list)
+                    .ok());
+    ASSERT_EQ(list.price_books_size(), 1);
+    EXPECT_EQ(list.price_books(0).yaml(), "");
+  }
+}
+
 TEST_F(BillingServiceTest, QuotesAreTheWorstCaseOfTheSameArithmetic) {
   ASSERT_TRUE(Publish(kOperator).ok());
   v1::QuoteRequest request;
