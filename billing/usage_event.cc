@@ -114,6 +114,9 @@ absl::Status Validate(const UsageEvent& event) {
   if (!event.cache_hit && q.cached_output_tokens != 0) {
     return absl::InvalidArgumentError("cached_output_tokens are for cache hits");
   }
+  if (event.presumed && !(q == Quantities())) {
+    return absl::InvalidArgumentError("a presumed event has no quantities");
+  }
   for (const std::string& slice : event.slices) {
     FLOE_RETURN_IF_ERROR(CheckText("a slice", slice, true));
   }

@@ -45,13 +45,14 @@ struct UsageEvent {
   absl::Duration time_to_first_token;
   absl::Duration total_time;
   std::vector<std::string> slices;  // `budgets/{budget}/slices/{slice}`
+  bool presumed = false;            // of an end that nobody saw: it contradicts no other event
 };
 
 // INVALID_ARGUMENT names the field: ids that are missing or too long, negative amounts, too many
-// tags, a cache hit with generated tokens.
+// tags, a cache hit with generated tokens, a presumed event with a charge.
 absl::Status Validate(const UsageEvent& event);
 
-// 64 bits of the SHA-256 of everything in the event as it came: tells a repetition from a
+// 64 bits of the SHA-256 of all that happened in the event as it came: tells a repetition from a
 // contradiction.
 int64_t Fingerprint(const UsageEvent& event);
 

@@ -128,6 +128,12 @@ class UsageLog {
  public:
   virtual ~UsageLog() = default;
 
+  // The request goes to a worker. If this process ends without another record of it, `record` is
+  // told in its place. Nobody waits for the disk.
+  virtual void Begin(UsageRecord record) noexcept = 0;
+  // No worker took on what had begun, and no record of it will come.
+  virtual void Drop(const std::string& usage_id) noexcept = 0;
+
   // A record on its way to the disk. Used by one coroutine; dropping it does not call the record
   // back.
   class Pending {

@@ -114,6 +114,13 @@ std::optional<UsageRecord> RetrievalRecordOf(const Request& request) {
   return record;
 }
 
+UsageRecord UnendedRecordOf(const Request& request, absl::Time now) {
+  UsageRecord record = RecordOf(request, now);
+  record.quantities = {};
+  record.outcome = UsageOutcome::kFailed;
+  return record;
+}
+
 std::unique_ptr<UsageLog::Pending> Settle(Request& request, const SettlementParts& parts,
                                           const boost::asio::any_io_executor& waiter) {
   if (request.settled || !request.reservation) return nullptr;

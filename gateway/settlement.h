@@ -24,6 +24,8 @@ UsageQuantities ChargedQuantities(const Request& request);
 UsageOutcome EndOf(const Request& request);
 
 UsageRecord RecordOf(const Request& request, absl::Time now);
+// What stands for a request whose end nobody saw: it failed, and nothing is charged.
+UsageRecord UnendedRecordOf(const Request& request, absl::Time now);
 
 // The search's own record, a step below the request's in its workflow; none when nothing is
 // charged.

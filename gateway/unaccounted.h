@@ -14,6 +14,8 @@ class Unaccounted final : public Prices, public Budgets, public WorkflowSteps, p
   void Settle(const Reservation& reservation, Picos spent) noexcept override {}
   boost::asio::awaitable<absl::Status> Count(const std::string& team, const std::string& workflow,
                                              int64_t max_steps) override;
+  void Begin(UsageRecord) noexcept override {}
+  void Drop(const std::string&) noexcept override {}
   std::unique_ptr<Pending> Append(UsageRecord record,
                                   std::function<void(const absl::Status&)> written,
                                   const boost::asio::any_io_executor& waiter) override;

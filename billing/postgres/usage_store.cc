@@ -38,12 +38,14 @@ namespace {
   "$37::text[], $38::text[], $39::numeric[], $40::numeric[], $41::text[]) "                    \
   "AS s (" FLOE_USAGE_COLUMNS ", reason))"
 
+// What is parked stands, as what is charged does: only the same event can be charged for it.
 constexpr char kPost[] = FLOE_STAGED
     ", fresh AS ("
     "  INSERT INTO billing.usage_event (transaction_id, credit_transaction_id, " FLOE_USAGE_COLUMNS
     ") SELECT nextval('billing.ledger_transaction'),"
     "    CASE WHEN credit <> 0 THEN nextval('billing.ledger_transaction') END, " FLOE_USAGE_COLUMNS
-    "  FROM staged WHERE reason = '' ORDER BY usage_id"
+    "  FROM staged s WHERE reason = '' AND NOT EXISTS (SELECT FROM billing.parked_usage p"
+    "    WHERE p.usage_id = s.usage_id AND p.fingerprint <> s.fingerprint) ORDER BY usage_id"
     "  ON CONFLICT (usage_id) DO NOTHING"
     "  RETURNING usage_id, transaction_id, credit_transaction_id, charge, credit,"
     "    'receivable/' || team AS receivable, COALESCE(NULLIF(model, ''), operation) AS product"
@@ -145,12 +147,15 @@ std::vector<IngestResult> Judge(pqxx::transaction_base& sql, const std::vector<R
     const size_t leader = first.at(id);
     if (leader == i && fresh.contains(id)) continue;
     if (stands == known.end() && !fresh.contains(id)) {
-      results[i] = {IngestState::kParked, rated.parked_reason};
+      results[i] = {IngestState::kParked,
+                    rated.parked_reason.empty()
+                        ? "another event with this usage_id came before and waits for its price"
+                        : rated.parked_reason};
       continue;
     }
     const int64_t fingerprint = stands == known.end() ? events[leader].fingerprint : stands->second;
     results[i].state = IngestState::kDuplicate;
-    if (fingerprint == rated.fingerprint) continue;
+    if (fingerprint == rated.fingerprint || rated.event.presumed) continue;
     sql.exec_params0(kConflict, id, rated.fingerprint);
     results[i] = {IngestState::kConflict,
                   "an event with this usage_id and other content was charged before"};

@@ -52,6 +52,9 @@ Awaitable<absl::Status> ReserveStage::Enter(Request& request) {
     if (!counted.ok()) co_return counted;
   }
   unkept.Keep();
+  if (request.prices != nullptr && request.cache != CacheUse::kHit) {
+    parts_.usage.Begin(UnendedRecordOf(request, parts_.clock.Now()));
+  }
   co_return absl::OkStatus();
 }
 
@@ -62,6 +65,7 @@ void ReserveStage::Leave(Request& request) noexcept {
     return;
   }
   request.settled = true;
+  parts_.usage.Drop(request.usage_id);
   parts_.budgets.Settle(*request.reservation, 0);
 }
 

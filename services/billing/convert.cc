@@ -179,6 +179,7 @@ absl::StatusOr<domain::UsageEvent> FromProto(const v1::UsageEvent& event) {
   out.time_to_first_token = FromProto(event.time_to_first_token());
   out.total_time = FromProto(event.total_time());
   out.slices.assign(event.slices().begin(), event.slices().end());
+  out.presumed = event.presumed();
   return out;
 }
 

@@ -5,7 +5,6 @@
 
 #include "absl/strings/strip.h"
 
-#include "base/journal/journal.h"
 #include "base/status_macros.h"
 #include "gateway/postgres/workflow_steps.h"
 #include "gateway/unaccounted.h"
@@ -18,6 +17,7 @@
 #include "services/usage/billing_senders.h"
 #include "services/usage/delivery.h"
 #include "services/usage/lasting_name.h"
+#include "services/usage/work_journal.h"
 
 namespace floe::gateway {
 namespace {
@@ -49,7 +49,9 @@ class Billed final : public Accounts {
 
   absl::Status Open(const ServiceOptions& options, runtime::Host& host) {
     const std::filesystem::path folder = options.journal_dir;
-    FLOE_ASSIGN_OR_RETURN(journal_, Journal::Open({.folder = folder / "usage"}));
+    FLOE_ASSIGN_OR_RETURN(
+        journal_, usage::WorkJournal::Open({.begun = folder / "begun", .ended = folder / "usage"},
+                                           host.logger()));
     // It belongs to the journal: slices stay held until the journal that may hold their charges is
     // delivered.
     FLOE_ASSIGN_OR_RETURN(const std::string name,
@@ -64,9 +66,9 @@ class Billed final : public Accounts {
     usage::JournalDelivery::Options delivery;
     delivery.metric = "floe_gateway_usage";
     delivery.rejected_folder = folder / "rejected";
-    FLOE_ASSIGN_OR_RETURN(
-        delivery_, usage::JournalDelivery::Start(delivery, usage::SendUsage(channel),
-                                                 {*journal_, host.logger(), host.metrics()}));
+    FLOE_ASSIGN_OR_RETURN(delivery_, usage::JournalDelivery::Start(
+                                         delivery, usage::SendUsage(channel),
+                                         {journal_->ended(), host.logger(), host.metrics()}));
     return absl::OkStatus();
   }
 
@@ -81,8 +83,9 @@ class Billed final : public Accounts {
   absl::Status OpenBudgets(const std::filesystem::path& folder, runtime::Host& host) {
     BudgetLeases::Options options;
     options.names_file = folder / "slices";
-    options.replayed = [journal = journal_.get(), found = journal_->stats().appended] {
-      return journal->stats().taken >= found;
+    const Journal& usage = journal_->ended();
+    options.replayed = [&usage, found = usage.stats().appended] {
+      return usage.stats().taken >= found;
     };
     FLOE_ASSIGN_OR_RETURN(
         budgets_, BudgetLeases::Start(std::move(options),
@@ -94,7 +97,7 @@ class Billed final : public Accounts {
   WorkflowCounter steps_;
   std::unique_ptr<PriceLists> prices_;
   std::unique_ptr<BudgetRpcClient> budget_client_;
-  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<usage::WorkJournal> journal_;
   std::unique_ptr<BudgetLeases> budgets_;
   std::unique_ptr<UsageJournal> usage_;
   std::unique_ptr<usage::JournalDelivery> delivery_;

@@ -1,11 +1,10 @@
 // The worker's own count of what it computed and sent, one record a generation: beside the
 // gateway's count and the ledger it makes three, and `floe bill verify` compares them.
 //
-//   <folder>/begun/     generations that began; behind the last ones that still run it is forgotten
-//   <folder>/ended/     how they ended, until billing has taken it in
-//   <folder>/name       what bills call this worker
+//   <folder>/begun/  <folder>/ended/    of services/usage/work_journal.h
+//   <folder>/name                       what bills call this worker
 //
-// A worker that is killed finds in `begun` what it never ended, and reports those as not known.
+// What a killed worker never ended is reported as not known.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -13,8 +12,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <mutex>
-#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -22,17 +19,15 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "base/journal/journal.h"
 #include "floe/billing/v1/usage.pb.h"
 #include "floe/inference/v1/inference.pb.h"
 #include "services/usage/delivery.h"
+#include "services/usage/work_journal.h"
 
 namespace floe::inference {
 
 // Thread-safe. Borrows its parts. No call waits for the disk.
 class AttemptLog {
-  struct Begun;
-
  public:
   struct Parts {
     const Clock& clock;
@@ -44,7 +39,6 @@ class AttemptLog {
   static absl::StatusOr<std::unique_ptr<AttemptLog>> Open(
       const std::filesystem::path& folder, const std::shared_ptr<grpc::Channel>& billing,
       const Parts& parts);
-  ~AttemptLog();
 
   // One generation; its end is written when it goes. Used by one thread.
   class Attempt {
@@ -65,32 +59,20 @@ class AttemptLog {
    private:
     AttemptLog* const log_;  // null: no record
     billing::v1::Attempt record_;
-    std::shared_ptr<Begun> begun_;  // shared with the journal's thread
+    bool begun_ = false;
   };
 
   // Waits until what was noted so far is on disk.
-  void Sync();
+  void Sync() { work_->Sync(); }
   // Waits until billing has all that ended so far; false at the timeout.
   bool Flush(absl::Duration timeout);
 
  private:
   explicit AttemptLog(const Parts& parts) : parts_(parts) {}
-  absl::Status Open(const std::filesystem::path& folder,
-                    const std::shared_ptr<grpc::Channel>& billing);
-  // Reports what the process before this one began and did not end.
-  absl::Status ReportUnknown();
-  void NoteWritten(Begun& begun);
-  void NoteEnded(Begun& begun);
-  void ForgetEnded(uint64_t position);
 
   const Parts parts_;
   std::string name_;
-  std::mutex mutex_;
-  uint64_t written_ = 0;           // guarded by mutex_: position of the last begun record
-  std::set<uint64_t> running_;     // guarded by mutex_: positions of those that have not ended
-  int ended_since_forgotten_ = 0;  // guarded by mutex_
-  std::unique_ptr<Journal> begun_;
-  std::unique_ptr<Journal> ended_;
+  std::unique_ptr<usage::WorkJournal> work_;
   std::unique_ptr<usage::JournalDelivery> delivery_;
 };
 

@@ -67,6 +67,8 @@ class Till final : public Prices, public Budgets, public WorkflowSteps, public U
   Awaitable<absl::Status> Count(const std::string&, const std::string&, int64_t max) override {
     co_return ++steps <= max ? absl::OkStatus() : absl::ResourceExhaustedError("steps");
   }
+  void Begin(UsageRecord record) noexcept override { begun.push_back(std::move(record)); }
+  void Drop(const std::string& usage_id) noexcept override { dropped.push_back(usage_id); }
   std::unique_ptr<Pending> Append(UsageRecord record,
                                   std::function<void(const absl::Status&)> written,
                                   const boost::asio::any_io_executor&) override {
@@ -83,7 +85,8 @@ class Till final : public Prices, public Budgets, public WorkflowSteps, public U
   int64_t steps = 0;
   absl::Status journal;
   Spender spender;
-  std::vector<UsageRecord> records;
+  std::vector<UsageRecord> records, begun;
+  std::vector<std::string> dropped;
 
  private:
   class Done final : public Pending {
@@ -108,11 +111,13 @@ class Worker final : public PromptEncoder, public Generator {
   }
   Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(const CallScope&,
                                                                 const GenerateCall& call) override {
+    if (on_start) on_start();
     if (begins) ++call.meter->attempts;
     if (!start.ok()) co_return start;
     co_return std::make_unique<Stream>(*this);
   }
   bool begins = true;
+  std::function<void()> on_start;
   absl::Status start;
   std::vector<absl::StatusOr<Piece>> pieces;
 
@@ -321,6 +326,20 @@ TEST_F(MoneyTest, AnAnswerFromTheCacheIsReservedAndChargedAsCached) {
             (UsageQuantities{.cached_input_tokens = 3, .cached_output_tokens = 5, .calls = 1}));
   EXPECT_EQ(record.arrived_tokens, 0);
   EXPECT_EQ(till_.spent, 1);
+  EXPECT_THAT(till_.begun, IsEmpty()) << "no worker could report it";
+}
+
+TEST_F(MoneyTest, WhatGoesToAWorkerIsSaidToHaveBegunBefore) {
+  worker_.on_start = [this] { EXPECT_THAT(till_.begun, SizeIs(1)); };
+  ASSERT_TRUE(Run().ok());
+  ASSERT_THAT(till_.begun, SizeIs(1));
+  const UsageRecord& begun = till_.begun[0];
+  EXPECT_EQ(begun.usage_id, "u1");
+  EXPECT_EQ(begun.outcome, UsageOutcome::kFailed);
+  EXPECT_EQ(begun.quantities, UsageQuantities{});
+  EXPECT_THAT(begun.slices, ElementsAre("budgets/b/slices/1"));
+  EXPECT_EQ(begun.time, OnlyRecord().time);
+  EXPECT_THAT(till_.dropped, IsEmpty());
 }
 
 TEST_F(MoneyTest, AWorkerThatBeganAndFailedLeavesARecordOfNothing) {
@@ -337,6 +356,7 @@ TEST_F(MoneyTest, WhatNoWorkerTookOnLeavesNoTrace) {
   EXPECT_TRUE(absl::IsResourceExhausted(Run()));
   EXPECT_EQ(till_.reserved, 0);
   EXPECT_THAT(till_.records, IsEmpty());
+  EXPECT_THAT(till_.dropped, ElementsAre("u1"));
 }
 
 TEST_F(MoneyTest, AnAnswerWhoseRecordIsNotDurableIsNotGivenAndNotCharged) {

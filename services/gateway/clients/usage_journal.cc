@@ -82,22 +82,27 @@ pb::UsageEvent ToProto(const UsageRecord& record, const std::string& gateway) {
   return event;
 }
 
+void UsageJournal::Begin(UsageRecord record) noexcept {
+  pb::UsageEvent event = ToProto(record, gateway_);
+  event.set_presumed(true);
+  journal_.Begin(record.usage_id, event.SerializeAsString());
+}
+
 std::unique_ptr<UsageLog::Pending> UsageJournal::Append(
     UsageRecord record, std::function<void(const absl::Status&)> written,
     const boost::asio::any_io_executor& waiter) {
   auto pending = std::make_unique<PendingRecord>(waiter);
-  journal_.Append(
-      ToProto(record, gateway_).SerializeAsString(),
-      [give = pending->giver(), written = std::move(written)](const absl::Status& status) {
-        written(status);
-        give(status);
-      });
+  AppendOnly(std::move(record),
+             [give = pending->giver(), written = std::move(written)](const absl::Status& status) {
+               written(status);
+               give(status);
+             });
   return pending;
 }
 
 void UsageJournal::AppendOnly(UsageRecord record,
                               std::function<void(const absl::Status&)> written) noexcept {
-  journal_.Append(ToProto(record, gateway_).SerializeAsString(), std::move(written));
+  journal_.End(record.usage_id, ToProto(record, gateway_).SerializeAsString(), std::move(written));
 }
 
 }  // namespace floe::gateway

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
-#include "base/journal/journal.h"
 #include "floe/billing/v1/usage.pb.h"
 #include "gateway/accounting.h"
+#include "services/usage/work_journal.h"
 
 namespace floe::gateway {
 
@@ -15,9 +15,11 @@ billing::v1::UsageEvent ToProto(const UsageRecord& record, const std::string& ga
 // Thread-safe. Borrows `journal`. `gateway` is this gateway's lasting name.
 class UsageJournal final : public UsageLog {
  public:
-  UsageJournal(Journal& journal, std::string gateway)
+  UsageJournal(usage::WorkJournal& journal, std::string gateway)
       : journal_(journal), gateway_(std::move(gateway)) {}
 
+  void Begin(UsageRecord record) noexcept override;
+  void Drop(const std::string& usage_id) noexcept override { journal_.Drop(usage_id); }
   std::unique_ptr<Pending> Append(UsageRecord record,
                                   std::function<void(const absl::Status&)> written,
                                   const boost::asio::any_io_executor& waiter) override;
@@ -25,7 +27,7 @@ class UsageJournal final : public UsageLog {
                   std::function<void(const absl::Status&)> written) noexcept override;
 
  private:
-  Journal& journal_;
+  usage::WorkJournal& journal_;
   const std::string gateway_;
 };
 

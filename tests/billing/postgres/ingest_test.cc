@@ -59,6 +59,35 @@ TEST_F(StoreTest, OtherContentUnderTheSameIdIsReportedAndNotCharged) {
   EXPECT_THAT(report->ledger_faults, ElementsAre(HasSubstr("other content")));
 }
 
+TEST_F(StoreTest, APresumedEndStandsOnlyWhereNoOtherDoes) {
+  const auto presumed = [&](const char* id) {
+    UsageEvent event = Event(id);
+    event.usage.quantities = {};
+    event.arrived_tokens = 0;
+    event.outcome = Outcome::kFailed;
+    event.presumed = true;
+    return event;
+  };
+  EXPECT_THAT(Ingest({Event("u1"), presumed("u1")}),
+              ElementsAre(IngestState::kAccepted, IngestState::kDuplicate));
+  EXPECT_THAT(Ingest({presumed("u1"), presumed("u2")}),
+              ElementsAre(IngestState::kDuplicate, IngestState::kAccepted));
+  EXPECT_THAT(Ingest({presumed("u2")}), ElementsAre(IngestState::kDuplicate));
+  EXPECT_EQ(Receivable(), Money::Picos(kEventPicos));
+  EXPECT_EQ(Sql("SELECT count(*) FROM billing.usage_conflict"), "0");
+  // The other one waits for its price, and is not lost.
+  UsageEvent waiting = Event("u3");
+  waiting.price_book = "b2";
+  EXPECT_THAT(Ingest({waiting}), ElementsAre(IngestState::kParked));
+  EXPECT_THAT(Ingest({presumed("u3")}), ElementsAre(IngestState::kParked));
+  Publish("b2", kSampleBook, At("2026-11-01T00:00:00Z"));
+  EXPECT_EQ(*ingest_.ChargeParked(), 1);
+  EXPECT_EQ(Receivable(), Money::Picos(2 * kEventPicos));
+  UsageEvent charged = presumed("u4");
+  charged.usage.quantities.calls = 1;
+  EXPECT_FALSE(ingest_.Run({charged}).ok());
+}
+
 // A client may reuse its own request id as it likes: nothing is keyed by it.
 TEST_F(StoreTest, AReusedRequestIdIsChargedEachTime) {
   UsageEvent first = Event("u1"), second = Event("u2");

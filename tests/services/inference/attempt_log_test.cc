@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_ids.h"
@@ -118,18 +119,6 @@ TEST_F(AttemptLogTest, WhatAKilledWorkerBeganIsReportedAsNotKnown) {
   EXPECT_EQ(ended.at("u1").outcome(), pb::Attempt::CANCELLED);  // its own end counts
   EXPECT_EQ(ended.at("u2").outcome(), pb::Attempt::OUTCOME_UNSPECIFIED);
   EXPECT_EQ(ended.at("u2").prompt_tokens(), 3);
-}
-
-TEST_F(AttemptLogTest, WhatHasEndedIsForgottenInTheJournalOfBeginnings) {
-  Open();
-  for (int i = 0; i < 200; ++i) {
-    AttemptLog::Attempt attempt(log_.get(), Ask(std::to_string(i)), clock_.Now());
-    attempt.Begin();
-    if (i % 50 == 0) log_->Sync();
-  }
-  EXPECT_EQ(Ended().size(), 200u);
-  const auto begun = *Journal::Open({.folder = dir_ / "log/begun"});
-  EXPECT_LT(begun->stats().pending(), 200u);
 }
 
 }  // namespace

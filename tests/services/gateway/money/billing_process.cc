@@ -1,5 +1,6 @@
 #include "tests/services/gateway/money/billing_process.h"
 
+#include <google/protobuf/util/time_util.h>
 #include <signal.h>
 
 #include <cstdlib>
@@ -7,6 +8,7 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -104,11 +106,20 @@ pb::ReportRow BillingProcess::Total() {
 }
 
 pb::VerifyUsageResponse BillingProcess::Verify() {
+  pb::VerifyUsageRequest request;
+  *request.mutable_interval()->mutable_end() =
+      google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(absl::Now()));
   pb::VerifyUsageResponse report;
-  Check(Call<pb::ReportService>(&pb::ReportService::Stub::VerifyUsage, pb::VerifyUsageRequest(),
-                                report),
-        Log());
+  Check(Call<pb::ReportService>(&pb::ReportService::Stub::VerifyUsage, request, report), Log());
   return report;
+}
+
+pb::ExplainUsageResponse BillingProcess::Explain(const std::string& usage_id) {
+  pb::ExplainUsageRequest request;
+  request.set_usage_id(usage_id);
+  pb::ExplainUsageResponse usage;
+  Check(Call<pb::ReportService>(&pb::ReportService::Stub::ExplainUsage, request, usage), Log());
+  return usage;
 }
 
 }  // namespace floe::gateway

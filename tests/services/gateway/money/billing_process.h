@@ -42,7 +42,9 @@ class BillingProcess {
   billing::v1::Budget Budget(const std::string& id);
   // Sums over everything.
   billing::v1::ReportRow Total();
+  // Of all until now; nothing may be on its way any more.
   billing::v1::VerifyUsageResponse Verify();
+  billing::v1::ExplainUsageResponse Explain(const std::string& usage_id);
 
   template <typename Service, typename Method, typename Request, typename Answer>
   absl::Status Call(Method method, const Request& request, Answer& answer) {

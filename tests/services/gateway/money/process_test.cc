@@ -4,13 +4,19 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include <nlohmann/json.hpp>
 #include <pqxx/pqxx>
 
 #include "base/files.h"
+#include "floe/billing/v1/usage.grpc.pb.h"
 #include "gateway/auth/secret.h"
 #include "tests/services/gateway/http/fake_fleet.h"
 #include "tests/services/gateway/http/http_client.h"
@@ -25,6 +31,8 @@ namespace {
 using testing::HasSubstr;
 
 constexpr char kBody[] = R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4})";
+constexpr char kStream[] =
+    R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4, "stream": true})";
 constexpr int64_t kPicos = 3 * kInputPicos + 4 * kOutputPicos + kCallPicos;
 constexpr char kInsertKey[] =
     "INSERT INTO gateway.keys (key_id, team, display_name, role, prefix, secret_sha256, "
@@ -73,6 +81,40 @@ class GatewayProcessTest : public testing::Test {
     }
   }
   int Post() { return HttpClient(http_).Post("/v1/completions", kBody, secret_).status; }
+  uintmax_t BegunBytes() const {
+    uintmax_t bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(dir_ / "journal/begun")) {
+      if (file.path().extension() == ".log") bytes += file.file_size();
+    }
+    return bytes;
+  }
+  void Kill() {
+    service_.Signal(SIGKILL);
+    service_.Wait(absl::Seconds(30));
+  }
+  // Until the slices of the process before are given back: all that its journal knew is in billing.
+  void AwaitReplayed() {
+    while (billing_.Budget("large").held().picodollars() != "0") {
+      ASSERT_FALSE(service_.Wait(absl::Milliseconds(20)).has_value()) << Log();
+    }
+  }
+  // The worker's own word on its only request.
+  void ReportAttempt(int64_t computed) {
+    const auto request = fleet_.worker().requests().at(0);
+    billing::v1::IngestAttemptsRequest attempts;
+    billing::v1::Attempt& attempt = *attempts.add_attempts();
+    attempt.set_attempt_id("a1");
+    attempt.set_usage_id(request.usage_id());
+    attempt.mutable_time()->set_seconds(absl::ToUnixSeconds(absl::Now()));
+    attempt.set_prompt_tokens(request.prompt_ids_size());
+    attempt.set_computed_tokens(computed);
+    attempt.set_sent_tokens(computed);
+    attempt.set_outcome(billing::v1::Attempt::CANCELLED);
+    billing::v1::IngestAttemptsResponse answer;
+    const absl::Status sent = billing_.Call<billing::v1::UsageService>(
+        &billing::v1::UsageService::Stub::IngestAttempts, attempts, answer);
+    ASSERT_TRUE(sent.ok()) << sent;
+  }
   void AwaitRequests(int64_t count) {
     while (billing_.Total().requests() < count) {
       ASSERT_FALSE(service_.Wait(absl::Milliseconds(20)).has_value()) << Log();
@@ -99,8 +141,7 @@ TEST_F(GatewayProcessTest, KilledBeforeDeliveryItLosesNothingAndItsSliceComesBac
          std::string::npos) {
     ASSERT_FALSE(service_.Wait(absl::Milliseconds(20)).has_value()) << Log();
   }
-  service_.Signal(SIGKILL);
-  service_.Wait(absl::Seconds(30));
+  Kill();
 
   billing_.Start();
   // The dead gateway's slice is held for what its journal may still bring.
@@ -109,9 +150,69 @@ TEST_F(GatewayProcessTest, KilledBeforeDeliveryItLosesNothingAndItsSliceComesBac
   AwaitRequests(31);
   EXPECT_EQ(billing_.Total().charge().picodollars(), absl::StrCat(31 * kPicos));
   EXPECT_EQ(billing_.Budget("large").spent().picodollars(), absl::StrCat(31 * kPicos));
-  while (billing_.Budget("large").held().picodollars() != "0") {
-    ASSERT_FALSE(service_.Wait(absl::Milliseconds(20)).has_value()) << Log();
+  AwaitReplayed();
+}
+
+TEST_F(GatewayProcessTest, KilledInMidStreamItSaysAtItsRestartWhatItHadBegun) {
+  billing_.CreateBudget("large", 1000 * kPicos);
+  fleet_.worker().Behave(FakeWorker::HangAfter("x"));
+  {
+    HttpClient client(http_);
+    ASSERT_TRUE(client.Write(PostText("/v1/completions", kStream, secret_)));
+    ASSERT_THAT(client.ReadUntil("\"x\""), HasSubstr("\"x\""));
+    while (BegunBytes() == 0) {
+      ASSERT_FALSE(service_.Wait(absl::Milliseconds(20)).has_value()) << Log();
+    }
+    Kill();
   }
+  ReportAttempt(1);
+  const auto open = billing_.Verify();
+  ASSERT_EQ(open.unexplained(), 1);
+  EXPECT_THAT(open.differences(0).what(), HasSubstr("no gateway's journal"));
+  for (int i = 0; i < 2; ++i) {
+    Start();
+    AwaitRequests(1);
+    AwaitReplayed();
+    const auto usage = billing_.Explain(fleet_.worker().requests().at(0).usage_id());
+    EXPECT_EQ(usage.event().outcome(), billing::v1::UsageEvent::FAILED);
+    EXPECT_EQ(usage.event().team(), "nlp");
+    EXPECT_EQ(usage.event().key(), "key-1");
+    EXPECT_EQ(usage.charge().picodollars(), "0");
+    const auto verified = billing_.Verify();
+    EXPECT_TRUE(verified.clean()) << verified.DebugString();
+    EXPECT_EQ(verified.requests(), 1);
+    EXPECT_EQ(verified.undelivered_tokens(), 1);
+    Kill();  // again, with nothing under way
+  }
+}
+
+// Killed while it answers: who got an answer is charged for it, and nobody for what was never sent.
+TEST_F(GatewayProcessTest, KilledUnderTrafficItHasChargedEveryAnswerThatItGave) {
+  billing_.CreateBudget("large", 1'000'000 * kPicos);
+  std::atomic<int64_t> sent = 0, answered = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([&] {
+      HttpClient client(http_);
+      do {
+        ++sent;
+        if (client.Post("/v1/completions", kBody, secret_).status != 200) return;
+      } while (++answered > 0);
+    });
+  }
+  while (answered < 200) {
+    ASSERT_FALSE(service_.Wait(absl::Milliseconds(5)).has_value()) << Log();
+  }
+  Kill();
+  for (std::thread& client : clients) client.join();
+  Start();
+  AwaitReplayed();
+  int64_t charge = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(billing_.Total().charge().picodollars(), &charge));
+  EXPECT_EQ(charge % kPicos, 0);
+  EXPECT_LE(answered, charge / kPicos);
+  EXPECT_LE(charge / kPicos, sent);
+  EXPECT_LE(billing_.Total().requests(), sent) << "those that had only begun among them";
 }
 
 TEST_F(GatewayProcessTest, EndedInOrderItDeliversAndGivesItsSlicesBack) {
