@@ -8,6 +8,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/postgres/pool.h"
+#include "gateway/postgres/schema.h"
+#include "services/gateway/clients/workflow_counter.h"
 #include "tests/services/gateway/http/http_client.h"
 #include "tests/services/gateway/money/till.h"
 #include "tests/support/postgres.h"
@@ -59,12 +62,7 @@ TEST_F(MoneyHttpTest, AnAnswerSaysWhatItCostAndTheLedgerSaysTheSame) {
   EXPECT_EQ(floe["cost"]["price_book"], "priceBooks/b1");
   EXPECT_EQ(answer.headers.at("x-floe-cost"), "0.0001038");
   ASSERT_TRUE(till_.Flush());
-  pb::ExplainUsageRequest request;
-  request.set_usage_id(floe["usage_id"].get<std::string>());
-  pb::ExplainUsageResponse usage;
-  ASSERT_TRUE(
-      billing_.Call<pb::ReportService>(&pb::ReportService::Stub::ExplainUsage, request, usage)
-          .ok());
+  const pb::ExplainUsageResponse usage = billing_.Explain(floe["usage_id"]);
   EXPECT_EQ(usage.charge().picodollars(), Picos(kPicos));
   EXPECT_EQ(usage.event().model(), "teams/nlp/models/hamlet");
   EXPECT_EQ(usage.event().model_version(), "1");
@@ -266,8 +264,138 @@ TEST_F(MoneyHttpTest, AWorkflowsCallsMakeATree) {
   const absl::Status got =
       billing_.Call<pb::ReportService>(&pb::ReportService::Stub::GetWorkflowTree, request, tree);
   ASSERT_TRUE(got.ok()) << got;
-  EXPECT_THAT(tree.DebugString(), HasSubstr("plan"));
-  EXPECT_THAT(tree.DebugString(), HasSubstr(parent));
+  ASSERT_EQ(tree.steps_size(), 2);
+  const pb::WorkflowTree::Step &plan = tree.steps(0), &act = tree.steps(1);
+  EXPECT_EQ(plan.step(), "plan");
+  EXPECT_EQ(plan.usage_id(), parent);
+  EXPECT_EQ(plan.parent_id(), "");
+  EXPECT_EQ(plan.depth(), 0);
+  EXPECT_EQ(act.step(), "act");
+  EXPECT_EQ(act.parent_id(), parent);
+  EXPECT_EQ(act.depth(), 1);
+  const int64_t each = kInputPicos + kOutputPicos + kCallPicos;
+  EXPECT_EQ(plan.net().picodollars(), Picos(each));
+  EXPECT_EQ(act.net().picodollars(), Picos(each));
+  EXPECT_EQ(plan.subtree_net().picodollars(), Picos(2 * each));
+  EXPECT_EQ(tree.net().picodollars(), Picos(2 * each));
+  const auto nanos = [](const google::protobuf::Duration& d) {
+    return d.seconds() * 1'000'000'000 + d.nanos();
+  };
+  EXPECT_EQ(nanos(plan.start_offset()), 0);
+  EXPECT_GT(nanos(act.start_offset()), 0);
+  EXPECT_GT(nanos(act.total_time()), 0);
+  EXPECT_GE(nanos(act.total_time()), nanos(act.time_to_first_token()));
+  EXPECT_GE(nanos(tree.elapsed()), nanos(act.start_offset()));
+}
+
+TEST_F(MoneyHttpTest, AStreamIsChargedAsAPlainAnswerIs) {
+  const HttpAnswer plain = Post();
+  const HttpAnswer stream = Post(kStream);
+  ASSERT_EQ(stream.status, 200);
+  ASSERT_THAT(stream.body, testing::EndsWith("data: [DONE]\n\n"));
+  ASSERT_TRUE(till_.Flush());
+  const std::string ids[] = {json::parse(plain.body)["floe"]["usage_id"],
+                             stream.headers.at("x-floe-usage-id")};
+  for (const std::string& id : ids) {
+    const pb::ExplainUsageResponse usage = billing_.Explain(id);
+    EXPECT_EQ(usage.charge().picodollars(), Picos(kPicos));
+    EXPECT_EQ(usage.event().outcome(), pb::UsageEvent::COMPLETED);
+    EXPECT_EQ(usage.event().arrived_tokens(), 4);
+    EXPECT_EQ(usage.event().quantities().output_tokens(), 4);
+  }
+  EXPECT_EQ(billing_.Total().charge().picodollars(), Picos(2 * kPicos));
+}
+
+// Two gateways, each with its own till, on one budget and one database.
+class TwoGatewaysTest : public MoneyHttpTest {
+ protected:
+  TwoGatewaysTest() { EXPECT_TRUE(MigrateSchema(*database_).ok()); }
+  ~TwoGatewaysTest() override { threads_.join(); }
+  FakeFleetOptions Options(Till& till) {
+    FakeFleetOptions options{.money = till.ports()};
+    options.money.steps = &steps_;
+    return options;
+  }
+  void SetPolicy(std::string_view yaml) {
+    first_.policies().Set(yaml);
+    second_.policies().Set(yaml);
+  }
+  static int Status(const FakeFleet& gateway, std::string_view body) {
+    return HttpClient(gateway.port()).Post(kPath, body).status;
+  }
+  static std::string Step(const std::string& workflow) {
+    return json({{"model", "hamlet"},
+                 {"prompt", "abc"},
+                 {"max_tokens", 4},
+                 {"floe", {{"workflow_id", workflow}}}})
+        .dump();
+  }
+
+  std::unique_ptr<postgres::Pool> database_ =
+      *postgres::Pool::Create({.dsn = test::Postgres::Shared().CreateDatabase()});
+  boost::asio::thread_pool threads_{2};
+  WorkflowCounter steps_{*database_, threads_};
+  Till one_{billing_, "gateway-one"}, two_{billing_, "gateway-two"};
+  FakeFleet first_{Options(one_)}, second_{Options(two_)};
+};
+
+// A slice is a tenth of the budget, so that both find room in turn and none is stranded.
+TEST_F(TwoGatewaysTest, TogetherTheyServeWhatTheBudgetHolds) {
+  billing_.CreateBudget("ten", 10 * kPicos);
+  std::atomic<int> served = 0, refused = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.emplace_back([&, i] {
+      const int status = Status(i % 2 == 0 ? first_ : second_, kBody);
+      served += status == 200 ? 1 : 0;
+      refused += status == 402 ? 1 : 0;
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(served, 10);
+  EXPECT_EQ(refused, 40);
+  ASSERT_TRUE(one_.Flush() && two_.Flush());
+  EXPECT_EQ(billing_.Budget("ten").spent().picodollars(), Picos(10 * kPicos));
+  EXPECT_EQ(billing_.Total().requests(), 10);
+}
+
+// What the other gateway's slice has left is out of reach until it is idle: less than a tenth.
+TEST_F(TwoGatewaysTest, OneFindsAllButTheOthersSlice) {
+  billing_.CreateBudget("forty", 40 * kPicos);
+  ASSERT_EQ(Status(second_, kBody), 200);
+  int served = 0;
+  while (served < 50 && Status(first_, kBody) == 200) ++served;
+  EXPECT_EQ(served, 36);
+  EXPECT_EQ(Status(first_, kBody), 402);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Status(second_, kBody), 200);
+  EXPECT_EQ(Status(second_, kBody), 402);
+  ASSERT_TRUE(one_.Flush() && two_.Flush());
+  EXPECT_EQ(billing_.Budget("forty").spent().picodollars(), Picos(40 * kPicos));
+}
+
+TEST_F(TwoGatewaysTest, AWorkflowsCostIsOneOverBoth) {
+  SetPolicy(R"(defaults: {workflow: {max_cost: "0.0003114"}})");  // of three
+  EXPECT_EQ(Status(first_, Step("w")), 200);
+  EXPECT_EQ(Status(second_, Step("w")), 200);
+  EXPECT_EQ(Status(first_, Step("w")), 200);
+  for (const FakeFleet* gateway : {&first_, &second_}) {
+    const HttpAnswer answer = HttpClient(gateway->port()).Post(kPath, Step("w"));
+    EXPECT_EQ(answer.status, 402);
+    EXPECT_EQ(CodeOf(answer), "budget_exceeded");
+    EXPECT_EQ(Status(*gateway, kBody), 200) << "outside of the workflow";
+    EXPECT_EQ(Status(*gateway, Step("another")), 200);
+  }
+}
+
+TEST_F(TwoGatewaysTest, AWorkflowsStepsAreCountedOverBoth) {
+  SetPolicy("defaults: {workflow: {max_steps: 5}}");
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Status(i % 2 == 0 ? first_ : second_, Step("w")), 200);
+  for (const FakeFleet* gateway : {&first_, &second_}) {
+    const HttpAnswer answer = HttpClient(gateway->port()).Post(kPath, Step("w"));
+    EXPECT_EQ(answer.status, 403);
+    EXPECT_EQ(CodeOf(answer), "workflow_steps_exceeded");
+    EXPECT_EQ(Status(*gateway, Step("another")), 200);
+  }
 }
 
 }  // namespace
