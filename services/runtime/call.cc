@@ -43,6 +43,14 @@ bool IsOwnFault(absl::StatusCode code) {
          code == absl::StatusCode::kDataLoss;
 }
 
+// What the log tells of an error besides its code and reason. Messages about a caller's mistake may
+// quote the request, and prompts, answers and keys stay out of logs; those about the fleet do not.
+std::string Told(const absl::Status& status) {
+  const bool of_the_fleet =
+      IsOwnFault(status.code()) || status.code() == absl::StatusCode::kUnavailable;
+  return of_the_fleet ? std::string(status.message()) : std::string();
+}
+
 }  // namespace
 
 CallContext::CallContext(const grpc::ServerContextBase& context, CallIdentity identity,
@@ -80,12 +88,11 @@ grpc::Status Calls::Finish(Open& call, const absl::Status& status) {
                                                    : LogLevel::kInfo;
   const CallIdentity& identity = call.context_.identity();
   const auto reason = ReasonOf(status);
-  const std::string message(status.message());
   call.context_.logger().Log(level, "rpc",
                              {{"method", call.method_},
                               {"code", CodeName(status.code())},
                               {"reason", reason ? reason->reason : std::string()},
-                              {"error", message},
+                              {"error", Told(status)},
                               {"team", identity.team},
                               {"key_id", identity.key_id},
                               {"seconds", absl::ToDoubleSeconds(took)}});

@@ -88,7 +88,8 @@ class Calls {
 
   using Body = absl::FunctionRef<absl::Status(CallContext&)>;
 
-  // Runs `body`, counts, measures and logs the call, and returns its status with an ErrorInfo.
+  // Runs `body`, counts, measures and logs the call, and returns its status with an ErrorInfo. The
+  // log has the message only of what the fleet itself is to blame for.
   grpc::Status Run(const grpc::ServerContextBase& context, std::string_view method, Body body,
                    CallKind kind = CallKind::kUnary);
 

@@ -18,6 +18,7 @@ using ::testing::AllOf;
 using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::Le;
+using ::testing::Not;
 
 constexpr char kTraceId[] = "0af7651916cd43dd8448eb211c80319c";
 constexpr char kTraceParent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -123,6 +124,21 @@ TEST_F(CallsTest, AnErrorCarriesItsReasonAndWhoSaidSo) {
   // The log line of the call names the same request.
   EXPECT_TRUE(WaitUntil([&] { return probe_.log().find("request-9") != std::string::npos; }));
   EXPECT_THAT(probe_.log(), HasSubstr("TEXT_NOT_FOUND"));
+}
+
+// What is wrong with a request is for its caller: the message may quote it.
+TEST_F(CallsTest, TheLogHasMessagesOfTheFleetsOwnFaultsOnly) {
+  for (const char* command : {"fail", "break"}) {
+    tokenizer::v1::CountRequest request;
+    request.set_tokenizer(command);
+    tokenizer::v1::CountResponse answer;
+    grpc::ClientContext context;
+    EXPECT_FALSE(stub_->Count(&context, request, &answer).ok());
+  }
+  EXPECT_TRUE(WaitUntil([&] { return probe_.log().find("INTERNAL") != std::string::npos; }));
+  EXPECT_THAT(probe_.log(), HasSubstr("the store answered nonsense"));
+  EXPECT_THAT(probe_.log(), HasSubstr("TEXT_NOT_FOUND"));
+  EXPECT_THAT(probe_.log(), Not(HasSubstr("no such text")));
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ class Probe final : public pb::TokenizerService::Service {
       if (command == "fail") {
         return WithReason(absl::NotFoundError("no such text"), "TEXT_NOT_FOUND", {{"text", "x"}});
       }
+      if (command == "break") return absl::InternalError("the store answered nonsense");
       if (command == "wait") return Wait(call, request->text());
       if (command == "stop") host_.RequestStop(absl::DataLossError("a disk is broken"));
       answer->set_tokens(static_cast<int64_t>(request->text().size()));
