@@ -323,6 +323,25 @@ TEST_F(GovernanceTest, ADeterminedRequestIsAnsweredFromTheCache) {
   EXPECT_EQ(Audit()["cache"], "hit");
 }
 
+TEST_F(GovernanceTest, AnAnswerIsCachedForItsTeamAndItsCheckpointAlone) {
+  ask_.sampling.seed = 7;
+  ASSERT_TRUE(Run().ok());
+  fakes_.identity->team = "ml";
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(request_.cache, CacheUse::kMiss) << "another team's answer";
+  fakes_.identity->team = "nlp";
+  fakes_.model->digest = "moved";
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(request_.cache, CacheUse::kMiss) << "another checkpoint's answer";
+  fakes_.model->digest = "digest";
+  fakes_.model->tokenizer_digest = "retrained";
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(request_.cache, CacheUse::kMiss) << "another tokenizer's answer";
+  fakes_.model->tokenizer_digest = "tokenizer";
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(request_.cache, CacheUse::kHit);
+}
+
 TEST_F(GovernanceTest, WhatIsSampledOrSwitchedOffIsNotLookedFor) {
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(request_.cache, CacheUse::kOff);

@@ -123,6 +123,30 @@ TEST_F(WorkerTest, OverloadIsResourceExhausted) {
   EXPECT_THAT(answer.status.error_message(), HasSubstr("the queue is full"));
 }
 
+// Measured against the targets that this worker was given.
+TEST_F(WorkerTest, TheTierThatAnAnswerMetIsTheBestWhoseTargetsItKept) {
+  const std::string digest = Publish();
+  const TierTarget easy{absl::Hours(1), absl::Hours(1)};
+  const TierTarget never{absl::ZeroDuration(), absl::ZeroDuration()};
+  struct Case {
+    TierTarget default_tier, priority;
+    const char* asked;
+    const char* met;
+  };
+  for (const Case& one :
+       {Case{easy, easy, "priority", "priority"}, Case{easy, easy, "default", "default"},
+        Case{easy, never, "priority", "default"}, Case{never, never, "priority", "flex"},
+        Case{easy, easy, "flex", "flex"}}) {
+    ModelPoolOptions options;
+    options.serve.scheduler.targets.tiers = {TierTarget{}, one.default_tier, one.priority};
+    Start(options);
+    v1::GenerateRequest request = Ask(digest, "abc", 3);
+    request.set_service_tier(one.asked);
+    request.set_ignore_eos(true);
+    EXPECT_EQ(Generate(request).finish.service_tier_met(), one.met) << one.asked;
+  }
+}
+
 TEST_F(WorkerTest, BadRequestsAreInvalidArgument) {
   const std::string digest = Publish();
   Start();

@@ -175,6 +175,9 @@ TEST(WorkersTest, AWorkerThatDiesInMidStreamIsReplacedAndTheTextIsTheSame) {
     EXPECT_EQ(calls, 2);
     const json usage = json::parse(EventsOf(answer.body).end()[-2])["usage"];
     EXPECT_EQ(usage, json::parse(EventsOf(whole.body).end()[-2])["usage"]);
+    // Nobody measured the whole of an answer that moved.
+    const json floe = json::parse(EventsOf(answer.body).end()[-3])["floe"];
+    EXPECT_EQ(floe["service_tier_met"], letters == 0 ? "default" : "flex") << letters;
     std::set<int> attempts;
     for (size_t i = 0; i < 2; ++i) {
       for (const auto& request : broken.worker(i).requests()) {

@@ -246,6 +246,58 @@ TEST_F(MoneyHttpTest, WhatTheBookDoesNotPriceIsRefused) {
   EXPECT_EQ(CodeOf(answer), "no_price");
 }
 
+// Asked for priority, kept the promise of default: the difference is paid back.
+TEST_F(MoneyHttpTest, AMissedTierIsACreditInTheLedger) {
+  for (size_t i = 0; i < 2; ++i) {
+    fleet_.worker(i).Behave([](grpc::ServerContext& context,
+                               const inference::v1::GenerateRequest& request,
+                               FakeWorker::Writer& writer) {
+      inference::v1::GenerateRequest slower = request;
+      slower.set_service_tier("default");
+      return FakeWorker::Usual()(context, slower, writer);
+    });
+  }
+  const HttpAnswer answer =
+      Post(R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4, "service_tier": "priority"})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json floe = json::parse(answer.body)["floe"];
+  EXPECT_EQ(floe["service_tier"], "priority");
+  EXPECT_EQ(floe["service_tier_met"], "default");
+  ASSERT_TRUE(till_.Flush());
+  const int64_t difference = 3 * kInputPicos + 4 * kOutputPicos;  // priority tokens cost twice
+  EXPECT_EQ(billing_.Total().charge().picodollars(), Picos(kPicos + difference));
+  EXPECT_EQ(billing_.Total().credit().picodollars(), Picos(difference));
+  EXPECT_EQ(billing_.Total().net().picodollars(), Picos(kPicos));
+}
+
+// By a budget that the gateway makes for it; another workflow has its own.
+TEST_F(MoneyHttpTest, AWorkflowSpendsNoMoreThanItsPolicyAllows) {
+  // Three calls, in dollars: what is left of the next one does not fit.
+  fleet_.policies().Set("defaults: {workflow: {max_cost: \"0.00032\"}}");
+  const auto post = [&](const char* workflow) {
+    return Post(absl::StrCat(R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4,
+                                 "floe": {"workflow_id": ")",
+                             workflow, "\"}}"));
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(post("w1").status, 200);
+  const HttpAnswer refused = post("w1");
+  EXPECT_EQ(refused.status, 402);
+  EXPECT_EQ(CodeOf(refused), "budget_exceeded");
+  EXPECT_EQ(post("w2").status, 200);
+  // A gateway that knows nothing of it yet is bound by the same budget, also by a policy of another
+  // day.
+  till_.EndLeases();
+  Till second(billing_);
+  FakeFleet fleet({.policy = "defaults: {workflow: {max_cost: \"9\"}}", .money = second.ports()});
+  EXPECT_EQ(HttpClient(fleet.port())
+                .Post(kPath,
+                      R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4,
+                          "floe": {"workflow_id": "w1"}})",
+                      kConsumerKey)
+                .status,
+            402);
+}
+
 TEST_F(MoneyHttpTest, AWorkflowsCallsMakeATree) {
   const json first = json::parse(Post(R"({"model": "hamlet", "prompt": "a", "max_tokens": 1,
                "floe": {"workflow_id": "w1", "step": "plan"}})")
