@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "services/gateway/door/route.h"
 #include "services/runtime/client.h"
+#include "services/runtime/request_id.h"
 #include "services/runtime/status.h"
 #include "services/runtime/trace.h"
 
@@ -39,7 +40,7 @@ std::string ForwardedCall::ClientMetadata(const char* key) const {
 
 void ForwardedCall::Begin() {
   identity_.request_id = ClientMetadata(runtime::kRequestIdKey);
-  if (!IsRequestId(identity_.request_id)) identity_.request_id = parts_.ids.Next();
+  if (!runtime::IsRequestId(identity_.request_id)) identity_.request_id = parts_.ids.Next();
   const auto parent = runtime::ParseTraceParent(ClientMetadata(runtime::kTraceParentKey));
   identity_.trace = parent ? runtime::NewSpan(*parent) : runtime::NewTrace();
 

@@ -1,9 +1,7 @@
 #include "services/gateway/door/route.h"
 
-#include <algorithm>
 #include <array>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -90,13 +88,6 @@ bool PassesInwards(std::string_view key) {
 
 bool PassesOutwards(std::string_view key) {
   return !IsOfTransport(key) && !IsOfTheDoor(key) && key != runtime::kRequestIdKey;
-}
-
-bool IsRequestId(std::string_view text) {
-  return !text.empty() && text.size() <= 128 &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) {
-           return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.' || c == ':';
-         });
 }
 
 }  // namespace floe::gateway

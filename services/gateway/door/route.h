@@ -38,7 +38,4 @@ bool PassesInwards(std::string_view key);
 // The same for what a service answers, before or after its messages.
 bool PassesOutwards(std::string_view key);
 
-// An x-request-id that logs may carry: 1 to 128 of [A-Za-z0-9-_.:].
-bool IsRequestId(std::string_view text);
-
 }  // namespace floe::gateway

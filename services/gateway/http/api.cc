@@ -16,6 +16,7 @@
 #include "services/gateway/clients/handoff.h"
 #include "services/gateway/http/description.h"
 #include "services/gateway/http/sinks.h"
+#include "services/runtime/request_id.h"
 #include "services/runtime/trace.h"
 
 namespace floe::gateway {
@@ -24,16 +25,6 @@ namespace {
 constexpr int kClientLeft = 499;
 // Parsing this much takes about a millisecond.
 constexpr size_t kInlineBytes = 64 << 10;
-
-// A request id that may go into headers and logs.
-bool IsRequestId(std::string_view id) {
-  if (id.empty() || id.size() > 128) return false;
-  for (const char c : id) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.') return false;
-  }
-  return true;
-}
 
 absl::Status NotFound(std::string_view path) {
   return WithReason(absl::NotFoundError(absl::StrCat(
@@ -132,7 +123,7 @@ std::pair<HttpHead, std::string> Api::Refuse(const absl::Status& why) {
 
 Request Api::Arrive(const HttpRequest& http, std::string_view route) const {
   Request request;
-  request.id = IsRequestId(http.request_id) ? http.request_id : parts_.ids.Next();
+  request.id = runtime::IsRequestId(http.request_id) ? http.request_id : parts_.ids.Next();
   request.what = absl::StrCat(http.method, " ", AbslView(route));
   request.authorization = http.authorization;
   request.usage_id = parts_.ids.Next();

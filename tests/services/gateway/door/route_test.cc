@@ -44,13 +44,5 @@ TEST(Metadata, WhatOnlyTheDoorMaySayDoesNotPass) {
   EXPECT_FALSE(PassesOutwards("x-floe-team"));
 }
 
-TEST(Metadata, RequestIdsAreFitForALog) {
-  EXPECT_TRUE(IsRequestId("01j:a-B_c.9"));
-  EXPECT_FALSE(IsRequestId(""));
-  EXPECT_FALSE(IsRequestId("a b"));
-  EXPECT_FALSE(IsRequestId("a\"b"));
-  EXPECT_FALSE(IsRequestId(std::string(129, 'a')));
-}
-
 }  // namespace
 }  // namespace floe::gateway
