@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cli/commands/when.h"
 
 #include "base/status_macros.h"
 #include "billing/money/money.h"
@@ -99,16 +100,6 @@ google::protobuf::Duration DurationOf(absl::Duration duration) {
 }
 absl::Duration DurationOf(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
-
-absl::StatusOr<absl::Time> ParseWhen(const std::string& text) {
-  absl::Time time;
-  if (absl::ParseTime("%Y-%m-%d", text, &time, nullptr) ||
-      absl::ParseTime(absl::RFC3339_full, text, &time, nullptr)) {
-    return time;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", text, "\" is no time; write 2026-11-24 or 2026-11-24T12:00:00Z"));
 }
 
 absl::StatusOr<billing::v1::Interval> IntervalOf(const IntervalFlags& flags) {

@@ -25,9 +25,6 @@ google::protobuf::Timestamp TimestampOf(absl::Time time);
 google::protobuf::Duration DurationOf(absl::Duration duration);
 absl::Duration DurationOf(const google::protobuf::Duration& duration);
 
-// "2026-11-24" (midnight UTC) or RFC 3339.
-absl::StatusOr<absl::Time> ParseWhen(const std::string& text);
-
 // Options of commands that look at a stretch of time.
 struct IntervalFlags {
   std::string month, from, to;

@@ -4,6 +4,7 @@
 #include "cli/bill/bill_commands.h"
 #include "cli/bill/bill_text.h"
 #include "cli/commands/pages.h"
+#include "cli/commands/when.h"
 #include "cli/output/human.h"
 #include "cli/output/resource_json.h"
 #include "cli/output/table.h"

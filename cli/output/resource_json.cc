@@ -1,6 +1,7 @@
 #include "cli/output/resource_json.h"
 
 #include <map>
+#include <vector>
 
 #include "cli/output/job_view.h"
 
@@ -186,7 +187,11 @@ Json ToJson(const gateway::v1::Key& key) {
           {"role", key.role()},
           {"prefix", key.prefix()},
           {"create_time", Stamp(key.has_create_time(), key.create_time())},
-          {"revoke_time", Stamp(key.has_revoke_time(), key.revoke_time())}};
+          {"revoke_time", Stamp(key.has_revoke_time(), key.revoke_time())},
+          {"expire_time", Stamp(key.has_expire_time(), key.expire_time())},
+          {"models", std::vector<std::string>(key.models().begin(), key.models().end())},
+          {"tiers", std::vector<std::string>(key.tiers().begin(), key.tiers().end())},
+          {"tenant", key.tenant()}};
 }
 
 }  // namespace floe::cli

@@ -76,6 +76,7 @@ std::string AuditLine(const Request& request, const AuditOutcome& outcome) {
   line["what"] = request.what;
   line["status"] = outcome.status;
   line["code"] = std::string(outcome.code);
+  line["tenant"] = request.scope.caller.tenant;
   line["team"] = request.scope.caller.team;
   line["key_id"] = request.scope.caller.key_id;
   line["policy"] = request.policy != nullptr ? request.policy->digest() : "";

@@ -19,13 +19,19 @@ absl::Status Unauthenticated(std::string_view message, std::string_view reason) 
   return WithReason(absl::UnauthenticatedError(AbslView(message)), reason);
 }
 
-absl::StatusOr<Identity> Judge(const Key& key) {
-  if (!key.revoke_time) return Identity{key.team, key.role, key.id};
+absl::Status Ended(const Key& key, std::string_view how, absl::Time when, std::string_view reason) {
   return Unauthenticated(
-      absl::StrCat("the API key ", key.prefix, "… of team ", key.team, " was revoked at ",
-                   absl::FormatTime(absl::RFC3339_sec, *key.revoke_time, absl::UTCTimeZone()),
+      absl::StrCat("the API key ", key.prefix, "… of team ", key.team, " ", AbslView(how), " at ",
+                   absl::FormatTime(absl::RFC3339_sec, when, absl::UTCTimeZone()),
                    "; ask an admin of the team for a new one"),
-      "KEY_REVOKED");
+      reason);
+}
+
+// At each use: what is remembered about a key outlives its expiry.
+absl::StatusOr<Identity> Judge(const Key& key, absl::Time now) {
+  if (key.revoke_time) return Ended(key, "was revoked", *key.revoke_time, "KEY_REVOKED");
+  if (IsExpired(key, now)) return Ended(key, "expired", *key.expire_time, "KEY_EXPIRED");
+  return Identity{key.team, key.role, key.id, key.tenant, key.models, key.tiers};
 }
 
 }  // namespace
@@ -75,12 +81,12 @@ std::optional<absl::StatusOr<Identity>> Identifier::Cached(std::string_view toke
   if (!hash.ok()) return std::move(hash).status();
   const std::optional<Key> key = Recall(*hash);
   if (!key) return std::nullopt;
-  return Judge(*key);
+  return Judge(*key, clock_.Now());
 }
 
 absl::StatusOr<Identity> Identifier::Identify(std::string_view token) {
   FLOE_ASSIGN_OR_RETURN(const std::string hash, HashSecret(token));
-  if (const std::optional<Key> key = Recall(hash)) return Judge(*key);
+  if (const std::optional<Key> key = Recall(hash)) return Judge(*key, clock_.Now());
   int64_t forgotten;
   {
     std::lock_guard lock(mutex_);
@@ -95,7 +101,7 @@ absl::StatusOr<Identity> Identifier::Identify(std::string_view token) {
         "KEY_UNKNOWN");
   }
   Remember(hash, {*key, expires}, forgotten);
-  return Judge(*key);
+  return Judge(*key, clock_.Now());
 }
 
 void Identifier::Forget(std::string_view key_id) {

@@ -24,7 +24,8 @@ absl::StatusOr<std::string_view> BearerToken(std::string_view authorization);
 // Thread-safe. Remembers whom a key belongs to for `max_age`, by the SHA-256 of the secret, never
 // the secret. A revocation counts at once in the process that made it (Forget), and everywhere else
 // for every call that begins more than `max_age` after it: an answer's age counts from before its
-// look-up. Keys that do not exist are looked up each time, by a unique index.
+// look-up. An expiry counts everywhere at its moment. Keys that do not exist are looked up each
+// time, by a unique index.
 class Identifier {
  public:
   struct Options {
@@ -41,7 +42,7 @@ class Identifier {
   std::optional<absl::StatusOr<Identity>> Cached(std::string_view token);
 
   // May block for a round trip to the store. UNAUTHENTICATED: KEY_MALFORMED (says what is
-  // mistyped), KEY_UNKNOWN, KEY_REVOKED; the store's own error when it is away.
+  // mistyped), KEY_UNKNOWN, KEY_REVOKED, KEY_EXPIRED; the store's own error when it is away.
   absl::StatusOr<Identity> Identify(std::string_view token);
 
   // Drops what is remembered about a key; a look-up under way is not remembered either.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,12 +33,18 @@ class Keys {
     std::string display_name;
     Role role = Role::kViewer;
     std::string request_id;
+    std::string tenant;  // empty: the team's own, which for a new team is `default`
+    std::optional<absl::Time> expire_time;
+    std::vector<std::string> models;  // patterns (gateway/allowed); empty: narrows nothing
+    std::vector<std::string> tiers;
   };
   struct Created {
     Key key;
     std::string secret;  // empty when the request was a repetition
   };
+  // INVALID_ARGUMENT names what cannot be: an expiry that is past, a tier that does not exist.
   // ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another key.
+  // FAILED_PRECONDITION (TEAM_OF_OTHER_TENANT): a team stays in the tenant of its first key.
   absl::StatusOr<Created> Create(const Identity& caller, const Wanted& wanted);
 
   struct Page {
@@ -48,13 +55,16 @@ class Keys {
   absl::StatusOr<Page> List(const Identity& caller, const std::string& team, int page_size,
                             const std::string& page_token);
 
+  // NOT_FOUND.
+  absl::StatusOr<Key> Get(const Identity& caller, const std::string& team, const std::string& id);
+
   // Counts at once here (see Identifier for elsewhere). A second time changes nothing. NOT_FOUND.
   absl::StatusOr<Key> Revoke(const Identity& caller, const std::string& team,
                              const std::string& id);
 
   // At start: stores the admin key of the team `default` that `secret` is, when there is no such
-  // key yet. INVALID_ARGUMENT when it is malformed; FAILED_PRECONDITION when it was revoked or is
-  // not an admin's.
+  // key yet. INVALID_ARGUMENT when it is malformed; FAILED_PRECONDITION when it was revoked, has
+  // expired or is not an admin's.
   absl::Status EnsureBootstrap(const std::string& secret);
 
  private:

@@ -46,6 +46,7 @@ constexpr auto kRules = std::to_array<MethodRule>({
     {"/floe.billing.v1.UsageService/IngestAttempts", kInternal},
 
     {"/floe.gateway.v1.KeyService/CreateKey", Role::kAdmin},
+    {"/floe.gateway.v1.KeyService/GetKey", Role::kAdmin},
     {"/floe.gateway.v1.KeyService/ListKeys", Role::kAdmin},
     {"/floe.gateway.v1.KeyService/RevokeKey", Role::kAdmin},
     {"/floe.gateway.v1.KeyService/GetCaller", Role::kViewer},

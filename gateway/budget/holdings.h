@@ -19,7 +19,7 @@ using Picos = __int128;  // 10^-12 US dollars
 
 // Whose spending: every budget of the four binds.
 struct Spender {
-  std::string tenant = "default";
+  std::string tenant;
   std::string team;
   std::string key_id;
   std::string workflow_id;        // empty: none

@@ -12,7 +12,7 @@ namespace floe::gateway::cache {
 
 // Views and references live as long as the call.
 struct KeyParts {
-  std::string_view team;
+  std::string_view team;  // of one tenant: what keeps teams apart keeps tenants apart
   std::string_view policy_digest;
   std::string_view checkpoint_digest;
   std::string_view tokenizer_digest;

@@ -1,6 +1,4 @@
 // The YAML of a policy into its values.
-#include <array>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -10,6 +8,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "base/yaml/yaml_map.h"
+#include "gateway/allowed/allowed.h"
 #include "gateway/policy/policy.h"
 
 namespace floe::gateway::policy {
@@ -21,7 +20,6 @@ namespace {
 
 constexpr size_t kMaxPolicyBytes = 1 << 20;
 constexpr int64_t kMaxLimit = 1'000'000'000'000;
-constexpr std::array<std::string_view, 3> kTiers = {"flex", "default", "priority"};
 
 absl::StatusOr<std::vector<std::string>> ReadList(const YAML::Node& node, std::string_view what) {
   if (!node.IsSequence()) return BadYaml(node, absl::StrCat(AbslView(what), " must be a list"));
@@ -131,7 +129,7 @@ class PolicyReader {
  private:
   struct Values {
     std::vector<std::string> models = {"*"};
-    std::vector<std::string> tiers{kTiers.begin(), kTiers.end()};
+    std::vector<std::string> tiers{kTierNames.begin(), kTierNames.end()};
     int64_t max_output_tokens = 0;
     Limits limits;
     std::string when_redis_is_away = "allow";
@@ -204,7 +202,7 @@ class PolicyReader {
   static absl::Status ReadTiers(const YAML::Node& node, std::vector<std::string>& tiers) {
     FLOE_ASSIGN_OR_RETURN(tiers, ReadList(node, "tiers"));
     for (const std::string& tier : tiers) {
-      if (std::find(kTiers.begin(), kTiers.end(), tier) == kTiers.end()) {
+      if (!IsTierName(tier)) {
         return BadYaml(node, absl::StrCat("tier \"", absl::CHexEscape(tier),
                                           "\"; there are flex, default and priority"));
       }

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
+#include "gateway/allowed/allowed.h"
+
 namespace floe::gateway::policy {
 
 bool TeamPolicy::AllowsModel(std::string_view reference) const {
-  return std::any_of(models.begin(), models.end(), [&](std::string_view pattern) {
-    if (!pattern.empty() && pattern.back() == '*') {
-      return reference.starts_with(pattern.substr(0, pattern.size() - 1));
-    }
-    return reference == pattern;
-  });
+  return MatchesModel(models, reference);
 }
 
 bool TeamPolicy::AllowsTier(std::string_view tier) const {

@@ -9,9 +9,12 @@
 namespace floe::gateway {
 namespace {
 
-// Clients know one constant for every key that does not work; the message keeps the difference.
+// Clients know one constant for every key that does not work; the message keeps the difference. A
+// key that did its time is no mistake of theirs: a program may ask for a new one.
 absl::Status AsClientsKnowIt(const absl::Status& status) {
-  return absl::IsUnauthenticated(status) ? WithReason(status, "INVALID_API_KEY") : status;
+  if (!absl::IsUnauthenticated(status)) return status;
+  const std::optional<ErrorReason> reason = ReasonOf(status);
+  return reason && reason->reason == "KEY_EXPIRED" ? status : WithReason(status, "INVALID_API_KEY");
 }
 
 }  // namespace

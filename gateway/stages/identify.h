@@ -1,4 +1,4 @@
-// identify: the key → team and role.
+// identify: the key → team, tenant, role and what the key is limited to.
 #pragma once
 
 #include "gateway/stage.h"
@@ -11,8 +11,8 @@ class IdentifyStage final : public Stage {
   explicit IdentifyStage(KeyLookup& keys) : keys_(keys) {}
 
   std::string_view name() const override { return "identify"; }
-  // UNAUTHENTICATED (INVALID_API_KEY) without a key that works; PERMISSION_DENIED (ROLE_TOO_LOW)
-  // for a role below consumer.
+  // UNAUTHENTICATED (INVALID_API_KEY, or KEY_EXPIRED) without a key that works; PERMISSION_DENIED
+  // (ROLE_TOO_LOW) for a role below consumer.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:

@@ -1,5 +1,6 @@
 #include "gateway/stages/policy.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -7,7 +8,9 @@
 #include "absl/strings/str_join.h"
 
 #include "base/error_reason.h"
+#include "base/status_macros.h"
 #include "base/view.h"
+#include "gateway/allowed/allowed.h"
 
 namespace floe::gateway {
 namespace {
@@ -28,9 +31,28 @@ absl::StatusOr<std::unique_ptr<const Schema>> SchemaOf(const ResponseFormat& for
                     "INVALID_VALUE", {{"param", param}});
 }
 
+// What the key itself is limited to, within the policy.
+absl::Status CheckKey(const Identity& caller, const Ask& ask) {
+  if (!caller.models.empty() && !MatchesModel(caller.models, ask.model)) {
+    return WithReason(absl::PermissionDeniedError(
+                          absl::StrCat("this API key may not ask the model `", Shown(ask.model),
+                                       "`; it was made for ", absl::StrJoin(caller.models, ", "))),
+                      "MODEL_NOT_ALLOWED", {{"param", "model"}});
+  }
+  const std::string_view tier = TierName(ask.tier);
+  const auto& tiers = caller.tiers;
+  if (!tiers.empty() && std::find(tiers.begin(), tiers.end(), tier) == tiers.end()) {
+    return WithReason(absl::PermissionDeniedError(absl::StrCat(
+                          "this API key may not ask for the service tier ", AbslView(tier),
+                          "; it was made for ", absl::StrJoin(tiers, ", "))),
+                      "TIER_NOT_ALLOWED", {{"param", "service_tier"}});
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::Status CheckAllowed(const policy::TeamPolicy& rules, const Ask& ask) {
+absl::Status CheckAllowed(const policy::TeamPolicy& rules, const Identity& caller, const Ask& ask) {
   if (!rules.AllowsModel(ask.model)) {
     return WithReason(absl::PermissionDeniedError(absl::StrCat(
                           "your team's policy does not allow the model `", Shown(ask.model), "`")),
@@ -43,6 +65,7 @@ absl::Status CheckAllowed(const policy::TeamPolicy& rules, const Ask& ask) {
             "; it allows ", rules.tiers.empty() ? "none" : absl::StrJoin(rules.tiers, ", "))),
         "TIER_NOT_ALLOWED", {{"param", "service_tier"}});
   }
+  FLOE_RETURN_IF_ERROR(CheckKey(caller, ask));
   if (rules.max_output_tokens > 0 && ask.max_tokens.value_or(0) > rules.max_output_tokens) {
     return WithReason(absl::InvalidArgumentError(absl::StrCat(
                           "max_tokens is ", *ask.max_tokens, "; your team's policy allows at most ",
@@ -62,7 +85,7 @@ absl::Status ModelNotFound(std::string_view model) {
 }
 
 Awaitable<absl::Status> PolicyStage::Enter(Request& request) {
-  const absl::Status allowed = CheckAllowed(*request.rules, request.ask);
+  const absl::Status allowed = CheckAllowed(*request.rules, request.scope.caller, request.ask);
   if (!allowed.ok()) co_return allowed;
   absl::StatusOr<std::unique_ptr<const Schema>> schema = SchemaOf(request.ask.response_format);
   if (!schema.ok()) co_return schema.status();

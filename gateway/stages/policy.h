@@ -12,8 +12,8 @@ class PolicyStage final : public Stage {
 
   std::string_view name() const override { return "policy"; }
   // PERMISSION_DENIED (MODEL_NOT_ALLOWED, TIER_NOT_ALLOWED) and INVALID_ARGUMENT
-  // (MAX_TOKENS_EXCEEDED) for what the policy excludes; INVALID_ARGUMENT (INVALID_VALUE) for a
-  // schema that is none; NOT_FOUND (MODEL_NOT_FOUND) for what the team does not have.
+  // (MAX_TOKENS_EXCEEDED) for what the policy or the key excludes; INVALID_ARGUMENT (INVALID_VALUE)
+  // for a schema that is none; NOT_FOUND (MODEL_NOT_FOUND) for what the team does not have.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
@@ -23,7 +23,8 @@ class PolicyStage final : public Stage {
 // The error that clients know for a model that is not there.
 absl::Status ModelNotFound(std::string_view model);
 
-// Whether `ask` is within the team's policy. Pure.
-absl::Status CheckAllowed(const policy::TeamPolicy& rules, const Ask& ask);
+// Whether `ask` is within the team's policy and within what the caller's key is limited to: the
+// narrower counts. Pure.
+absl::Status CheckAllowed(const policy::TeamPolicy& rules, const Identity& caller, const Ask& ask);
 
 }  // namespace floe::gateway

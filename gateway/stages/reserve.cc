@@ -37,7 +37,8 @@ class Unkept {
 }  // namespace
 
 Awaitable<absl::Status> ReserveStage::Enter(Request& request) {
-  const Spender spender{.team = request.scope.caller.team,
+  const Spender spender{.tenant = request.scope.caller.tenant,
+                        .team = request.scope.caller.team,
                         .key_id = request.scope.caller.key_id,
                         .workflow_id = request.ask.workflow.id,
                         .workflow_max_cost = request.rules->max_workflow_cost};

@@ -16,6 +16,8 @@ class KeysRpc final : public v1::KeyService::Service {
 
   grpc::Status CreateKey(grpc::ServerContext* context, const v1::CreateKeyRequest* request,
                          v1::CreateKeyResponse* answer) override;
+  grpc::Status GetKey(grpc::ServerContext* context, const v1::GetKeyRequest* request,
+                      v1::Key* answer) override;
   grpc::Status ListKeys(grpc::ServerContext* context, const v1::ListKeysRequest* request,
                         v1::ListKeysResponse* answer) override;
   grpc::Status RevokeKey(grpc::ServerContext* context, const v1::RevokeKeyRequest* request,

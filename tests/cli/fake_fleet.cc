@@ -302,6 +302,24 @@ class FakeFleet::Keys final : public gw::KeyService::Service {
     *answer->mutable_key() = request->key();
     answer->mutable_key()->set_name(absl::StrCat(request->parent(), "/keys/01key"));
     answer->set_secret("floe-secret");
+    std::lock_guard lock(state_.mutex);
+    state_.keys[answer->key().name()] = answer->key();
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetKey(grpc::ServerContext*, const gw::GetKeyRequest* request,
+                      gw::Key* answer) override {
+    std::lock_guard lock(state_.mutex);
+    const auto found = state_.keys.find(request->name());
+    if (found == state_.keys.end()) return {grpc::StatusCode::NOT_FOUND, "no such key"};
+    *answer = found->second;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListKeys(grpc::ServerContext*, const gw::ListKeysRequest*,
+                        gw::ListKeysResponse* answer) override {
+    std::lock_guard lock(state_.mutex);
+    for (const auto& [name, key] : state_.keys) *answer->add_keys() = key;
     return grpc::Status::OK;
   }
 

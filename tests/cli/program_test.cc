@@ -235,6 +235,45 @@ TEST_F(ProgramTest, KeysAreShownOnceAndRolesAreChecked) {
   EXPECT_EQ(Run({"keys", "create", "--name", "shop", "--role", "king"}), 2);
 }
 
+TEST_F(ProgramTest, AKeysLimitsAreAskedForAndShown) {
+  EXPECT_EQ(Run({"keys", "create", "--name", "trial", "--expires", "2027-01-01T00:00:00Z",
+                 "--models", "hamlet,ham*", "--tiers", "flex,default", "--tenant", "acme"}),
+            0)
+      << err_;
+  EXPECT_THAT(out_, HasSubstr("hamlet,ham*"));
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"keys", "show", "01key"}, {"keys", "ls"}}) {
+    std::vector<std::string> as_json = command;
+    as_json.push_back("--json");
+    EXPECT_EQ(Run(as_json), 0) << err_;
+    json key = json::parse(out_);
+    if (key.is_array()) key = key.at(0);
+    EXPECT_EQ(key["expire_time"], "2027-01-01T00:00:00+00:00");
+    EXPECT_EQ(key["models"], json({"hamlet", "ham*"}));
+    EXPECT_EQ(key["tiers"], json({"flex", "default"}));
+    EXPECT_EQ(key["tenant"], "acme");
+    EXPECT_EQ(Run(command), 0) << err_;
+    EXPECT_THAT(out_, AllOf(HasSubstr("hamlet,ham*"), HasSubstr("flex,default")));
+  }
+  EXPECT_EQ(Run({"keys", "show", "other"}), 3);
+}
+
+TEST_F(ProgramTest, AnExpiryIsATimeOrHowLong) {
+  const absl::Time before = absl::Now();
+  EXPECT_EQ(Run({"keys", "create", "--name", "trial", "--expires", "30d", "--json"}), 0) << err_;
+  absl::Time expires;
+  ASSERT_TRUE(absl::ParseTime(
+      absl::RFC3339_full, json::parse(out_)["expire_time"].get<std::string>(), &expires, nullptr));
+  EXPECT_GE(expires, before + absl::Hours(30 * 24) - absl::Microseconds(1));
+  EXPECT_LE(expires, absl::Now() + absl::Hours(30 * 24));
+  for (const char* wrong : {"soon", "0d", "-3d", "9999999999999999d", "30x", "inf"}) {
+    EXPECT_EQ(Run({"keys", "create", "--name", "trial", "--expires", wrong}), 2) << wrong;
+    EXPECT_THAT(err_, HasSubstr("30d")) << wrong;
+  }
+  EXPECT_EQ(Run({"keys", "create", "--name", "for ever", "--json"}), 0) << err_;
+  EXPECT_TRUE(json::parse(out_)["expire_time"].is_null());
+}
+
 TEST_F(ProgramTest, AWrongKeyAndADeadDoorHaveTheirExitCodes) {
   variables_["FLOE_KEY"] = "floe-wrong";
   EXPECT_EQ(Run({"data", "ls"}), 4);

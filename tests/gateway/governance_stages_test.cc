@@ -166,6 +166,31 @@ teams: {ml: {models: ["*"]}})");
   EXPECT_EQ(fakes_.asked_max_tokens, 20);
 }
 
+TEST_F(GovernanceTest, AKeyNarrowsWhatThePolicyAllowsAndNeverWidensIt) {
+  fakes_.SetPolicy("defaults: {models: [hamlet, ham-1, othello], tiers: [flex, default]}");
+  fakes_.identity->models = {"ham*", "macbeth"};
+  fakes_.identity->tiers = {"default", "priority"};
+  EXPECT_TRUE(Run().ok());
+  ask_.model = "ham-1";
+  EXPECT_TRUE(Run().ok());
+  ask_.model = "othello";
+  EXPECT_EQ(ReasonOfRun().reason, "MODEL_NOT_ALLOWED");
+  EXPECT_THAT(message_, HasSubstr("this API key may not ask the model `othello`"));
+  EXPECT_THAT(message_, HasSubstr("ham*, macbeth"));
+  EXPECT_EQ(fakes_.starts, 2);
+  ask_.model = "macbeth";
+  EXPECT_EQ(ReasonOfRun().reason, "MODEL_NOT_ALLOWED");
+  EXPECT_THAT(message_, HasSubstr("your team's policy"));
+  ask_.model = "hamlet";
+  ask_.tier = ServiceTier::kFlex;
+  EXPECT_EQ(ReasonOfRun().reason, "TIER_NOT_ALLOWED");
+  EXPECT_THAT(message_, HasSubstr("this API key may not ask for the service tier flex"));
+  EXPECT_THAT(message_, HasSubstr("default, priority"));
+  ask_.tier = ServiceTier::kPriority;
+  EXPECT_EQ(ReasonOfRun().reason, "TIER_NOT_ALLOWED");
+  EXPECT_THAT(message_, HasSubstr("your team's policy"));
+}
+
 TEST_F(GovernanceTest, ARequestKeepsThePolicyThatItBeganWith) {
   fakes_.SetPolicy("version: one\ndefaults: {output: [{words: [answer], name: w, action: mask}]}");
   const std::string digest = fakes_.policy->digest();
@@ -452,6 +477,7 @@ TEST_F(GovernanceTest, ASchemaThatIsNoneIsRefusedBeforeAnythingIsComputed) {
 // --- audit
 
 TEST_F(GovernanceTest, AnAuditRecordHasNoTextUnlessThePolicySaysSo) {
+  fakes_.identity->tenant = "acme";
   ASSERT_TRUE(Run().ok());
   const std::string line = AuditLine(request_, {.status = 200, .took = absl::Milliseconds(5)});
   EXPECT_EQ(line.find('\n'), std::string::npos);
@@ -461,6 +487,7 @@ TEST_F(GovernanceTest, AnAuditRecordHasNoTextUnlessThePolicySaysSo) {
   EXPECT_FALSE(record.contains("prompt"));
   EXPECT_FALSE(record.contains("answer"));
   EXPECT_EQ(record["log"], "audit");
+  EXPECT_EQ(record["tenant"], "acme");
   EXPECT_EQ(record["team"], "nlp");
   EXPECT_EQ(record["key_id"], "k");
   EXPECT_EQ(record["checkpoint"], "digest");

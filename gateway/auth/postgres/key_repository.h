@@ -1,4 +1,4 @@
-// API keys in the table gateway.keys.
+// API keys in the table gateway.keys, and their teams in gateway.teams.
 #pragma once
 
 #include <memory>

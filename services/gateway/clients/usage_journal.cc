@@ -49,6 +49,7 @@ pb::UsageEvent ToProto(const UsageRecord& record, const std::string& gateway) {
   pb::UsageEvent event;
   event.set_usage_id(record.usage_id);
   *event.mutable_time() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(record.time));
+  event.set_tenant(record.caller.tenant);
   event.set_team(record.caller.team);
   event.set_key(record.caller.key_id);
   event.set_gateway(gateway);

@@ -9,13 +9,28 @@ namespace floe::gateway {
 absl::StatusOr<KeyStore::Inserted> FakeKeyStore::Insert(const NewKey& key) {
   FLOE_RETURN_IF_ERROR(away);
   std::lock_guard lock(mutex_);
+  const std::string& wanted = key.key.tenant;
+  const std::string& tenant =
+      tenants_.try_emplace(key.key.team, wanted.empty() ? kDefaultTenant : wanted).first->second;
+  if (!wanted.empty() && wanted != tenant) return OtherTenant(key.key.team, tenant, wanted);
   for (const NewKey& other : keys_) {
     const bool same_request = !key.request_id.empty() && key.request_id == other.request_id &&
                               key.key.team == other.key.team;
     if (same_request || key.secret_hash == other.secret_hash) return Inserted{other.key, false};
   }
   keys_.push_back(key);
-  return Inserted{key.key, true};
+  keys_.back().key.tenant = tenant;
+  return Inserted{keys_.back().key, true};
+}
+
+absl::StatusOr<std::optional<Key>> FakeKeyStore::Find(const std::string& team,
+                                                      const std::string& id) {
+  FLOE_RETURN_IF_ERROR(away);
+  std::lock_guard lock(mutex_);
+  for (const NewKey& other : keys_) {
+    if (other.key.team == team && other.key.id == id) return other.key;
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<std::optional<Key>> FakeKeyStore::FindBySecretHash(const std::string& hash) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ class FakeKeyStore final : public KeyStore {
  public:
   absl::StatusOr<Inserted> Insert(const NewKey& key) override;
   absl::StatusOr<std::optional<Key>> FindBySecretHash(const std::string& hash) override;
+  absl::StatusOr<std::optional<Key>> Find(const std::string& team, const std::string& id) override;
   absl::StatusOr<std::vector<Key>> List(const std::string& team, const std::string& before,
                                         int limit) override;
   absl::StatusOr<std::optional<Key>> Revoke(const std::string& team, const std::string& id,
@@ -27,8 +29,9 @@ class FakeKeyStore final : public KeyStore {
 
  private:
   mutable std::mutex mutex_;
-  std::vector<NewKey> keys_;  // guarded by mutex_
-  int finds_ = 0;             // guarded by mutex_
+  std::vector<NewKey> keys_;                    // guarded by mutex_
+  std::map<std::string, std::string> tenants_;  // guarded by mutex_; by team
+  int finds_ = 0;                               // guarded by mutex_
 };
 
 }  // namespace floe::gateway

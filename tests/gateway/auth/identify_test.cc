@@ -14,14 +14,24 @@
 namespace floe::gateway {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
 class IdentifierTest : public testing::Test {
  protected:
-  std::string Store(std::string id, Role role = Role::kConsumer) {
+  std::string Store(std::string id, Role role = Role::kConsumer,
+                    std::optional<absl::Time> expire_time = std::nullopt) {
     const std::string secret = NewSecret();
-    Key key{id, "nlp", "", role, SecretPrefix(secret), clock_.Now(), std::nullopt};
+    Key key{.id = id,
+            .team = "nlp",
+            .role = role,
+            .prefix = SecretPrefix(secret),
+            .create_time = clock_.Now(),
+            .expire_time = expire_time,
+            .models = {"ham*"},
+            .tiers = {"flex"},
+            .tenant = "acme"};
     EXPECT_TRUE(store_.Insert({key, *HashSecret(secret), ""}).ok());
     return secret;
   }
@@ -44,13 +54,35 @@ TEST(BearerToken, IsReadInAnyCaseOfTheScheme) {
   EXPECT_EQ(BearerToken("Bearer").status().code(), absl::StatusCode::kUnauthenticated);
 }
 
-TEST_F(IdentifierTest, TellsTeamRoleAndKey) {
+TEST_F(IdentifierTest, TellsWhoseKeyItIsAndWhatItIsLimitedTo) {
   const std::string secret = Store("k1", Role::kDeveloper);
   const auto who = identifier_.Identify(secret);
   ASSERT_TRUE(who.ok()) << who.status();
   EXPECT_EQ(who->team, "nlp");
   EXPECT_EQ(who->role, Role::kDeveloper);
   EXPECT_EQ(who->key_id, "k1");
+  EXPECT_EQ(who->tenant, "acme");
+  EXPECT_THAT(who->models, ElementsAre("ham*"));
+  EXPECT_THAT(who->tiers, ElementsAre("flex"));
+}
+
+TEST_F(IdentifierTest, AnExpiryCountsAtItsMomentAlsoForAKeyThatIsRemembered) {
+  const std::string secret = Store("k1", Role::kConsumer, clock_.Now() + absl::Seconds(1));
+  ASSERT_TRUE(identifier_.Identify(secret).ok());
+  clock_.Advance(absl::Milliseconds(999));
+  EXPECT_TRUE(identifier_.Cached(secret)->ok());
+  EXPECT_TRUE(identifier_.Identify(secret).ok());
+  clock_.Advance(absl::Milliseconds(1));
+  ASSERT_TRUE(identifier_.Cached(secret).has_value()) << "it is remembered for two seconds";
+  for (const absl::Status& status :
+       {identifier_.Cached(secret)->status(), identifier_.Identify(secret).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnauthenticated);
+    EXPECT_EQ(ReasonFor(status), "KEY_EXPIRED");
+    EXPECT_THAT(std::string(status.message()), HasSubstr("expired at"));
+  }
+  EXPECT_EQ(store_.finds(), 1);
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(ReasonFor(identifier_.Identify(secret).status()), "KEY_EXPIRED");
 }
 
 TEST_F(IdentifierTest, RefusesMalformedUnknownAndRevokedKeysByTheirReasons) {

@@ -10,12 +10,17 @@
 #include "gtest/gtest.h"
 #include <pqxx/pqxx>
 
+#include "base/postgres/migrations.h"
 #include "gateway/auth/secret.h"
+#include "gateway/postgres/migrations_sql.h"
 #include "gateway/postgres/schema.h"
 #include "tests/support/postgres.h"
 
 namespace floe::gateway {
 namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
 
 class KeyRepositoryTest : public testing::Test {
  protected:
@@ -28,8 +33,12 @@ class KeyRepositoryTest : public testing::Test {
 
   static KeyStore::NewKey New(std::string id, std::string team, std::string request_id = "") {
     const std::string secret = NewSecret();
-    return {{id, team, "for “tests”", Role::kDeveloper, SecretPrefix(secret),
-             absl::FromUnixMicros(1767225600123456), std::nullopt},
+    return {{.id = id,
+             .team = team,
+             .display_name = "for “tests”",
+             .role = Role::kDeveloper,
+             .prefix = SecretPrefix(secret),
+             .create_time = absl::FromUnixMicros(1767225600123456)},
             *HashSecret(secret),
             request_id};
   }
@@ -54,7 +63,80 @@ TEST_F(KeyRepositoryTest, GivesBackWhatWasStored) {
   EXPECT_EQ(key.prefix, wanted.key.prefix);
   EXPECT_EQ(key.create_time, wanted.key.create_time);
   EXPECT_FALSE(key.revoke_time.has_value());
+  EXPECT_FALSE(key.expire_time.has_value());
+  EXPECT_THAT(key.models, IsEmpty());
+  EXPECT_THAT(key.tiers, IsEmpty());
   EXPECT_FALSE(store_->FindBySecretHash(std::string(64, '0'))->has_value());
+}
+
+TEST_F(KeyRepositoryTest, GivesBackExpiryAndLimitsWhicheverWayAKeyIsFound) {
+  KeyStore::NewKey wanted = New("k1", "nlp");
+  wanted.key.expire_time = absl::FromUnixMicros(1798761600654321);
+  wanted.key.models = {"hamlet", "team's \"{}\\*"};
+  wanted.key.tiers = {"flex", "default"};
+  std::vector<Key> found = {store_->Insert(wanted)->key};
+  found.push_back(**store_->FindBySecretHash(wanted.secret_hash));
+  found.push_back(**store_->Find("nlp", "k1"));
+  found.push_back(store_->List("nlp", "", 10)->at(0));
+  found.push_back(**store_->Revoke("nlp", "k1", absl::FromUnixMicros(1767225700000001)));
+  for (const Key& key : found) {
+    EXPECT_EQ(key.expire_time, wanted.key.expire_time);
+    EXPECT_EQ(key.models, wanted.key.models);
+    EXPECT_EQ(key.tiers, wanted.key.tiers);
+    EXPECT_EQ(key.tenant, "default");
+  }
+  EXPECT_FALSE(store_->Find("web", "k1")->has_value()) << "keys are a team's own";
+}
+
+TEST_F(KeyRepositoryTest, AFirstKeySaysTheTenantAndLaterOnesStayInIt) {
+  KeyStore::NewKey first = New("k1", "web");
+  first.key.tenant = "acme";
+  EXPECT_EQ(store_->Insert(first)->key.tenant, "acme");
+  EXPECT_EQ(store_->Insert(New("k2", "web"))->key.tenant, "acme") << "without saying so";
+  KeyStore::NewKey other = New("k3", "web");
+  other.key.tenant = "default";
+  const absl::Status refused = store_->Insert(other).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("belongs to tenant acme"));
+  EXPECT_FALSE(store_->Find("web", "k3")->has_value());
+}
+
+TEST_F(KeyRepositoryTest, OfTwoFirstKeysAtOnceOneTenantWins) {
+  std::vector<absl::StatusOr<KeyStore::Inserted>> made(8, absl::InternalError(""));
+  std::vector<std::jthread> threads;
+  for (size_t i = 0; i < made.size(); ++i) {
+    threads.emplace_back([&, i] {
+      KeyStore::NewKey key = New(absl::StrCat("k", i), "web");
+      key.key.tenant = i % 2 == 0 ? "acme" : "other";
+      made[i] = store_->Insert(key);
+    });
+  }
+  threads.clear();
+  const std::string tenant = store_->Insert(New("k9", "web"))->key.tenant;
+  for (size_t i = 0; i < made.size(); ++i) {
+    EXPECT_EQ(made[i].ok(), tenant == (i % 2 == 0 ? "acme" : "other")) << made[i].status();
+  }
+}
+
+TEST_F(KeyRepositoryTest, KeysOfBeforeBelongToTheDefaultTenantAndAreNotLimited) {
+  auto pool = *postgres::Pool::Create({.dsn = test::Postgres::Shared().CreateDatabase()});
+  ASSERT_TRUE(postgres::Migrate(*pool, "gateway", Migrations().first(2)).ok());
+  const KeyStore::NewKey old = New("k1", "nlp");
+  const auto inserted = pool->Run([&](pqxx::transaction_base& sql) {
+    sql.exec_params0(
+        "INSERT INTO gateway.keys (key_id, team, display_name, role, prefix, secret_sha256,"
+        " create_time) VALUES ('k1', 'nlp', '', 'admin', 'floe-abc', $1, now())",
+        old.secret_hash);
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(inserted.ok()) << inserted;
+  ASSERT_TRUE(MigrateSchema(*pool).ok());
+  const auto store = MakePostgresKeyStore(*pool);
+  const auto found = store->FindBySecretHash(old.secret_hash);
+  ASSERT_TRUE(found.ok() && found->has_value()) << found.status();
+  EXPECT_EQ((*found)->tenant, "default");
+  EXPECT_FALSE((*found)->expire_time.has_value());
+  EXPECT_THAT((*found)->models, IsEmpty());
 }
 
 TEST_F(KeyRepositoryTest, AConcurrentlyRepeatedRequestMakesOneKey) {

@@ -76,6 +76,75 @@ TEST_F(KeysTest, BadInputIsNamed) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(KeysTest, AKeyIsLimitedAsItWasMadeAndRepeatingTheRequestGivesItAgain) {
+  const Keys::Wanted wanted{.team = "nlp",
+                            .request_id = "r1",
+                            .expire_time = clock_.Now() + absl::Hours(1),
+                            .models = {"hamlet", "ham*"},
+                            .tiers = {"flex"}};
+  const auto made = keys_.Create(nlp_admin_, wanted);
+  ASSERT_TRUE(made.ok()) << made.status();
+  const auto who = identifier_.Identify(made->secret);
+  ASSERT_TRUE(who.ok()) << who.status();
+  EXPECT_EQ(who->models, wanted.models);
+  EXPECT_EQ(who->tiers, wanted.tiers);
+  EXPECT_EQ(keys_.Create(nlp_admin_, wanted)->key.id, made->key.id);
+  for (const auto& change : std::vector<std::function<void(Keys::Wanted&)>>{
+           [](auto& other) { other.expire_time = {}; }, [](auto& other) { other.models = {}; },
+           [](auto& other) { other.tiers = {}; }}) {
+    Keys::Wanted other = wanted;
+    change(other);
+    EXPECT_EQ(ReasonOf(keys_.Create(nlp_admin_, other).status())->reason, "REQUEST_ID_REUSED");
+  }
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(ReasonOf(identifier_.Identify(made->secret).status())->reason, "KEY_EXPIRED");
+}
+
+TEST_F(KeysTest, LimitsThatCannotBeAreNamed) {
+  const auto message = [&](Keys::Wanted wanted) {
+    wanted.team = "nlp";
+    const absl::Status status = keys_.Create(fleet_admin_, wanted).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(message({.expire_time = clock_.Now()}), HasSubstr("which is past"));
+  EXPECT_THAT(message({.tiers = {"flex", "turbo"}}), HasSubstr("\"turbo\"; there are flex"));
+  for (const char* model : {"", "a b", "a,b", "*a", "a**", "a\n"}) {
+    EXPECT_THAT(message({.models = {"hamlet", model}}), HasSubstr("names no model")) << model;
+  }
+  EXPECT_THAT(message({.models = {std::string(257, 'a')}}), HasSubstr("names no model"));
+  EXPECT_THAT(message({.models = std::vector<std::string>(65, "a")}), HasSubstr("65 entries"));
+  EXPECT_THAT(message({.tenant = "No Tenant"}), HasSubstr("No Tenant"));
+}
+
+TEST_F(KeysTest, ATeamStaysInTheTenantOfItsFirstKey) {
+  const auto first = keys_.Create(
+      fleet_admin_, {.team = "web", .role = Role::kAdmin, .request_id = {}, .tenant = "acme"});
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto admin = identifier_.Identify(first->secret);
+  ASSERT_TRUE(admin.ok()) << admin.status();
+  EXPECT_EQ(admin->tenant, "acme");
+  EXPECT_EQ(keys_.Create(*admin, {.team = "web"})->key.tenant, "acme");
+  EXPECT_EQ(keys_.Create(*admin, {.team = "web", .tenant = "acme"})->key.tenant, "acme");
+  for (const Identity& caller : {*admin, fleet_admin_}) {
+    const absl::Status other = keys_.Create(caller, {.team = "web", .tenant = "default"}).status();
+    EXPECT_EQ(other.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(ReasonOf(other)->reason, "TEAM_OF_OTHER_TENANT");
+  }
+  EXPECT_EQ(keys_.Create(fleet_admin_, {.team = "ops"})->key.tenant, "default");
+  EXPECT_EQ(ReasonOf(keys_.Create(*admin, {.team = "new", .tenant = "acme"}).status())->reason,
+            "OTHER_TEAM")
+      << "a team's admin founds no teams";
+}
+
+TEST_F(KeysTest, OneKeyIsForItsTeamsAdmins) {
+  const auto made = keys_.Create(nlp_admin_, {.team = "nlp", .display_name = "laptop"});
+  EXPECT_EQ(keys_.Get(nlp_admin_, "nlp", made->key.id)->display_name, "laptop");
+  EXPECT_EQ(keys_.Get(nlp_admin_, "nlp", "none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReasonOf(keys_.Get({"web", Role::kAdmin, "k"}, "nlp", made->key.id).status())->reason,
+            "OTHER_TEAM");
+}
+
 TEST_F(KeysTest, PagesAreNewestFirstAndComplete) {
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(keys_.Create(nlp_admin_, {"nlp", std::to_string(i), Role::kViewer, ""}).ok());

@@ -53,6 +53,25 @@ TEST_F(DoorTest, AMalformedAnUnknownAndARevokedKeyAreToldApart) {
   EXPECT_THAT(log(), Not(HasSubstr(stranger.substr(kPrefixLength))));
 }
 
+TEST_F(DoorTest, AnExpiredKeyIsRefusedAlsoWhileItIsRemembered) {
+  const std::string secret = NewSecret();
+  const auto stored = store_->Insert({{.id = ids_.Next(),
+                                       .team = kDefaultTeam,
+                                       .role = Role::kAdmin,
+                                       .prefix = SecretPrefix(secret),
+                                       .create_time = clock_.Now(),
+                                       .expire_time = clock_.Now() - absl::Seconds(1)},
+                                      *HashSecret(secret),
+                                      ""});
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  for (int i = 0; i < 2; ++i) {
+    const grpc::Status expired = GetModel(secret);
+    EXPECT_EQ(expired.error_code(), grpc::StatusCode::UNAUTHENTICATED);
+    EXPECT_EQ(ReasonFor(expired), "KEY_EXPIRED");
+    EXPECT_THAT(expired.error_message(), HasSubstr("expired at"));
+  }
+}
+
 TEST_F(DoorTest, ARoleTooLowIsRefusedByTheNameOfTheRoleNeeded) {
   const std::string viewer = MakeKey(Role::kViewer);
   jobs::v1::Job job;

@@ -136,6 +136,11 @@ void FakeRegistry::SetAway(grpc::Status away) {
   away_ = std::move(away);
 }
 
+void FakeRegistry::ShareWith(const std::string& team) {
+  const std::lock_guard lock(mutex_);
+  teams_.insert(team);
+}
+
 grpc::Status FakeRegistry::ResolveModelVersion(
     grpc::ServerContext* context, const registry::v1::ResolveModelVersionRequest* request,
     registry::v1::ModelVersion* answer) {
@@ -146,11 +151,12 @@ grpc::Status FakeRegistry::ResolveModelVersion(
   const std::string& reference = request->reference();
   const bool known = reference == "hamlet" || reference == "hamlet@production" ||
                      reference == "hamlet@1" || reference == "sha256:" + digest();
-  if (request->parent() != "teams/nlp" || MetadataOf(*context, runtime::kTeamKey) != kFakeTeam ||
-      !known) {
+  const std::string team = MetadataOf(*context, runtime::kTeamKey);
+  if (request->parent() != "teams/" + team || !teams_.contains(team) || !known) {
     return {grpc::StatusCode::NOT_FOUND, "no model " + reference};
   }
   *answer = version_;
+  answer->set_name(absl::StrCat("teams/", team, "/models/hamlet/versions/1"));
   return grpc::Status::OK;
 }
 
@@ -305,9 +311,8 @@ grpc::Status FakeRetrieval::Search(grpc::ServerContext* context,
 Awaitable<absl::StatusOr<Identity>> FakeKeys::Identify(std::string_view secret) {
   {
     const std::lock_guard lock(mutex_);
-    if (revoked_.contains(secret)) {
-      co_return WithReason(absl::UnauthenticatedError("this API key was revoked"), "KEY_REVOKED");
-    }
+    const auto failing = failing_.find(secret);
+    if (failing != failing_.end()) co_return failing->second;
   }
   if (secret == kConsumerKey) co_return Identity{kFakeTeam, Role::kConsumer, "key-1"};
   if (secret == kViewerKey) co_return Identity{kFakeTeam, Role::kViewer, "key-2"};
@@ -315,9 +320,11 @@ Awaitable<absl::StatusOr<Identity>> FakeKeys::Identify(std::string_view secret) 
   co_return WithReason(absl::UnauthenticatedError("this API key is not known"), "KEY_UNKNOWN");
 }
 
-void FakeKeys::Revoke(std::string_view secret) {
+void FakeKeys::Fail(std::string_view secret, std::string_view reason) {
   const std::lock_guard lock(mutex_);
-  revoked_.emplace(secret);
+  failing_.insert_or_assign(
+      std::string(secret),
+      WithReason(absl::UnauthenticatedError("this API key does not work any more"), reason));
 }
 
 void FakePolicies::Set(std::string_view text) {

@@ -46,6 +46,8 @@ class FakeRegistry final : public registry::v1::RegistryService::Service,
   std::string last_traceparent() const;
   // What every call answers while it is not OK.
   void SetAway(grpc::Status away);
+  // That team has a model hamlet too: the same checkpoint.
+  void ShareWith(const std::string& team);
 
   grpc::Status ResolveModelVersion(grpc::ServerContext* context,
                                    const registry::v1::ResolveModelVersionRequest* request,
@@ -61,10 +63,11 @@ class FakeRegistry final : public registry::v1::RegistryService::Service,
   registry::v1::ModelVersion version_;
   std::map<std::string, std::string> blobs_;
   mutable std::mutex mutex_;
-  grpc::Status away_;             // guarded by mutex_
-  int resolves_ = 0;              // guarded by mutex_
-  int downloads_ = 0;             // guarded by mutex_
-  std::string last_traceparent_;  // guarded by mutex_
+  grpc::Status away_;                          // guarded by mutex_
+  std::set<std::string> teams_ = {kFakeTeam};  // guarded by mutex_
+  int resolves_ = 0;                           // guarded by mutex_
+  int downloads_ = 0;                          // guarded by mutex_
+  std::string last_traceparent_;               // guarded by mutex_
 };
 
 // Answers by a function of the request. Thread-safe.
@@ -104,12 +107,12 @@ class FakeWorker final : public inference::v1::InferenceService::Service {
 class FakeKeys final : public KeyLookup {
  public:
   Awaitable<absl::StatusOr<Identity>> Identify(std::string_view secret) override;
-  // From now on the key does not work.
-  void Revoke(std::string_view secret);
+  // From now on the key does not work, for that reason: KEY_REVOKED, KEY_EXPIRED.
+  void Fail(std::string_view secret, std::string_view reason);
 
  private:
   std::mutex mutex_;
-  std::set<std::string, std::less<>> revoked_;  // guarded by mutex_
+  std::map<std::string, absl::Status, std::less<>> failing_;  // guarded by mutex_
 };
 // Keys that FakeKeys knows.
 inline constexpr char kConsumerKey[] = "floe-consumer";

@@ -240,7 +240,7 @@ TEST_F(GovernanceHttpTest, TheSameRequestIsAnsweredFromTheCachePlainAndStreamed)
 TEST_F(GovernanceHttpTest, ARevokedKeyGetsNothingFromTheCache) {
   ASSERT_EQ(Post(Chat()).status, 200);
   ASSERT_EQ(Post(Chat()).headers.at("x-floe-cache"), "hit");
-  fleet_.keys().Revoke(kConsumerKey);
+  fleet_.keys().Fail(kConsumerKey, "KEY_REVOKED");
   const HttpAnswer refused = Post(Chat());
   EXPECT_EQ(refused.status, 401);
   EXPECT_EQ(CodeOf(refused), "invalid_api_key");

@@ -56,6 +56,21 @@ TEST_F(RefusalsTest, WithoutAKeyThatWorksItIs401BeforeAnythingElse) {
   ExpectNoWork();
 }
 
+TEST_F(RefusalsTest, AWrongARevokedAndAnExpiredKeyAre401) {
+  ErrorOf(client_.Post(kChat, kHello, "floe-nobody"), 401, "invalid_api_key");
+  ASSERT_EQ(client_.Post(kChat, kHello, kConsumerKey).status, 200);
+  const size_t asked = fleet_.worker().requests().size();
+  fleet_.keys().Fail(kConsumerKey, "KEY_EXPIRED");
+  const HttpAnswer expired = client_.Post(kChat, kHello, kConsumerKey);
+  const json error = ErrorOf(expired, 401, "key_expired");
+  EXPECT_EQ(error["type"], "invalid_request_error");
+  EXPECT_EQ(expired.headers.at("www-authenticate"), "Bearer");
+  ErrorOf(client_.Get("/v1/models", kConsumerKey), 401, "key_expired");
+  fleet_.keys().Fail(kConsumerKey, "KEY_REVOKED");
+  ErrorOf(client_.Post(kChat, kHello, kConsumerKey), 401, "invalid_api_key");
+  EXPECT_EQ(fleet_.worker().requests().size(), asked);
+}
+
 TEST_F(RefusalsTest, ARoleBelowConsumerIs403) {
   const json error = ErrorOf(client_.Post(kChat, kHello, kViewerKey), 403, "role_too_low");
   EXPECT_EQ(error["type"], "permission_error");

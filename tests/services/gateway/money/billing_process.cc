@@ -71,9 +71,16 @@ void BillingProcess::PublishBook(const std::string& id, const std::string& yaml)
 }
 
 void BillingProcess::CreateBudget(const std::string& id, int64_t limit_picos) {
+  pb::Subject team;
+  team.set_team("nlp");
+  CreateBudget(id, limit_picos, team);
+}
+
+void BillingProcess::CreateBudget(const std::string& id, int64_t limit_picos,
+                                  const pb::Subject& subject) {
   pb::CreateBudgetRequest request;
   request.set_budget_id(id);
-  request.mutable_budget()->mutable_subject()->set_team("nlp");
+  *request.mutable_budget()->mutable_subject() = subject;
   request.mutable_budget()->set_period(pb::Budget::TOTAL);
   request.mutable_budget()->mutable_limit()->set_picodollars(absl::StrCat(limit_picos));
   pb::Budget made;

@@ -38,6 +38,8 @@ class BillingProcess {
   void PublishBook(const std::string& id, const std::string& yaml);
   // Of team `nlp`, for all time.
   void CreateBudget(const std::string& id, int64_t limit_picos);
+  void CreateBudget(const std::string& id, int64_t limit_picos,
+                    const billing::v1::Subject& subject);
   void SetLimit(const std::string& id, int64_t limit_picos);
   billing::v1::Budget Budget(const std::string& id);
   // Sums over everything.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <map>
 #include <thread>
 #include <vector>
 
@@ -17,6 +18,7 @@
 
 #include "base/files.h"
 #include "floe/billing/v1/usage.grpc.pb.h"
+#include "floe/gateway/v1/gateway.grpc.pb.h"
 #include "gateway/auth/secret.h"
 #include "tests/services/gateway/http/fake_fleet.h"
 #include "tests/services/gateway/http/http_client.h"
@@ -34,10 +36,6 @@ constexpr char kBody[] = R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4
 constexpr char kStream[] =
     R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4, "stream": true})";
 constexpr int64_t kPicos = 3 * kInputPicos + 4 * kOutputPicos + kCallPicos;
-constexpr char kInsertKey[] =
-    "INSERT INTO gateway.keys (key_id, team, display_name, role, prefix, secret_sha256, "
-    "create_time)"
-    " VALUES ('key-1', 'nlp', 'test', 'consumer', $1, $2, now())";
 
 class GatewayProcessTest : public testing::Test {
  protected:
@@ -51,18 +49,30 @@ class GatewayProcessTest : public testing::Test {
                     "--ports-file",       dir_ / "ports",
                     "--drain-grace",      "20s"};
     for (std::string& word : more) options.argv.push_back(std::move(word));
-    options.environment = {"FLOE_DATABASE_URL=" + database_};
+    options.environment = {"FLOE_DATABASE_URL=" + database_, "FLOE_BOOTSTRAP_KEY=" + admin_};
     options.output = dir_ / "log";
     return options;
   }
   void SetUp() override {
-    const auto migrated = test::ChildProcess::Run(Command({"--migrate"}), absl::Seconds(60));
-    ASSERT_EQ(migrated.value_or(-1), 0) << Log();
-    pqxx::connection connection(database_);
-    pqxx::work sql(connection);
-    sql.exec_params(kInsertKey, SecretPrefix(secret_), *HashSecret(secret_));
-    sql.commit();
     Start();
+    v1::Key consumer;
+    consumer.set_role("consumer");
+    secret_ = MakeKey("nlp", consumer);
+  }
+  // The secret of a new key, made at the gateway's door.
+  std::string MakeKey(const std::string& team, const v1::Key& key) {
+    const auto channel =
+        runtime::MakeChannel(absl::StrCat("127.0.0.1:", door_), {}, /*insecure=*/true);
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", "Bearer " + admin_);
+    v1::CreateKeyRequest request;
+    request.set_parent("teams/" + team);
+    *request.mutable_key() = key;
+    v1::CreateKeyResponse made;
+    const grpc::Status status =
+        v1::KeyService::NewStub(*channel)->CreateKey(&context, request, &made);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return made.secret();
   }
   std::string Log() { return ReadFile(dir_ / "log").value_or(""); }
   void Start() {
@@ -75,12 +85,16 @@ class GatewayProcessTest : public testing::Test {
     }
     const auto ports = nlohmann::json::parse(*ReadFile(dir_ / "ports"));
     http_ = ports["http"].get<int>();
+    door_ = ports["grpc"].get<int>();
     side_ = ports["side"].get<int>();
     while (HttpClient(side_).Get("/readyz").status != 200) {
       ASSERT_FALSE(service_.Wait(absl::Milliseconds(20)).has_value()) << Log();
     }
   }
-  int Post() { return HttpClient(http_).Post("/v1/completions", kBody, secret_).status; }
+  HttpAnswer Post(const std::string& secret, std::string_view body) {
+    return HttpClient(http_).Post("/v1/completions", body, secret);
+  }
+  int Post() { return Post(secret_, kBody).status; }
   uintmax_t BegunBytes() const {
     uintmax_t bytes = 0;
     for (const auto& file : std::filesystem::directory_iterator(dir_ / "journal/begun")) {
@@ -122,12 +136,14 @@ class GatewayProcessTest : public testing::Test {
   }
 
   test::TempDir dir_;
-  const std::string secret_ = NewSecret();
+  const std::string admin_ = NewSecret();
+  std::string secret_;  // of a consumer of team nlp, tenant default
   const std::string database_ = test::Postgres::Shared().CreateDatabase();
   BillingProcess billing_;
   FakeFleet fleet_;
   test::ChildProcess service_;
   int http_ = 0;
+  int door_ = 0;
   int side_ = 0;
 };
 
@@ -223,6 +239,71 @@ TEST_F(GatewayProcessTest, EndedInOrderItDeliversAndGivesItsSlicesBack) {
   EXPECT_EQ(billing_.Total().requests(), 5);
   EXPECT_EQ(billing_.Budget("large").spent().picodollars(), absl::StrCat(5 * kPicos));
   EXPECT_EQ(billing_.Budget("large").held().picodollars(), "0");
+}
+
+TEST_F(GatewayProcessTest, ATenantsBudgetBindsItsTeamsAndNoOthers) {
+  fleet_.registry().ShareWith("web");
+  fleet_.registry().ShareWith("ops");
+  v1::Key of_acme;
+  of_acme.set_role("consumer");
+  of_acme.set_tenant("acme");
+  const std::string web = MakeKey("web", of_acme);
+  const std::string ops = MakeKey("ops", of_acme);
+  billing::v1::Subject acme;
+  acme.set_tenant("acme");
+  billing_.CreateBudget("acme", 2 * kPicos, acme);
+  EXPECT_EQ(Post(web, kBody).status, 200) << Log();
+  EXPECT_EQ(Post(ops, kBody).status, 200) << Log();
+  for (const std::string& secret : {web, ops}) {
+    const HttpAnswer refused = Post(secret, kBody);
+    EXPECT_EQ(refused.status, 402);
+    EXPECT_THAT(refused.body, HasSubstr("budget_exceeded"));
+  }
+  EXPECT_EQ(Post(), 200) << "team nlp is not of acme";
+  AwaitRequests(3);
+  EXPECT_EQ(billing_.Budget("acme").spent().picodollars(), absl::StrCat(2 * kPicos));
+  billing::v1::QueryReportRequest by_tenant;
+  by_tenant.add_group_by("tenant");
+  billing::v1::QueryReportResponse report;
+  ASSERT_TRUE(billing_
+                  .Call<billing::v1::ReportService>(&billing::v1::ReportService::Stub::QueryReport,
+                                                    by_tenant, report)
+                  .ok());
+  std::map<std::string, int64_t> requests;
+  for (const auto& row : report.rows()) requests[row.group(0)] = row.requests();
+  EXPECT_THAT(requests,
+              testing::ElementsAre(testing::Pair("acme", 2), testing::Pair("default", 1)));
+}
+
+TEST_F(GatewayProcessTest, AKeyDoesWhatItWasMadeForUntilItExpires) {
+  v1::Key limited;
+  limited.set_role("consumer");
+  limited.add_models("ham*");
+  limited.add_tiers("default");
+  limited.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + absl::Hours(1)));
+  const std::string secret = MakeKey("nlp", limited);
+  EXPECT_EQ(Post(secret, kBody).status, 200) << Log();
+  HttpAnswer refused = Post(secret, R"({"model": "othello", "prompt": "abc"})");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_THAT(refused.body, HasSubstr("model_not_allowed"));
+  refused = Post(secret, R"({"model": "hamlet", "prompt": "abc", "service_tier": "flex"})");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_THAT(refused.body, HasSubstr("tier_not_allowed"));
+  EXPECT_THAT(refused.body, HasSubstr("this API key"));
+  {
+    pqxx::connection connection(database_);
+    pqxx::work sql(connection);
+    sql.exec("UPDATE gateway.keys SET expire_time = now() WHERE expire_time IS NOT NULL");
+    sql.commit();
+  }
+  // What the gateway remembers of the key is a moment old at most.
+  while (HttpClient(http_).Get("/v1/models", secret).status == 200) {
+    ASSERT_FALSE(service_.Wait(absl::Milliseconds(20)).has_value()) << Log();
+  }
+  const HttpAnswer expired = Post(secret, kBody);
+  EXPECT_EQ(expired.status, 401);
+  EXPECT_THAT(expired.body, HasSubstr("\"key_expired\""));
+  EXPECT_EQ(Post(), 200) << "other keys go on";
 }
 
 TEST_F(GatewayProcessTest, BillingWithoutAJournalIsRefusedAtStart) {
