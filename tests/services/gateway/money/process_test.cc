@@ -57,10 +57,12 @@ class GatewayProcessTest : public testing::Test {
     Start();
     v1::Key consumer;
     consumer.set_role("consumer");
-    secret_ = MakeKey("nlp", consumer);
+    const v1::CreateKeyResponse made = MakeKey("nlp", consumer);
+    secret_ = made.secret();
+    key_id_ = made.key().name().substr(made.key().name().rfind('/') + 1);
   }
-  // The secret of a new key, made at the gateway's door.
-  std::string MakeKey(const std::string& team, const v1::Key& key) {
+  // At the gateway's door.
+  v1::CreateKeyResponse MakeKey(const std::string& team, const v1::Key& key) {
     const auto channel =
         runtime::MakeChannel(absl::StrCat("127.0.0.1:", door_), {}, /*insecure=*/true);
     grpc::ClientContext context;
@@ -72,7 +74,7 @@ class GatewayProcessTest : public testing::Test {
     const grpc::Status status =
         v1::KeyService::NewStub(*channel)->CreateKey(&context, request, &made);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    return made.secret();
+    return made;
   }
   std::string Log() { return ReadFile(dir_ / "log").value_or(""); }
   void Start() {
@@ -138,6 +140,7 @@ class GatewayProcessTest : public testing::Test {
   test::TempDir dir_;
   const std::string admin_ = NewSecret();
   std::string secret_;  // of a consumer of team nlp, tenant default
+  std::string key_id_;
   const std::string database_ = test::Postgres::Shared().CreateDatabase();
   BillingProcess billing_;
   FakeFleet fleet_;
@@ -192,7 +195,7 @@ TEST_F(GatewayProcessTest, KilledInMidStreamItSaysAtItsRestartWhatItHadBegun) {
     const auto usage = billing_.Explain(fleet_.worker().requests().at(0).usage_id());
     EXPECT_EQ(usage.event().outcome(), billing::v1::UsageEvent::FAILED);
     EXPECT_EQ(usage.event().team(), "nlp");
-    EXPECT_EQ(usage.event().key(), "key-1");
+    EXPECT_EQ(usage.event().key(), key_id_);
     EXPECT_EQ(usage.charge().picodollars(), "0");
     const auto verified = billing_.Verify();
     EXPECT_TRUE(verified.clean()) << verified.DebugString();
@@ -247,8 +250,8 @@ TEST_F(GatewayProcessTest, ATenantsBudgetBindsItsTeamsAndNoOthers) {
   v1::Key of_acme;
   of_acme.set_role("consumer");
   of_acme.set_tenant("acme");
-  const std::string web = MakeKey("web", of_acme);
-  const std::string ops = MakeKey("ops", of_acme);
+  const std::string web = MakeKey("web", of_acme).secret();
+  const std::string ops = MakeKey("ops", of_acme).secret();
   billing::v1::Subject acme;
   acme.set_tenant("acme");
   billing_.CreateBudget("acme", 2 * kPicos, acme);
@@ -281,7 +284,7 @@ TEST_F(GatewayProcessTest, AKeyDoesWhatItWasMadeForUntilItExpires) {
   limited.add_models("ham*");
   limited.add_tiers("default");
   limited.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + absl::Hours(1)));
-  const std::string secret = MakeKey("nlp", limited);
+  const std::string secret = MakeKey("nlp", limited).secret();
   EXPECT_EQ(Post(secret, kBody).status, 200) << Log();
   HttpAnswer refused = Post(secret, R"({"model": "othello", "prompt": "abc"})");
   EXPECT_EQ(refused.status, 403);
