@@ -1,14 +1,19 @@
 // The demo's path at tiny size, through the real programs and real HTTP: a fleet, a corpus, a
-// tokenizer, a training job, a promoted version, the same answer plain and streamed; a service that
-// is killed, a byte that is changed, and nothing left at the end.
+// tokenizer, a training job, a promoted version, the same answer plain and streamed, its bill; a
+// service that is killed, a byte that is changed, a backup, and nothing left at the end.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <fstream>
+#include <functional>
 #include <sstream>
+#include <thread>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "cli/fleet/process.h"
 #include "cli/fleet/service_plan.h"
 #include "cli/http/sse.h"
@@ -109,6 +114,94 @@ class DemoPathTest : public testing::Test {
     EXPECT_EQ(fleet_.Floe({"models", "promote", "tiny@1"}).code, 1);
     EXPECT_EQ(fleet_.Floe({"models", "rollback", "tiny"}).code, 0);
     EXPECT_EQ(fleet_.FloeJson({"models", "show", "tiny"})["digest"], base_digest);
+  }
+
+  // What floe prints as JSON once `good` says so of it; a null value after a minute.
+  json FloeUntil(const std::vector<std::string>& words, const std::function<bool(json&)>& good) {
+    std::vector<std::string> command = words;
+    command.push_back("--json");
+    const absl::Time until = absl::Now() + absl::Minutes(1);
+    while (absl::Now() < until) {
+      const Said said = fleet_.Floe(command);
+      json answer = json::parse(said.out, nullptr, false);
+      if (said.code == 0 && !answer.is_discarded() && good(answer)) return answer;
+    }
+    ADD_FAILURE() << words[0] << " " << words[1] << " never said it";
+    return {};
+  }
+
+  // The three counts: right after the traffic nobody is blamed for what still travels, and soon all
+  // of the `requests` have come and agree.
+  json ExpectVerified(size_t requests) {
+    const Said said = fleet_.Floe({"bill", "verify"});
+    EXPECT_EQ(said.code, 0) << said.out << said.err;
+    const std::string now = absl::FormatTime(absl::RFC3339_full, absl::Now(), absl::UTCTimeZone());
+    return FloeUntil({"bill", "verify", "--to", now},
+                     [&](json& report) { return report["requests"] == requests; });
+  }
+
+  // Clients that leave at the first bytes, until one of them did so in mid-stream: how many.
+  // Several at once, so that an answer takes its time; some have had all of theirs nevertheless.
+  size_t LeaveInMidStream(json request) {
+    constexpr size_t kClients = 8;
+    request["stream"] = true;
+    request["max_tokens"] = 56;
+    request["floe"]["workflow_id"] = "left";
+    for (size_t asked = kClients; asked <= 10 * kClients; asked += kClients) {
+      std::vector<std::thread> clients;
+      for (size_t i = 0; i < kClients; ++i) {
+        request["seed"] = asked + i;
+        clients.emplace_back([&, request] { fleet_.PostAndLeave("/v1/completions", request); });
+      }
+      for (std::thread& client : clients) client.join();
+      const json tree = FloeUntil({"bill", "tree", "left"},
+                                  [&](json& tree) { return tree["steps"].size() == asked; });
+      for (size_t i = asked - kClients; i < tree["steps"].size(); ++i) {
+        const json usage = fleet_.FloeJson({"bill", "explain", tree["steps"][i]["usage_id"]});
+        if (usage["event"]["outcome"] == "DISCONNECTED") return asked;
+      }
+    }
+    ADD_FAILURE() << "nobody left in mid-stream";
+    return 0;
+  }
+
+  // `request`, without cache, gave `answer`, one of `requests`. Their number in the end.
+  size_t ExpectBill(const json& request, const json& answer, size_t requests) {
+    const std::string id = answer["floe"]["usage_id"];
+    const json explained =
+        FloeUntil({"bill", "explain", id}, [](json& usage) { return !usage["attempts"].empty(); });
+    EXPECT_EQ(explained["charge"]["dollars"], answer["floe"]["cost"]["amount"]);
+    EXPECT_EQ(explained["event"]["usage_id"], id);
+    EXPECT_EQ(explained["event"]["outcome"], "COMPLETED");
+    EXPECT_EQ(explained["event"]["arrived_tokens"], answer["usage"]["completion_tokens"]);
+    EXPECT_EQ(explained["attempts"].size(), 1u);
+    EXPECT_EQ(explained["attempts"][0]["sent_tokens"], answer["usage"]["completion_tokens"]);
+    EXPECT_EQ(explained["attempts"][0]["prompt_tokens"], answer["usage"]["prompt_tokens"]);
+    EXPECT_EQ(explained["entries"].size(), 2u) << "what is owed, and what it was earned by";
+
+    // A letter in the middle of that answer stops it there.
+    const std::string text = answer["choices"][0]["text"];
+    const auto letter = std::find_if(text.begin() + static_cast<ptrdiff_t>(text.size() / 2),
+                                     text.end(), [](char c) { return absl::ascii_isalpha(c); });
+    EXPECT_NE(letter, text.end()) << text;
+    json until = request;
+    until["stop"] = std::string(1, *letter);
+    const json stopped = json::parse(fleet_.Post("/v1/completions", until).body);
+    EXPECT_EQ(stopped["choices"][0]["finish_reason"], "stop") << stopped;
+    EXPECT_EQ(stopped["choices"][0]["text"], text.substr(0, text.find(*letter)));
+    EXPECT_LT(stopped["usage"]["completion_tokens"], answer["usage"]["completion_tokens"]);
+
+    requests += 1 + LeaveInMidStream(request);
+    const json verified = ExpectVerified(requests);
+    EXPECT_GT(verified["cached_tokens"], 0) << "the second of two equal chats";
+    EXPECT_EQ(verified["on_the_way"], 0);
+    const json report = fleet_.FloeJson({"bill", "report", "--by", "team,model"});
+    EXPECT_EQ(report["rows"].size(), 1u);
+    EXPECT_EQ(report["rows"][0]["group"], (json{"default", "teams/default/models/tiny"}));
+    EXPECT_EQ(report["total"]["requests"], requests);
+    EXPECT_EQ(report["total"]["output_tokens"], verified["charged_tokens"]);
+    EXPECT_EQ(report["total"]["cache_hits"], 1);
+    return requests;
   }
 
   FleetFixture fleet_;
@@ -215,6 +308,11 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_EQ(fleet_.Floe(chat).out, first.out);
   EXPECT_EQ(fleet_.Floe({"chat", "nobody", "-m", "x"}).code, 3);
 
+  // What all of that cost, and that workers, gateway and ledger counted the same.
+  request.erase("stream");
+  request.erase("stream_options");
+  const size_t requests = ExpectBill(request, answer, /*requests=*/4);
+
   // Private knowledge: found by the model's own embeddings, cited by its bytes, and exactly gone.
   fleet_.Write("facts.txt", "The blue vault opens with sesame. ");
   said = fleet_.Floe({"docs", "create", "facts", "--model", "tiny"});
@@ -307,7 +405,9 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   fleet_.FloeJson({"up", "--dir", fleet_.fleet()});
   EXPECT_EQ(fleet_.FloeJson({"models", "show", "tiny@1"})["digest"], version["digest"]);
   EXPECT_EQ(fleet_.Floe({"models", "verify", "tiny"}).code, 0);
+  ExpectVerified(requests);
   EXPECT_EQ(fleet_.Floe(chat).out, first.out) << "the same model gives the same answer";
+  ExpectVerified(requests + 1);
   EXPECT_EQ(fleet_.Floe({"down"}).code, 0);
 }
 

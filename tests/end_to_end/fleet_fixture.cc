@@ -69,17 +69,27 @@ nlohmann::json FleetFixture::FloeJson(std::vector<std::string> words) {
   return said.code != 0 || json.is_discarded() ? nlohmann::json() : json;
 }
 
-cli::HttpResponse FleetFixture::Post(const std::string& path, const nlohmann::json& body) {
+cli::HttpRequest FleetFixture::RequestTo(const std::string& path,
+                                         const nlohmann::json& body) const {
   const auto file = nlohmann::json::parse(ReadFile(fleet() / "fleet.json").value_or("{}"));
   const std::string key = ReadFile(fleet() / "admin.key").value_or("");
-  const auto answer = cli::SendHttp(
-      {.url = file.value("http", std::string()) + path,
-       .headers = {"Content-Type: application/json",
-                   absl::StrCat("Authorization: Bearer ", absl::StripSuffix(key, "\n"))},
-       .body = body.dump(),
-       .timeout = absl::Minutes(2)});
+  return {.url = file.value("http", std::string()) + path,
+          .headers = {"Content-Type: application/json",
+                      absl::StrCat("Authorization: Bearer ", absl::StripSuffix(key, "\n"))},
+          .body = body.dump(),
+          .timeout = absl::Minutes(2)};
+}
+
+cli::HttpResponse FleetFixture::Post(const std::string& path, const nlohmann::json& body) {
+  const auto answer = cli::SendHttp(RequestTo(path, body));
   EXPECT_TRUE(answer.ok()) << answer.status();
   return answer.value_or(cli::HttpResponse{});
+}
+
+void FleetFixture::PostAndLeave(const std::string& path, const nlohmann::json& body) {
+  cli::HttpRequest request = RequestTo(path, body);
+  request.on_data = [](std::string_view) { return false; };
+  EXPECT_TRUE(absl::IsCancelled(cli::SendHttp(request).status()));
 }
 
 bool FleetFixture::WaitUntilHealthy() {

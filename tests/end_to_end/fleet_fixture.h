@@ -42,11 +42,15 @@ class FleetFixture {
 
   // POST to the gateway's HTTP with the admin key.
   cli::HttpResponse Post(const std::string& path, const nlohmann::json& body);
+  // The same, and closes the connection when the first bytes of the answer's body come.
+  void PostAndLeave(const std::string& path, const nlohmann::json& body);
 
   // Waits until `floe status` says that all is ready; false after a minute.
   bool WaitUntilHealthy();
 
  private:
+  cli::HttpRequest RequestTo(const std::string& path, const nlohmann::json& body) const;
+
   TempDir dir_;
   std::filesystem::path program_;
   ChildProcess watcher_;
