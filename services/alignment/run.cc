@@ -39,7 +39,8 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
 }
 
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
-  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("alignment", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(
+      auto host, runtime::Host::Create("alignment", options.common, config, jobs::JobPeers()));
   FLOE_ASSIGN_OR_RETURN(auto pool, postgres::Pool::Create({.dsn = options.database_url,
                                                            .application_name = "floe-alignment"}));
   if (options.common.migrate_only) return jobs::JobServices::Migrate(*pool, "alignment");

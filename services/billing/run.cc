@@ -59,10 +59,16 @@ absl::Status EnsureAnyBook(const std::string& file, domain::PriceBookStore& stor
   return made.status();
 }
 
+// Workers report what they computed; nobody but the gateway tells what is charged, and to whom.
+runtime::PeerRules Peers() {
+  return {{"gateway", {"*"}}, {"inference", {"billing.IngestAttempts"}}};
+}
+
 }  // namespace
 
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
-  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("billing", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(auto host,
+                        runtime::Host::Create("billing", options.common, config, Peers()));
   FLOE_ASSIGN_OR_RETURN(auto pool,
                         postgres::Pool::Create({.dsn = options.database_url,
                                                 .application_name = "floe-billing",

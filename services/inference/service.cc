@@ -94,6 +94,13 @@ absl::Status CheckOptions(const ServiceOptions& options) {
   return absl::OkStatus();
 }
 
+// Prompts come through the gateway's stages; retrieval embeds and evaluates, jobs score.
+runtime::PeerRules Peers() {
+  return {{"gateway", {"*"}},
+          {"retrieval", {"inference.Embed", "inference.Score"}},
+          {"runner", {"inference.Score"}}};
+}
+
 }  // namespace
 
 void AddOptions(ServiceOptions& options, runtime::Config& config) {
@@ -125,7 +132,8 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
 }
 
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
-  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("inference", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(auto host,
+                        runtime::Host::Create("inference", options.common, config, Peers()));
   FLOE_ASSIGN_OR_RETURN(auto blobs, MakeBlobSource(options));
   NodeCache cache(options.cache_dir, std::move(blobs));
   ModelPool pool(cache, host->clock(), PoolOptions(options));

@@ -108,6 +108,11 @@ struct JobServices::Parts {
   std::jthread thread;  // last: stops before what it uses goes
 };
 
+runtime::PeerRules JobPeers() {
+  return {{"gateway", {"*"}},
+          {"runner", {"jobs.AcquireLease", "jobs.Heartbeat", "jobs.FinishAttempt"}}};
+}
+
 absl::Status JobServices::Migrate(postgres::Pool& pool, const std::string& service) {
   return MigrateQueue(pool, service);
 }

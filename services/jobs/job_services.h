@@ -27,6 +27,9 @@
 
 namespace floe::jobs {
 
+// For a service that offers jobs: the gateway may call everything, runners lease.
+runtime::PeerRules JobPeers();
+
 // Thread-safe. Owns the queue, both RPC services and the thread that finds expired leases.
 class JobServices {
  public:

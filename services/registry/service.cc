@@ -58,6 +58,20 @@ absl::Status CollectOnce(const ServiceOptions& options, runtime::Host& host, Blo
   return absl::OkStatus();
 }
 
+// A runner publishes what its jobs made, and moves no alias; the others only read.
+runtime::PeerRules Peers() {
+  const std::vector<std::string> reading = {
+      "registry.GetDataset",      "registry.GetTokenizer",        "registry.GetModel",
+      "registry.GetModelVersion", "registry.ResolveModelVersion", "registry.GetBlob",
+      "registry.DownloadBlob"};
+  std::vector<std::string> publishing = {"registry.CreateTokenizer", "registry.CreateModelVersion",
+                                         "registry.CreateEvaluation", "registry.UploadBlob"};
+  publishing.insert(publishing.end(), reading.begin(), reading.end());
+  return {{"gateway", {"*"}},     {"runner", publishing}, {"inference", reading},
+          {"retrieval", reading}, {"tokenizer", reading}, {"trainer", reading},
+          {"alignment", reading}};
+}
+
 }  // namespace
 
 void AddOptions(ServiceOptions& options, runtime::Config& config) {
@@ -72,7 +86,8 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
 }
 
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
-  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("registry", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(auto host,
+                        runtime::Host::Create("registry", options.common, config, Peers()));
   FLOE_ASSIGN_OR_RETURN(auto pool, postgres::Pool::Create({.dsn = options.database_url,
                                                            .application_name = "floe-registry"}));
   FLOE_RETURN_IF_ERROR(postgres::Migrate(*pool, "registry", Migrations()));

@@ -64,7 +64,8 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
 }
 
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
-  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("retrieval", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(
+      auto host, runtime::Host::Create("retrieval", options.common, config, {{"gateway", {"*"}}}));
   FLOE_ASSIGN_OR_RETURN(auto pool, postgres::Pool::Create({.dsn = options.database_url,
                                                            .application_name = "floe-retrieval"}));
   FLOE_RETURN_IF_ERROR(postgres::Migrate(*pool, "retrieval", Migrations()));

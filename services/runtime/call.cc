@@ -106,7 +106,8 @@ grpc::Status Calls::Run(const grpc::ServerContextBase& context, std::string_view
   if (call.context_.cancelled()) {
     status = absl::DeadlineExceededError("the deadline had passed before the call began");
   } else {
-    status = body(call.context_);
+    status = CheckPeer(parts_.peers, ServicesOf(context), method);
+    if (status.ok()) status = body(call.context_);
   }
   return Finish(call, status);
 }

@@ -25,6 +25,7 @@
 #include "base/id.h"
 #include "services/runtime/logging.h"
 #include "services/runtime/metrics.h"
+#include "services/runtime/peers.h"
 #include "services/runtime/trace.h"
 
 namespace floe::runtime {
@@ -82,14 +83,15 @@ class Calls {
     Metrics& metrics;
     const Clock& clock;
     IdGenerator& ids;
-    std::string domain;  // of ErrorInfo: `registry.floe`
+    std::string domain;    // of ErrorInfo: `registry.floe`
+    PeerRules peers = {};  // who may call what
   };
   explicit Calls(Parts parts) : parts_(std::move(parts)) {}
 
   using Body = absl::FunctionRef<absl::Status(CallContext&)>;
 
-  // Runs `body`, counts, measures and logs the call, and returns its status with an ErrorInfo. The
-  // log has the message only of what the fleet itself is to blame for.
+  // Asks the peer rules, runs `body`, counts, measures and logs the call, and returns its status
+  // with an ErrorInfo. The log has the message only of what the fleet itself is to blame for.
   grpc::Status Run(const grpc::ServerContextBase& context, std::string_view method, Body body,
                    CallKind kind = CallKind::kUnary);
 

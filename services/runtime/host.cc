@@ -11,18 +11,19 @@
 
 namespace floe::runtime {
 
-Host::Host(std::string service, const CommonOptions& options, LogLevel level)
+Host::Host(std::string service, const CommonOptions& options, LogLevel level, PeerRules peers)
     : service_(std::move(service)),
       options_(options),
       ids_(clock_),
       logger_(service_, level),
-      calls_({logger_, metrics_, clock_, ids_, absl::StrCat(service_, ".floe")}) {}
+      calls_({logger_, metrics_, clock_, ids_, absl::StrCat(service_, ".floe"), std::move(peers)}) {
+}
 
 absl::StatusOr<std::unique_ptr<Host>> Host::Create(std::string service,
                                                    const CommonOptions& options,
-                                                   const Config& config) {
+                                                   const Config& config, PeerRules peers) {
   FLOE_ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(options.log_level));
-  auto host = std::unique_ptr<Host>(new Host(std::move(service), options, level));
+  auto host = std::unique_ptr<Host>(new Host(std::move(service), options, level, std::move(peers)));
   nlohmann::ordered_json effective;
   for (const auto& [name, value] : config.Effective()) effective[name] = value;
   host->logger_.Info("starting", {{"config", effective.dump()}});

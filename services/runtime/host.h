@@ -19,6 +19,7 @@
 #include "services/runtime/grpc_server.h"
 #include "services/runtime/logging.h"
 #include "services/runtime/metrics.h"
+#include "services/runtime/peers.h"
 #include "services/runtime/shutdown.h"
 #include "services/runtime/side_server.h"
 
@@ -28,10 +29,11 @@ namespace floe::runtime {
 // it is the first part that main builds.
 class Host {
  public:
-  // `service` is the short name: `registry`. Logs the effective configuration.
+  // `service` is the short name: `registry`. `peers` are the rules for its methods. Logs the
+  // effective configuration.
   static absl::StatusOr<std::unique_ptr<Host>> Create(std::string service,
                                                       const CommonOptions& options,
-                                                      const Config& config);
+                                                      const Config& config, PeerRules peers = {});
 
   const Logger& logger() const { return logger_; }
   Metrics& metrics() { return metrics_; }
@@ -57,7 +59,7 @@ class Host {
   void RequestStop(absl::Status status);
 
  private:
-  Host(std::string service, const CommonOptions& options, LogLevel level);
+  Host(std::string service, const CommonOptions& options, LogLevel level, PeerRules peers);
   absl::Status WritePorts();
 
   const std::string service_;

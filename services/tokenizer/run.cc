@@ -42,7 +42,8 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
 }
 
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
-  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("tokenizer", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(
+      auto host, runtime::Host::Create("tokenizer", options.common, config, jobs::JobPeers()));
   FLOE_ASSIGN_OR_RETURN(auto pool, postgres::Pool::Create({.dsn = options.database_url,
                                                            .application_name = "floe-tokenizer"}));
   FLOE_ASSIGN_OR_RETURN(auto channel, runtime::MakeChannel(options.registry, options.common.tls,

@@ -38,7 +38,8 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
 }
 
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
-  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("trainer", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(auto host,
+                        runtime::Host::Create("trainer", options.common, config, jobs::JobPeers()));
   FLOE_ASSIGN_OR_RETURN(auto pool, postgres::Pool::Create({.dsn = options.database_url,
                                                            .application_name = "floe-trainer"}));
   if (options.common.migrate_only) return jobs::JobServices::Migrate(*pool, "trainer");

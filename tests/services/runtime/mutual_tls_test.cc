@@ -1,12 +1,15 @@
 // Behind the door, only peers of the same authority are heard.
 #include <grpcpp/grpcpp.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "base/error_reason.h"
 #include "base/files.h"
 #include "services/runtime/client.h"
+#include "services/runtime/status.h"
 #include "tests/services/runtime/probe_process.h"
 
 namespace floe::runtime {
@@ -14,25 +17,33 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Certificates made with the openssl command: an authority and one leaf of it for both ends.
+// Certificates made with the openssl command: an authority and leaves of it; the one that is called
+// "service" serves for both ends.
 class Authority {
  public:
   Authority() {
     Openssl({"req", "-x509", "-subj", "/CN=authority", "-keyout", At("ca.key"), "-out",
              At("ca.pem"), "-addext", "basicConstraints=critical,CA:TRUE"});
-    Openssl({"req", "-x509", "-subj", "/CN=service", "-CA", At("ca.pem"), "-CAkey", At("ca.key"),
-             "-keyout", At("leaf.key"), "-out", At("leaf.pem"), "-addext",
-             "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext",
-             "basicConstraints=critical,CA:FALSE"});
+    leaf_ = MakeLeaf("/CN=service");
   }
-  TlsFiles files() const { return {At("leaf.pem"), At("leaf.key"), At("ca.pem")}; }
+  // Of another service: "/CN=floe-worker", or "/" for none by its common name.
+  TlsFiles MakeLeaf(const std::string& subject, const std::string& dns = "localhost") {
+    const std::string stem = absl::StrCat("leaf", ++leaves_);
+    const TlsFiles files{At(stem + ".pem"), At(stem + ".key"), At("ca.pem")};
+    Openssl({"req", "-x509", "-subj", subject, "-CA", At("ca.pem"), "-CAkey", At("ca.key"),
+             "-keyout", files.key, "-out", files.cert, "-addext",
+             "subjectAltName=IP:127.0.0.1,DNS:" + dns, "-addext",
+             "basicConstraints=critical,CA:FALSE"});
+    return files;
+  }
+  const TlsFiles& files() const { return leaf_; }
   std::vector<std::string> flags() const {
-    return {"--tls-cert", At("leaf.pem"), "--tls-key", At("leaf.key"), "--tls-ca", At("ca.pem")};
+    return {"--tls-cert", leaf_.cert, "--tls-key", leaf_.key, "--tls-ca", leaf_.ca};
   }
   std::string root() const { return ReadFile(At("ca.pem")).value_or(""); }
 
  private:
-  std::string At(const char* name) const { return folder_ / name; }
+  std::string At(const std::string& name) const { return folder_ / name; }
   void Openssl(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "/usr/bin/openssl");
     for (const char* argument :
@@ -46,6 +57,8 @@ class Authority {
   }
 
   test::TempDir folder_;
+  TlsFiles leaf_;
+  int leaves_ = 0;
 };
 
 class MutualTlsTest : public testing::Test {
@@ -67,6 +80,35 @@ TEST_F(MutualTlsTest, APeerOfTheAuthorityIsHeard) {
   ASSERT_TRUE(channel.ok()) << channel.status();
   const grpc::Status status = Ask(*channel);
   EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+// The probe lets `worker` count, and nothing else.
+TEST_F(MutualTlsTest, APeerMayDoWhatItsNameAllows) {
+  for (const TlsFiles& files :
+       {authority_.MakeLeaf("/CN=floe-worker"),
+        authority_.MakeLeaf("/O=acme", "acme-floe-worker.floe.svc.cluster.local")}) {
+    const auto channel = MakeChannel(probe_.address(), files, /*insecure=*/false);
+    ASSERT_TRUE(channel.ok()) << channel.status();
+    EXPECT_EQ(Ask(*channel).error_code(), grpc::StatusCode::OK);
+    tokenizer::v1::EncodeRequest request;
+    tokenizer::v1::EncodeResponse answer;
+    grpc::ClientContext context;
+    context.AddMetadata(kTeamKey, "default");
+    context.AddMetadata(kRoleKey, "admin");
+    const absl::Status refused = FromGrpcStatus(
+        tokenizer::v1::TokenizerService::NewStub(*channel)->Encode(&context, request, &answer));
+    EXPECT_EQ(refused.code(), absl::StatusCode::kPermissionDenied);
+    EXPECT_EQ(ReasonOf(refused)->reason, "PEER_NOT_ALLOWED");
+  }
+}
+
+TEST_F(MutualTlsTest, APeerThatNoRuleNamesMayDoNothing) {
+  for (const TlsFiles& files :
+       {authority_.MakeLeaf("/CN=floe-stranger"), authority_.MakeLeaf("/O=acme")}) {
+    const auto channel = MakeChannel(probe_.address(), files, /*insecure=*/false);
+    ASSERT_TRUE(channel.ok()) << channel.status();
+    EXPECT_EQ(Ask(*channel).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  }
 }
 
 TEST_F(MutualTlsTest, APeerWithoutACertificateIsRefused) {

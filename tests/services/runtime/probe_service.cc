@@ -102,7 +102,9 @@ class Probe final : public pb::TokenizerService::Service {
 };
 
 absl::Status Run(const ProbeOptions& options, const Config& config) {
-  FLOE_ASSIGN_OR_RETURN(const auto host, Host::Create("probe", options.common, config));
+  FLOE_ASSIGN_OR_RETURN(const auto host,
+                        Host::Create("probe", options.common, config,
+                                     {{"service", {"*"}}, {"worker", {"probe.Count"}}}));
   host->AddReadyCheck("store", [&]() -> absl::Status {
     if (options.unready_file.empty() || !std::filesystem::exists(options.unready_file)) {
       return absl::OkStatus();
