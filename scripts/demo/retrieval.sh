@@ -31,7 +31,7 @@ jq -e --argjson found "$found" '$found >= 0.95 * .questions' "$sample/worth" >/d
   fail 'too many questions did not find the entry that answers them'
 
 # words_request RETRIEVAL: the first held-out question, with passages or without.
-question=$(jq -r .question "$words_data/questions.jsonl" | head -n 1)
+question=$(head -n 1 "$words_data/questions.jsonl" | jq -r .question)
 words_request() {
   jq -cn --arg model "$model" --arg question "$question" --argjson retrieval "$1" '{
     model: $model, messages: [{role: "user", content: $question}], max_tokens: 40, temperature: 0,

@@ -70,4 +70,4 @@ jq -es '["flex", "default", "priority"] as $order | flatten | all(
   (.served as $served | $order | index($served)) as $got | (.asked as $asked | $order | index($asked)) as $want |
   $got <= $want and (($got < $want) == (.credit > 0)))' "$sample/by_tier" >/dev/null ||
   fail 'a missed tier has no credit, or a kept one has'
-priority_usage=$(jq -r 'select(.asked == "priority").usage_id' "$sample/tiers" | head -n 1)
+priority_usage=$(jq -rs 'map(select(.asked == "priority"))[0].usage_id' "$sample/tiers")
