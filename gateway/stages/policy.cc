@@ -31,9 +31,13 @@ absl::StatusOr<std::unique_ptr<const Schema>> SchemaOf(const ResponseFormat& for
                     "INVALID_VALUE", {{"param", param}});
 }
 
+bool KeyAllows(const Identity& caller, std::string_view model) {
+  return caller.models.empty() || MatchesModel(caller.models, model);
+}
+
 // What the key itself is limited to, within the policy.
 absl::Status CheckKey(const Identity& caller, const Ask& ask) {
-  if (!caller.models.empty() && !MatchesModel(caller.models, ask.model)) {
+  if (!KeyAllows(caller, ask.model)) {
     return WithReason(absl::PermissionDeniedError(
                           absl::StrCat("this API key may not ask the model `", Shown(ask.model),
                                        "`; it was made for ", absl::StrJoin(caller.models, ", "))),
@@ -51,6 +55,10 @@ absl::Status CheckKey(const Identity& caller, const Ask& ask) {
 }
 
 }  // namespace
+
+bool MayAsk(const policy::TeamPolicy& rules, const Identity& caller, std::string_view model) {
+  return rules.AllowsModel(model) && KeyAllows(caller, model);
+}
 
 absl::Status CheckAllowed(const policy::TeamPolicy& rules, const Identity& caller, const Ask& ask) {
   if (!rules.AllowsModel(ask.model)) {

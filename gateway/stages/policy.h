@@ -20,6 +20,9 @@ class PolicyStage final : public Stage {
   Models& models_;
 };
 
+// Whether the team's policy and the key both allow the model. Pure.
+bool MayAsk(const policy::TeamPolicy& rules, const Identity& caller, std::string_view model);
+
 // The error that clients know for a model that is not there.
 absl::Status ModelNotFound(std::string_view model);
 

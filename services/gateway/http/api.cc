@@ -244,7 +244,10 @@ Awaitable<void> Api::ListModels(const HttpRequest& http, HttpReply& reply, const
     status = models.status();
     if (models.ok()) {
       std::vector<openai::ModelEntry> entries;
+      const auto policy = parts_.ports.policies.Current();
+      const Identity& caller = request.scope.caller;
       for (const ModelSummary& model : *models) {
+        if (!MayAsk(policy->For(caller.team), caller, model.id)) continue;
         entries.push_back({model.id, model.team, model.created});
       }
       HttpHead head = HeadFor(request, 200);

@@ -172,6 +172,14 @@ TEST(AnswersTest, ModelsListsWhatCanBeAsked) {
   EXPECT_EQ(json::parse(none.body)["error"]["code"], "model_not_found");
 }
 
+TEST(AnswersTest, OnlyModelsThatMayBeAskedAreListed) {
+  FakeFleet fleet({.policy = "defaults: {models: [hamlet]}"});
+  HttpClient client(fleet.port());
+  const json list = json::parse(client.Get("/v1/models").body)["data"];
+  ASSERT_EQ(list.size(), 1u) << list;
+  EXPECT_EQ(list[0]["id"], "hamlet");
+}
+
 TEST(AnswersTest, RequestIdAndTraceOfTheClientAreCarriedThrough) {
   FakeFleet fleet;
   HttpClient client(fleet.port());
