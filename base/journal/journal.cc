@@ -23,6 +23,7 @@ namespace floe {
 namespace {
 
 constexpr size_t kHeadBytes = 8;
+constexpr std::chrono::milliseconds kSyncDelay(20);  // of what Write() has put there
 constexpr char kTakenFile[] = "taken";
 constexpr char kLockFile[] = "lock";
 constexpr char kSegmentEnding[] = ".log";
@@ -40,6 +41,12 @@ void AppendU32(uint32_t value, std::string& out) {
 uint32_t Crc(std::string_view bytes) {
   return static_cast<uint32_t>(
       crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
+}
+
+void AppendRecord(std::string_view record, std::string& out) {
+  AppendU32(static_cast<uint32_t>(record.size()), out);
+  AppendU32(Crc(record), out);
+  out += record;
 }
 
 // What stands at an offset of a segment.
@@ -182,10 +189,15 @@ absl::Status Journal::OpenSegment(uint64_t first) {
   return absl::OkStatus();
 }
 
+absl::Status Journal::CheckSize(std::string_view record) const {
+  if (record.size() <= options_.max_record_bytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a record of ", record.size(), " bytes; at most ", options_.max_record_bytes));
+}
+
 void Journal::Append(std::string record, std::function<void(absl::Status)> done) {
-  if (record.size() > options_.max_record_bytes) {
-    done(absl::InvalidArgumentError(absl::StrCat("a record of ", record.size(), " bytes; at most ",
-                                                 options_.max_record_bytes)));
+  if (absl::Status fits = CheckSize(record); !fits.ok()) {
+    done(std::move(fits));
     return;
   }
   {
@@ -202,9 +214,30 @@ absl::Status Journal::AppendAndWait(std::string record) {
   return durable.get_future().get();
 }
 
+absl::StatusOr<uint64_t> Journal::Write(std::string_view record) {
+  FLOE_RETURN_IF_ERROR(CheckSize(record));
+  std::string bytes;
+  AppendRecord(record, bytes);
+  const std::lock_guard one(file_mutex_);
+  FLOE_RETURN_IF_ERROR(MakeRoom());
+  FLOE_RETURN_IF_ERROR(PutOrCut(bytes, /*and_sync=*/false));
+  ++written_;
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    appended_ = written_;
+    first = !std::exchange(unsynced_, true);
+  }
+  if (first) work_.notify_one();
+  return written_;
+}
+
 void Journal::Sync() const {
   std::unique_lock lock(mutex_);
-  more_.wait(lock, [this] { return waiting_.empty() && !writing_; });
+  ++hurried_;
+  work_.notify_one();
+  more_.wait(lock, [this] { return waiting_.empty() && !unsynced_ && !writing_; });
+  --hurried_;
 }
 
 void Journal::Loop() {
@@ -212,19 +245,23 @@ void Journal::Loop() {
     std::deque<Waiting> batch;
     {
       std::unique_lock lock(mutex_);
-      work_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
-      if (waiting_.empty()) return;
-      batch.swap(waiting_);
+      work_.wait(lock, [this] { return ending_ || !waiting_.empty() || unsynced_; });
+      if (waiting_.empty() && !unsynced_) return;
+      if (waiting_.empty()) {  // so that many share one sync
+        work_.wait_for(lock, kSyncDelay,
+                       [this] { return ending_ || !waiting_.empty() || hurried_ > 0; });
+      }
       writing_ = true;
+      batch.swap(waiting_);
+      unsynced_ = false;
     }
-    const absl::Status status = WriteBatch(batch);
-    if (status.ok()) {
-      const std::lock_guard lock(mutex_);
-      written_ += batch.size();
-      appended_ = written_;
+    if (batch.empty()) {
+      SyncWritten();
+    } else {
+      const absl::Status status = WriteBatch(batch);
+      if (status.ok()) more_.notify_all();
+      for (Waiting& waiting : batch) waiting.done(status);
     }
-    if (status.ok()) more_.notify_all();
-    for (Waiting& waiting : batch) waiting.done(status);
     {
       const std::lock_guard lock(mutex_);
       writing_ = false;
@@ -234,17 +271,30 @@ void Journal::Loop() {
 }
 
 absl::Status Journal::WriteBatch(const std::deque<Waiting>& batch) {
-  FLOE_RETURN_IF_ERROR(broken_);
-  if (segment_size_ >= options_.segment_bytes) FLOE_RETURN_IF_ERROR(OpenSegment(written_ + 1));
   std::string bytes;
-  for (const Waiting& waiting : batch) {
-    AppendU32(static_cast<uint32_t>(waiting.record.size()), bytes);
-    AppendU32(Crc(waiting.record), bytes);
-    bytes += waiting.record;
+  for (const Waiting& waiting : batch) AppendRecord(waiting.record, bytes);
+  const std::lock_guard one(file_mutex_);
+  FLOE_RETURN_IF_ERROR(MakeRoom());
+  FLOE_RETURN_IF_ERROR(PutOrCut(bytes, /*and_sync=*/true));
+  written_ += batch.size();
+  const std::lock_guard lock(mutex_);
+  appended_ = written_;
+  return absl::OkStatus();
+}
+
+absl::Status Journal::MakeRoom() {
+  FLOE_RETURN_IF_ERROR(broken_);
+  if (segment_size_ < options_.segment_bytes) return absl::OkStatus();
+  if (options_.sync(fd_) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot sync the journal ", options_.folder.string()));
   }
+  return OpenSegment(written_ + 1);
+}
+
+absl::Status Journal::PutOrCut(const std::string& bytes, bool and_sync) {
   absl::Status status =
       WriteAll(fd_, bytes, absl::StrCat("cannot write the journal ", options_.folder.string()));
-  if (status.ok() && options_.sync(fd_) != 0) {
+  if (status.ok() && and_sync && options_.sync(fd_) != 0) {
     status = ErrnoStatus(errno, absl::StrCat("cannot sync the journal ", options_.folder.string()));
   }
   if (status.ok()) {
@@ -257,6 +307,15 @@ absl::Status Journal::WriteBatch(const std::deque<Waiting>& batch) {
     return broken_;
   }
   return status;
+}
+
+void Journal::SyncWritten() {
+  const int fd = [this] {
+    const std::lock_guard one(file_mutex_);
+    return ::dup(fd_);  // the segment may be closed meanwhile
+  }();
+  options_.sync(fd);
+  ::close(fd);
 }
 
 absl::StatusOr<std::vector<Journal::Entry>> Journal::ReadAfter(uint64_t position,

@@ -63,7 +63,12 @@ class Journal {
   // The same, waiting.
   absl::Status AppendAndWait(std::string record);
 
-  // Waits until nothing is being written and every `done` has been called.
+  // In the file when it returns, with its position, and on disk some time later: the end of the
+  // process loses nothing of it, a crash of the machine perhaps the last moment's. For a journal of
+  // its own; beside Append() it would wait for the disk.
+  absl::StatusOr<uint64_t> Write(std::string_view record);
+
+  // Waits until nothing is being written, all is on disk and every `done` has been called.
   void Sync() const;
 
   // The durable records behind `position`, oldest first, at most `max`; empty when there is none.
@@ -93,13 +98,20 @@ class Journal {
   absl::Status Recover();
   absl::Status RecoverSegment(const Segment& segment, bool newest);
   absl::Status OpenSegment(uint64_t first);
+  absl::Status CheckSize(std::string_view record) const;
   void Loop();
+  // Both for the holder of file_mutex_.
+  absl::Status MakeRoom();
+  absl::Status PutOrCut(const std::string& bytes, bool and_sync);
   absl::Status WriteBatch(const std::deque<Waiting>& batch);
+  // What Write() has put there, without keeping anybody waiting.
+  void SyncWritten();
 
   const Options options_;
   int lock_fd_ = -1;
 
-  // The writer's own, from Open() on.
+  std::mutex file_mutex_;  // taken before mutex_
+  // Guarded by file_mutex_.
   int fd_ = -1;
   uint64_t segment_size_ = 0;
   uint64_t written_ = 0;  // position of the last record in the file
@@ -107,13 +119,15 @@ class Journal {
 
   std::mutex acknowledging_;  // one Acknowledge() at a time; taken before mutex_
   mutable std::mutex mutex_;
-  std::condition_variable work_;
+  mutable std::condition_variable work_;
   mutable std::condition_variable more_;
   // Guarded by mutex_.
   std::deque<Waiting> waiting_;
   std::vector<Segment> segments_;  // oldest first
   uint64_t appended_ = 0;
   uint64_t taken_ = 0;
+  bool unsynced_ = false;    // Write() has put something there
+  mutable int hurried_ = 0;  // threads in Sync()
   bool writing_ = false;
   bool ending_ = false;
   bool stopped_ = false;

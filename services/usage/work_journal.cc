@@ -25,15 +25,14 @@ WorkJournal::~WorkJournal() {
   if (begun_ == nullptr || ended_ == nullptr) return;
   Sync();
   ForgetEnded();
-  ended_.reset();
-  begun_.reset();  // its callbacks use this object until then
+  ended_.reset();  // its callbacks use this object until then
 }
 
 absl::Status WorkJournal::Recover() {
   uint64_t position = begun_->stats().taken;
   while (true) {
     FLOE_ASSIGN_OR_RETURN(const auto entries, begun_->ReadAfter(position, kReadBatch));
-    if (entries.empty()) break;
+    if (entries.empty()) return absl::OkStatus();
     absl::Status brought;
     for (const Journal::Entry& entry : entries) {
       // One at a time is called back; Sync() below waits for the last.
@@ -46,62 +45,40 @@ absl::Status WorkJournal::Recover() {
     position = entries.back().position;
     FLOE_RETURN_IF_ERROR(begun_->Acknowledge(position));
   }
-  written_ = begun_->stats().appended;
-  return absl::OkStatus();
 }
 
-void WorkJournal::Begin(const std::string& id, std::string record) {
+void WorkJournal::Begin(const std::string& id, const std::string& record) {
+  absl::Status written;
   {
+    // Over both, so that ForgetEnded() sees a position as soon as it is taken.
     const std::lock_guard lock(mutex_);
-    running_.try_emplace(id);
+    const absl::StatusOr<uint64_t> position = begun_->Write(record);
+    written = position.status();
+    if (position.ok() && running_.emplace(id, *position).second) positions_.insert(*position);
   }
-  begun_->Append(std::move(record),
-                 [this, id](const absl::Status& status) { NoteWritten(id, status); });
+  if (!written.ok()) {
+    logger_.Warning("what began is not in its journal", {{"error", written.ToString()}});
+  }
 }
 
 void WorkJournal::End(const std::string& id, std::string record,
                       std::function<void(const absl::Status&)> written) {
   ended_->Append(std::move(record),
                  [this, id, written = std::move(written)](const absl::Status& status) {
-                   if (status.ok()) NoteEnded(id);
+                   if (status.ok() && NoteEnded(id)) ForgetEnded();
                    written(status);
                  });
 }
 
 void WorkJournal::Drop(const std::string& id) { NoteEnded(id); }
 
-// Records are called back in the order of their positions.
-void WorkJournal::NoteWritten(const std::string& id, const absl::Status& status) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto running = running_.find(id);
-    if (!status.ok()) {
-      running_.erase(running);
-      return;
-    }
-    ++written_;
-    if (running->second.ended) {
-      running_.erase(running);
-    } else {
-      running->second.position = written_;
-      positions_.insert(written_);
-    }
-    if (ended_since_forgotten_ < options_.forget_every) return;
-  }
-  ForgetEnded();
-}
-
-void WorkJournal::NoteEnded(const std::string& id) {
+bool WorkJournal::NoteEnded(const std::string& id) {
   const std::lock_guard lock(mutex_);
   const auto running = running_.find(id);
-  if (running == running_.end()) return;
-  ++ended_since_forgotten_;
-  if (running->second.position == 0) {
-    running->second.ended = true;
-    return;
-  }
-  positions_.erase(running->second.position);
+  if (running == running_.end()) return false;
+  positions_.erase(running->second);
   running_.erase(running);
+  return ++ended_since_forgotten_ >= options_.forget_every;
 }
 
 void WorkJournal::ForgetEnded() {
@@ -109,7 +86,7 @@ void WorkJournal::ForgetEnded() {
   {
     const std::lock_guard lock(mutex_);
     ended_since_forgotten_ = 0;
-    ended_up_to = positions_.empty() ? written_ : *positions_.begin() - 1;
+    ended_up_to = positions_.empty() ? begun_->stats().appended : *positions_.begin() - 1;
   }
   const absl::Status done = begun_->Acknowledge(ended_up_to);
   if (!done.ok()) {

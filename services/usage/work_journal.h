@@ -25,13 +25,13 @@
 
 namespace floe::usage {
 
-// Thread-safe. Borrows the logger. No call but Open() and Sync() waits for the disk.
+// Thread-safe. Borrows the logger. Open() and Sync() wait for the disk.
 class WorkJournal {
  public:
   struct Options {
     std::filesystem::path begun;
     std::filesystem::path ended;
-    int forget_every = 1024;  // ends: remembering where `begun` begins writes a file
+    int forget_every = 8192;  // ends: remembering where `begun` begins writes a file
   };
   static absl::StatusOr<std::unique_ptr<WorkJournal>> Open(Options options,
                                                            const runtime::Logger& logger);
@@ -40,8 +40,9 @@ class WorkJournal {
   WorkJournal(const WorkJournal&) = delete;
   WorkJournal& operator=(const WorkJournal&) = delete;
 
-  // `id` is its own. A crash in the next moment may still lose the record.
-  void Begin(const std::string& id, std::string record);
+  // `id` is its own. The record is there when this returns, should the process be killed; a crash
+  // of the machine may lose it in the first moments.
+  void Begin(const std::string& id, const std::string& record);
   // `written` is called on another thread with how it went; it must not block. What could not be
   // written has not ended: its other record comes with the next process. An id that never began is
   // fine.
@@ -55,26 +56,19 @@ class WorkJournal {
   void Sync();
 
  private:
-  struct Running {
-    uint64_t position = 0;  // in `begun`; 0: not written yet
-    bool ended = false;
-  };
-
   WorkJournal(Options options, const runtime::Logger& logger)
       : options_(std::move(options)), logger_(logger) {}
   absl::Status Recover();
-  void NoteWritten(const std::string& id, const absl::Status& status);
-  void NoteEnded(const std::string& id);
-  // Up to where all has ended.
+  bool NoteEnded(const std::string& id);  // whether it is time to forget
+  // Up to where all has ended. Writes a file.
   void ForgetEnded();
 
   const Options options_;
   const runtime::Logger& logger_;
   std::mutex mutex_;
-  std::unordered_map<std::string, Running> running_;  // guarded by mutex_
-  std::set<uint64_t> positions_;                      // guarded by mutex_: of those in running_
-  uint64_t written_ = 0;                              // guarded by mutex_: the last in `begun`
-  int ended_since_forgotten_ = 0;                     // guarded by mutex_
+  std::unordered_map<std::string, uint64_t> running_;  // guarded by mutex_: positions in `begun`
+  std::set<uint64_t> positions_;                       // guarded by mutex_: the same
+  int ended_since_forgotten_ = 0;                      // guarded by mutex_
   std::unique_ptr<Journal> begun_;
   std::unique_ptr<Journal> ended_;
 };

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -237,33 +238,78 @@ TEST_F(JournalTest, AFullDiskIsSaidAndOvercome) {
 }
 
 // Killed at any moment, every record whose writer was told so is there at the next start.
-TEST_F(JournalTest, NothingThatWasDurableIsLostByKill) {
-  for (int round = 0; round < 5; ++round) {
-    int told[2];
-    ASSERT_EQ(pipe(told), 0);
-    const pid_t child = fork();
-    if (child == 0) {
-      auto journal = Journal::Open({.folder = folder(), .segment_bytes = 256});
-      for (int i = 0; journal.ok(); ++i) {
-        if (!(*journal)->AppendAndWait(std::string(1 + i % 50, 'r')).ok()) break;
-        if (write(told[1], "x", 1) != 1) break;
-      }
-      _exit(1);
+// How a child ends that does `work` until it is killed, after some of its bytes have come: how many
+// times it said that a record was kept.
+int KeptUntilKilled(int least, const std::function<bool(Journal&, int)>& keep,
+                    const Journal::Options& options) {
+  int told[2];
+  EXPECT_EQ(pipe(told), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    auto journal = Journal::Open(options);
+    for (int i = 0; journal.ok(); ++i) {
+      if (!keep(**journal, i) || write(told[1], "x", 1) != 1) break;
     }
-    close(told[1]);
-    char byte = 0;
-    int durable = 0;
-    while (durable < 40 + 13 * round && read(told[0], &byte, 1) == 1) ++durable;
-    kill(child, SIGKILL);
-    while (read(told[0], &byte, 1) == 1) ++durable;
-    close(told[0]);
-    ASSERT_EQ(waitpid(child, nullptr, 0), child);
+    _exit(1);
+  }
+  close(told[1]);
+  char byte = 0;
+  int kept = 0;
+  while (kept < least && read(told[0], &byte, 1) == 1) ++kept;
+  kill(child, SIGKILL);
+  while (read(told[0], &byte, 1) == 1) ++kept;
+  close(told[0]);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  return kept;
+}
+
+TEST_F(JournalTest, NothingThatWasDurableIsLostByKill) {
+  const auto append = [](Journal& journal, int i) {
+    return journal.AppendAndWait(std::string(1 + i % 50, 'r')).ok();
+  };
+  for (int round = 0; round < 5; ++round) {
+    const int durable =
+        KeptUntilKilled(40 + 13 * round, append, {.folder = folder(), .segment_bytes = 256});
     const auto journal = Open(256);
     const uint64_t before = journal->stats().taken;
     const auto entries = *journal->ReadAfter(before, 100000);
     EXPECT_GE(entries.size(), static_cast<size_t>(durable));
     ASSERT_TRUE(journal->Acknowledge(journal->stats().appended).ok());
   }
+}
+
+TEST_F(JournalTest, WhatWasWrittenIsThereAfterAKillThoughNoDiskHasIt) {
+  const auto put = [](Journal& journal, int i) {
+    const auto position = journal.Write(absl::StrCat(i));
+    return position.ok() && *position == static_cast<uint64_t>(i) + 1;
+  };
+  // Syncs that never end: nobody waits for one.
+  const int written = KeptUntilKilled(500, put, {.folder = folder(), .sync = [](int) {
+                                                   while (true) pause();
+                                                   return 0;
+                                                 }});
+  const auto journal = Open();
+  const auto entries = *journal->ReadAfter(0, 1'000'000);
+  ASSERT_GE(entries.size(), static_cast<size_t>(written));
+  for (size_t i = 0; i < entries.size(); ++i) EXPECT_EQ(entries[i].record, absl::StrCat(i));
+}
+
+TEST_F(JournalTest, WhatWasWrittenReachesTheDiskByItself) {
+  std::atomic<int> syncs = 0;
+  const auto journal =
+      *Journal::Open({.folder = folder(), .segment_bytes = 64, .sync = [&](int fd) {
+                        ++syncs;
+                        return ::fdatasync(fd);
+                      }});
+  for (int i = 1; i <= 50; ++i) EXPECT_EQ(*journal->Write("a record"), static_cast<uint64_t>(i));
+  EXPECT_GT(Segments().size(), 5u);
+  EXPECT_EQ(Records(*journal).size(), 50u);
+  journal->Sync();
+  EXPECT_GE(syncs, 1);
+  ASSERT_TRUE(journal->Acknowledge(50).ok());
+  EXPECT_FALSE(journal->Write(std::string(2 << 20, 'x')).ok());
+  EXPECT_EQ(*journal->Write("next"), 51u);
+  EXPECT_THAT(Records(*journal, 50), testing::ElementsAre("next"));
 }
 
 }  // namespace
