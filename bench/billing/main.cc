@@ -112,7 +112,7 @@ absl::Status Run(int count) {
                            .Create({.id = "team0",
                                     .subject = {.scope = Scope::kTeam, .team = "team0"},
                                     .limit = Money::Dollars(1'000'000)},
-                                   "")
+                                   RequestKey())
                            .status());
 
   BareRows bare(dsn);
