@@ -1,7 +1,5 @@
 #include "services/billing/convert.h"
 
-#include <google/protobuf/util/time_util.h>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -12,8 +10,6 @@
 
 namespace floe::services::billing {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 domain::Outcome OutcomeOf(v1::UsageEvent::Outcome outcome) {
   switch (outcome) {
@@ -107,19 +103,6 @@ absl::StatusOr<domain::Money> FromProto(const v1::Money& money, std::string_view
   if (amount.ok()) return amount;
   return absl::Status(amount.status().code(),
                       absl::StrCat(AbslView(field), ": ", amount.status().message()));
-}
-
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  return TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
-}
-absl::Time FromProto(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
-google::protobuf::Duration ToProto(absl::Duration duration) {
-  return TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(duration));
-}
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
 absl::StatusOr<domain::RequestKey> KeyOf(const runtime::CallIdentity& identity,

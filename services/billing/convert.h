@@ -5,10 +5,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include "google/protobuf/duration.pb.h"
 #include "google/protobuf/message.h"
-#include "google/protobuf/timestamp.pb.h"
 
 #include "billing/ingest.h"
 #include "billing/request_key.h"
@@ -16,6 +13,7 @@
 #include "floe/billing/v1/money.pb.h"
 #include "floe/billing/v1/usage.pb.h"
 #include "services/runtime/call.h"
+#include "services/runtime/proto_time.h"
 
 namespace floe::services::billing {
 
@@ -26,10 +24,8 @@ v1::Money ToProto(domain::Money money);
 // INVALID_ARGUMENT names `field`; another currency than USD is one.
 absl::StatusOr<domain::Money> FromProto(const v1::Money& money, std::string_view field);
 
-google::protobuf::Timestamp ToProto(absl::Time time);
-absl::Time FromProto(const google::protobuf::Timestamp& time);
-google::protobuf::Duration ToProto(absl::Duration duration);
-absl::Duration FromProto(const google::protobuf::Duration& duration);
+using runtime::FromProto;
+using runtime::ToProto;
 
 // The key of a change that may be repeated. `request` has no maps: equal ones have equal bytes.
 absl::StatusOr<domain::RequestKey> KeyOf(const runtime::CallIdentity& identity,

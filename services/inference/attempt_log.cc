@@ -1,10 +1,9 @@
 #include "services/inference/attempt_log.h"
 
-#include <google/protobuf/util/time_util.h>
-
 #include <utility>
 
 #include "base/status_macros.h"
+#include "services/runtime/proto_time.h"
 #include "services/usage/billing_senders.h"
 #include "services/usage/lasting_name.h"
 
@@ -12,10 +11,6 @@ namespace floe::inference {
 namespace {
 
 namespace pb = billing::v1;
-
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
-}
 
 }  // namespace
 
@@ -49,7 +44,7 @@ AttemptLog::Attempt::Attempt(AttemptLog* log, const v1::GenerateRequest& request
   record_.set_worker(log_->name_);
   record_.set_checkpoint_digest(request.checkpoint_digest());
   record_.set_prompt_tokens(request.prompt_ids_size());
-  *record_.mutable_time() = ToProto(now);
+  *record_.mutable_time() = runtime::ToProto(now);
 }
 
 void AttemptLog::Attempt::Begin() {

@@ -1,12 +1,11 @@
 #include "services/inference/convert.h"
 
-#include <google/protobuf/util/time_util.h>
-
 #include <limits>
 
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "services/runtime/proto_time.h"
 
 namespace floe::inference {
 namespace {
@@ -25,10 +24,6 @@ absl::StatusOr<std::vector<int32_t>> Ids(const google::protobuf::RepeatedField<u
     ids.push_back(static_cast<int32_t>(id));
   }
   return ids;
-}
-
-void SetDuration(absl::Duration from, google::protobuf::Duration* to) {
-  *to = google::protobuf::util::TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(from));
 }
 
 }  // namespace
@@ -92,9 +87,9 @@ v1::GenerateResponse ToProto(const Event& event) {
     finish.set_completion_tokens(usage.completion_tokens);
     finish.set_computed_tokens(usage.computed_tokens);
     finish.set_service_tier_met(std::string(TierName(event.finish->tier_met)));
-    SetDuration(usage.queue_time, finish.mutable_queue_time());
-    SetDuration(usage.time_to_first_token, finish.mutable_time_to_first_token());
-    SetDuration(usage.total_time, finish.mutable_total_time());
+    *finish.mutable_queue_time() = runtime::ToProto(usage.queue_time);
+    *finish.mutable_time_to_first_token() = runtime::ToProto(usage.time_to_first_token);
+    *finish.mutable_total_time() = runtime::ToProto(usage.total_time);
   }
   return response;
 }

@@ -66,8 +66,8 @@ absl::Status LeaseRpc::Acquire(runtime::CallContext& call, const v1::AcquireLeas
       *lease.mutable_job() = ToProto(*job);
       lease.set_team(absl::StrCat("teams/", job->team));
       lease.set_attempt(job->attempt);
-      ToProto(*job->lease_expire, *lease.mutable_expire_time());
-      ToProto(parts_.heartbeat_interval, *lease.mutable_heartbeat_interval());
+      *lease.mutable_expire_time() = ToProto(*job->lease_expire);
+      *lease.mutable_heartbeat_interval() = ToProto(parts_.heartbeat_interval);
       lease.set_last_sequence(job->reported_sequence);
       parts_.changes.Notify();
       call.logger().Info(
@@ -96,7 +96,7 @@ absl::Status LeaseRpc::Beat(const v1::HeartbeatRequest& request, v1::HeartbeatRe
   FLOE_ASSIGN_OR_RETURN(const Job job,
                         parts_.leasing.Heartbeat(name.team, name.id, request.attempt(), events));
   if (!events.empty()) parts_.changes.Notify();
-  ToProto(*job.lease_expire, *response.mutable_expire_time());
+  *response.mutable_expire_time() = ToProto(*job.lease_expire);
   response.set_cancel_requested(job.state == State::kCancelling);
   response.set_last_sequence(job.reported_sequence);
   return absl::OkStatus();

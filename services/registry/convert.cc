@@ -1,18 +1,9 @@
 #include "services/registry/convert.h"
 
 #include "registry/names.h"
+#include "services/runtime/proto_time.h"
 
 namespace floe::registry {
-namespace {
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* out) {
-  const timespec parts = absl::ToTimespec(time);
-  out->set_seconds(parts.tv_sec);
-  out->set_nanos(static_cast<int32_t>(parts.tv_nsec));
-}
-
-}  // namespace
-
 v1::Blob ToProto(const Blob& blob) {
   v1::Blob out;
   out.set_digest(blob.digest);
@@ -28,7 +19,7 @@ v1::Dataset ToProto(const Dataset& dataset) {
   out.set_format(dataset.format);
   out.set_documents(dataset.documents);
   out.set_description(dataset.description);
-  SetTime(dataset.create_time, out.mutable_create_time());
+  *out.mutable_create_time() = runtime::ToProto(dataset.create_time);
   out.set_creator(dataset.creator);
   return out;
 }
@@ -41,7 +32,7 @@ v1::Tokenizer ToProto(const TokenizerRevision& tokenizer) {
   out.set_config_digest(tokenizer.config_digest);
   out.set_dataset_digest(tokenizer.dataset_digest);
   out.set_job(tokenizer.job);
-  SetTime(tokenizer.create_time, out.mutable_create_time());
+  *out.mutable_create_time() = runtime::ToProto(tokenizer.create_time);
   out.set_bytes_per_token(tokenizer.bytes_per_token);
   return out;
 }
@@ -65,7 +56,7 @@ v1::ModelVersion ToProto(const ModelVersion& version) {
   lineage.set_dataset(version.lineage.dataset);
   lineage.set_tokenizer(version.lineage.tokenizer);
   for (const auto& [name, value] : version.metrics) (*out.mutable_metrics())[name] = value;
-  SetTime(version.create_time, out.mutable_create_time());
+  *out.mutable_create_time() = runtime::ToProto(version.create_time);
   out.set_creator(version.creator);
   out.set_parameters(version.parameters);
   for (const std::string& alias : version.aliases) out.add_aliases(alias);
@@ -78,7 +69,7 @@ v1::Alias ToProto(const Alias& alias) {
   out.set_version(ToString(VersionName{alias.name.model, alias.version}));
   out.set_digest(alias.digest);
   out.set_etag(alias.etag);
-  SetTime(alias.update_time, out.mutable_update_time());
+  *out.mutable_update_time() = runtime::ToProto(alias.update_time);
   for (const AliasMove& move : alias.history) {
     auto& added = *out.add_history();
     if (move.from_version > 0) {
@@ -89,7 +80,7 @@ v1::Alias ToProto(const Alias& alias) {
     added.set_reason(move.reason);
     added.set_overridden(move.overridden);
     for (const std::string& failure : move.failures) added.add_failures(failure);
-    SetTime(move.time, added.mutable_time());
+    *added.mutable_time() = runtime::ToProto(move.time);
   }
   return out;
 }
@@ -97,7 +88,7 @@ v1::Alias ToProto(const Alias& alias) {
 v1::Model ToProto(const Model& model) {
   v1::Model out;
   out.set_name(ModelName(model.name));
-  SetTime(model.create_time, out.mutable_create_time());
+  *out.mutable_create_time() = runtime::ToProto(model.create_time);
   out.set_version_count(model.version_count);
   for (const Alias& alias : model.aliases) *out.add_aliases() = ToProto(alias);
   if (model.latest_version > 0) {
@@ -118,7 +109,7 @@ v1::Evaluation ToProto(const Evaluation& evaluation) {
   out.set_examples(evaluation.examples);
   out.set_tokens(evaluation.tokens);
   out.set_job(evaluation.job);
-  SetTime(evaluation.create_time, out.mutable_create_time());
+  *out.mutable_create_time() = runtime::ToProto(evaluation.create_time);
   out.set_creator(evaluation.creator);
   out.set_model_version(evaluation.model_version);
   out.set_dataset(evaluation.dataset);
@@ -139,7 +130,7 @@ v1::GatePolicy ToProto(const GatePolicy& policy) {
     if (gate.at_least) added.set_at_least(*gate.at_least);
     if (gate.at_most) added.set_at_most(*gate.at_most);
   }
-  if (!policy.text.empty()) SetTime(policy.update_time, out.mutable_update_time());
+  if (!policy.text.empty()) *out.mutable_update_time() = runtime::ToProto(policy.update_time);
   out.set_updater(policy.updater);
   return out;
 }

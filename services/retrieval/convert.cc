@@ -4,14 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "services/runtime/proto_time.h"
+
 namespace floe::retrieval {
 namespace {
-
-void SetTime(absl::Time time, google::protobuf::Timestamp* out) {
-  const int64_t micros = absl::ToUnixMicros(time);
-  out->set_seconds(micros / 1'000'000);
-  out->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
-}
 
 v1::Document::Format ToProto(Format format) {
   switch (format) {
@@ -60,7 +56,7 @@ v1::Collection ToProto(const Collection& collection) {
   out.set_chunk_count(collection.chunks);
   out.set_pending_document_count(collection.pending);
   out.set_etag(collection.etag());
-  SetTime(collection.create_time, out.mutable_create_time());
+  *out.mutable_create_time() = runtime::ToProto(collection.create_time);
   return out;
 }
 
@@ -73,7 +69,7 @@ v1::Document ToProto(const Document& document) {
   out.set_digest(document.digest);
   out.set_size_bytes(document.size_bytes);
   out.set_chunk_count(document.chunks);
-  SetTime(document.update_time, out.mutable_update_time());
+  *out.mutable_update_time() = runtime::ToProto(document.update_time);
   return out;
 }
 

@@ -1,7 +1,5 @@
 #include "services/gateway/clients/budget_rpc_client.h"
 
-#include <google/protobuf/util/time_util.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,13 +8,13 @@
 #include "base/status_macros.h"
 #include "billing/money/money.h"
 #include "services/runtime/client.h"
+#include "services/runtime/proto_time.h"
 #include "services/runtime/status.h"
 
 namespace floe::gateway {
 namespace {
 
 namespace pb = billing::v1;
-using google::protobuf::util::TimeUtil;
 
 constexpr absl::Duration kCallTime = absl::Seconds(2);
 
@@ -44,14 +42,9 @@ absl::StatusOr<RemoteSlice> FromProto(const pb::Slice& slice) {
   out.slice.name = slice.name();
   FLOE_ASSIGN_OR_RETURN(out.slice.amount, PicosOf(slice.amount()));
   FLOE_ASSIGN_OR_RETURN(out.settled, PicosOf(slice.settled()));
-  out.slice.expire_time = absl::FromUnixSeconds(slice.expire_time().seconds()) +
-                          absl::Nanoseconds(slice.expire_time().nanos());
+  out.slice.expire_time = runtime::FromProto(slice.expire_time());
   out.budget = slice.name().substr(0, slice.name().find("/slices/"));
   return out;
-}
-
-google::protobuf::Duration ToProto(absl::Duration duration) {
-  return TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(duration));
 }
 
 }  // namespace
@@ -99,7 +92,7 @@ absl::StatusOr<RemoteSlice> BudgetRpcClient::Acquire(const std::string& budget, 
   request.set_gateway(gateway_);
   SetMoney(wanted, *request.mutable_amount());
   SetMoney(1, *request.mutable_minimum());
-  *request.mutable_lease() = ToProto(lease);
+  *request.mutable_lease() = runtime::ToProto(lease);
   request.set_request_id(request_id);
   pb::Slice slice;
   FLOE_RETURN_IF_ERROR(Call(*stub_, &pb::BudgetService::Stub::AcquireSlice, request, slice));
@@ -110,7 +103,7 @@ absl::StatusOr<RemoteSlice> BudgetRpcClient::Renew(const std::string& slice, abs
                                                    Picos additional) {
   pb::RenewSliceRequest request;
   request.set_name(slice);
-  *request.mutable_lease() = ToProto(lease);
+  *request.mutable_lease() = runtime::ToProto(lease);
   SetMoney(additional, *request.mutable_additional());
   pb::Slice renewed;
   FLOE_RETURN_IF_ERROR(Call(*stub_, &pb::BudgetService::Stub::RenewSlice, request, renewed));

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "billing/pricing/charge.h"
 #include "services/runtime/client.h"
+#include "services/runtime/proto_time.h"
 #include "services/runtime/status.h"
 
 namespace floe::gateway {
@@ -59,10 +60,6 @@ absl::StatusOr<Cost> WithSearch(const billing::PriceBook& book, const PricedCall
   cost.picos = total.picos();
   cost.dollars = total.ToDollars();
   return cost;
-}
-
-absl::Time FromProto(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
 }  // namespace
@@ -155,7 +152,7 @@ absl::Status PriceLists::Refresh() {
     if (list == nullptr) {
       FLOE_ASSIGN_OR_RETURN(list, Fetch(book.name()));
     }
-    books.push_back({FromProto(book.effective_time()), std::move(list)});
+    books.push_back({runtime::FromProto(book.effective_time()), std::move(list)});
   }
   const std::lock_guard lock(mutex_);
   books_ = std::move(books);
@@ -182,7 +179,7 @@ absl::StatusOr<std::vector<pb::PriceBook>> PriceLists::NewestBooks() {
     FLOE_RETURN_IF_ERROR(runtime::FromGrpcStatus(stub_->ListPriceBooks(&context, request, &page)));
     for (pb::PriceBook& book : *page.mutable_price_books()) {
       books.push_back(std::move(book));
-      if (FromProto(books.back().effective_time()) <= oldest_needed) return books;
+      if (runtime::FromProto(books.back().effective_time()) <= oldest_needed) return books;
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());

@@ -10,6 +10,7 @@
 #include "base/view.h"
 #include "model/checkpoint.h"
 #include "services/gateway/clients/unary_call.h"
+#include "services/runtime/proto_time.h"
 
 namespace floe::gateway {
 namespace {
@@ -21,10 +22,6 @@ constexpr char kProduction[] = "production";
 constexpr char kTokenizerFile[] = "tokenizer.json";
 constexpr int kPageSize = 200;
 constexpr size_t kMaxListed = 10'000;
-
-absl::Time FromProto(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
 
 // The last id of a resource name.
 std::string IdOf(std::string_view name) { return std::string(name.substr(name.rfind('/') + 1)); }
@@ -41,7 +38,7 @@ absl::StatusOr<ResolvedModel> FromProto(const pb::ModelVersion& version) {
   ResolvedModel model;
   model.digest = version.digest();
   model.version = version.name();
-  model.created = FromProto(version.create_time());
+  model.created = runtime::FromProto(version.create_time());
   for (const pb::ModelVersion::File& file : version.files()) {
     if (file.name() == kTokenizerFile) model.tokenizer_digest = file.digest();
   }
@@ -59,7 +56,7 @@ absl::StatusOr<ResolvedModel> FromProto(const pb::ModelVersion& version) {
 
 std::vector<ModelSummary> Askable(const pb::Model& model) {
   const std::string id = IdOf(model.name());
-  const absl::Time created = FromProto(model.create_time());
+  const absl::Time created = runtime::FromProto(model.create_time());
   std::string team;
   if (const auto ids = ParseResourceName(model.name(), {"teams", "models"}); ids.ok()) {
     team = ids->front();

@@ -1,18 +1,17 @@
 #include "services/gateway/clients/usage_journal.h"
 
-#include <google/protobuf/util/time_util.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "services/gateway/clients/handoff.h"
+#include "services/runtime/proto_time.h"
 
 namespace floe::gateway {
 namespace {
 
 namespace pb = billing::v1;
-using google::protobuf::util::TimeUtil;
+using runtime::ToProto;
 
 pb::UsageEvent::Outcome ToProto(UsageOutcome outcome) {
   switch (outcome) {
@@ -26,10 +25,6 @@ pb::UsageEvent::Outcome ToProto(UsageOutcome outcome) {
       break;
   }
   return pb::UsageEvent::BLOCKED;
-}
-
-google::protobuf::Duration ToProto(absl::Duration duration) {
-  return TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(duration));
 }
 
 // The end of one append, awaited by a coroutine.
@@ -48,7 +43,7 @@ class PendingRecord final : public UsageLog::Pending {
 pb::UsageEvent ToProto(const UsageRecord& record, const std::string& gateway) {
   pb::UsageEvent event;
   event.set_usage_id(record.usage_id);
-  *event.mutable_time() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(record.time));
+  *event.mutable_time() = ToProto(record.time);
   event.set_tenant(record.caller.tenant);
   event.set_team(record.caller.team);
   event.set_key(record.caller.key_id);

@@ -6,16 +6,13 @@
 #include <optional>
 #include <utility>
 
+#include "services/runtime/proto_time.h"
 #include "services/runtime/status.h"
 
 namespace floe::gateway {
 namespace {
 
 namespace pb = inference::v1;
-
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
 
 Piece FromProto(pb::GenerateResponse& response) {
   Piece piece;
@@ -28,9 +25,9 @@ Piece FromProto(pb::GenerateResponse& response) {
       .prompt_tokens = finish.prompt_tokens(),
       .completion_tokens = finish.completion_tokens(),
       .tier_met = finish.service_tier_met(),
-      .queue_time = FromProto(finish.queue_time()),
-      .time_to_first_token = FromProto(finish.time_to_first_token()),
-      .total_time = FromProto(finish.total_time())};
+      .queue_time = runtime::FromProto(finish.queue_time()),
+      .time_to_first_token = runtime::FromProto(finish.time_to_first_token()),
+      .total_time = runtime::FromProto(finish.total_time())};
   return piece;
 }
 

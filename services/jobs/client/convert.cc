@@ -40,27 +40,6 @@ Progress ReadProgress(const v1::Progress& proto) {
 
 }  // namespace
 
-void ToProto(absl::Time time, google::protobuf::Timestamp& proto) {
-  const int64_t micros = absl::ToUnixMicros(time);
-  const int64_t seconds = absl::ToUnixSeconds(time);  // rounds down
-  proto.set_seconds(seconds);
-  proto.set_nanos(static_cast<int32_t>((micros - seconds * 1'000'000) * 1000));
-}
-
-void ToProto(absl::Duration duration, google::protobuf::Duration& proto) {
-  absl::Duration rest;
-  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
-  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-}
-
-absl::Time FromProto(const google::protobuf::Timestamp& proto) {
-  return absl::FromUnixSeconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
-}
-
-absl::Duration FromProto(const google::protobuf::Duration& proto) {
-  return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
-}
-
 std::string WithoutNul(const std::string& text) {
   std::string clean;
   clean.reserve(text.size());
@@ -80,7 +59,7 @@ v1::Progress ToProto(const Progress& progress) {
   proto.set_steps(progress.steps);
   for (const auto& [name, value] : progress.metrics) (*proto.mutable_metrics())[name] = value;
   if (progress.remaining != absl::InfiniteDuration()) {
-    ToProto(progress.remaining, *proto.mutable_remaining());
+    *proto.mutable_remaining() = ToProto(progress.remaining);
   }
   return proto;
 }
@@ -97,9 +76,9 @@ v1::Job ToProto(const Job& job) {
   proto.set_result(job.result);
   if (job.progress) *proto.mutable_progress() = ToProto(*job.progress);
   proto.set_creator(job.creator);
-  ToProto(job.create_time, *proto.mutable_create_time());
-  if (job.start_time) ToProto(*job.start_time, *proto.mutable_start_time());
-  if (job.end_time) ToProto(*job.end_time, *proto.mutable_end_time());
+  *proto.mutable_create_time() = ToProto(job.create_time);
+  if (job.start_time) *proto.mutable_start_time() = ToProto(*job.start_time);
+  if (job.end_time) *proto.mutable_end_time() = ToProto(*job.end_time);
   proto.set_runner(job.runner);
   return proto;
 }
@@ -107,7 +86,7 @@ v1::Job ToProto(const Job& job) {
 v1::JobEvent ToProto(const Event& event) {
   v1::JobEvent proto;
   proto.set_sequence(event.sequence);
-  ToProto(event.time, *proto.mutable_time());
+  *proto.mutable_time() = ToProto(event.time);
   proto.set_attempt(event.attempt);
   if (const auto* progress = std::get_if<Progress>(&event.what)) {
     *proto.mutable_progress() = ToProto(*progress);

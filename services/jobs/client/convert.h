@@ -7,20 +7,16 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include <google/protobuf/duration.pb.h>
-#include <google/protobuf/timestamp.pb.h>
 
 #include "floe/jobs/v1/jobs.pb.h"
 #include "jobs/job.h"
 #include "jobs/transitions.h"
+#include "services/runtime/proto_time.h"
 
 namespace floe::jobs {
 
-void ToProto(absl::Time time, google::protobuf::Timestamp& proto);
-void ToProto(absl::Duration duration, google::protobuf::Duration& proto);
-absl::Time FromProto(const google::protobuf::Timestamp& proto);
-absl::Duration FromProto(const google::protobuf::Duration& proto);
+using runtime::FromProto;
+using runtime::ToProto;
 
 v1::Job ToProto(const Job& job);
 v1::Progress ToProto(const Progress& progress);

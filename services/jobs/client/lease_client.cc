@@ -57,7 +57,7 @@ class RpcLeaseClient final : public LeaseClient {
     v1::AcquireLeaseRequest request;
     request.set_runner(runner);
     request.mutable_kinds()->Assign(kinds.begin(), kinds.end());
-    ToProto(wait, *request.mutable_wait());
+    *request.mutable_wait() = ToProto(wait);
     grpc::ClientContext context;
     runtime::PrepareCall(context, runtime::OutgoingCall::Own({}, wait + call_timeout_));
     const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });

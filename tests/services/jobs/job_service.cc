@@ -166,7 +166,7 @@ absl::StatusOr<v1::AcquireLeaseResponse> JobCaller::Acquire(absl::Duration wait,
   v1::AcquireLeaseRequest request;
   request.set_runner(runner);
   request.add_kinds(kTestKind);
-  ToProto(wait, *request.mutable_wait());
+  *request.mutable_wait() = ToProto(wait);
   v1::AcquireLeaseResponse response;
   const auto status = runtime::FromGrpcStatus(leases_->AcquireLease(&context, request, &response));
   if (!status.ok()) return status;
