@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "base/page.h"
 #include "registry/alias.h"
 #include "registry/blob.h"
 #include "registry/caller.h"
@@ -24,7 +25,6 @@
 #include "registry/gate.h"
 #include "registry/model_version.h"
 #include "registry/names.h"
-#include "registry/page.h"
 #include "registry/tokenizer_revision.h"
 
 namespace floe::registry {

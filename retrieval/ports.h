@@ -18,10 +18,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "base/page.h"
 #include "retrieval/caller.h"
 #include "retrieval/collection.h"
 #include "retrieval/document.h"
-#include "retrieval/page.h"
 #include "tokenizer/tokenizer.h"
 
 namespace floe::retrieval {

@@ -4,7 +4,6 @@
 #include "gtest/gtest.h"
 
 #include "base/error_reason.h"
-#include "retrieval/page.h"
 
 namespace floe::retrieval {
 namespace {
@@ -73,17 +72,6 @@ TEST(CollectionSettings, LimitsAreNamed) {
   EXPECT_THAT(message({"hamlet", "aaaa", 7, 1}), HasSubstr("chunk_tokens is 7"));
   EXPECT_THAT(message({"hamlet", "aaaa", 128, 65}), HasSubstr("overlap_tokens is 65"));
   EXPECT_THAT(message({"", "", 128, 16}), HasSubstr("embedding_model is missing"));
-}
-
-TEST(Pages, ATokenBelongsToItsList) {
-  const std::string token = PageToken("teams/nlp/collections", "handbook");
-  EXPECT_EQ(ParsePage("teams/nlp/collections", 10, token)->after, "handbook");
-  EXPECT_FALSE(ParsePage("teams/other/collections", 10, token).ok());
-  EXPECT_FALSE(ParsePage("teams/nlp/collections", 10, "nonsense").ok());
-  EXPECT_FALSE(ParsePage("teams/nlp/collections", -1, "").ok());
-  EXPECT_EQ(ParsePage("teams/nlp/collections", 0, "")->size, kDefaultPageSize);
-  EXPECT_EQ(ParsePage("teams/nlp/collections", 5000, "")->size, kMaxPageSize);
-  EXPECT_EQ(PageToken("teams/nlp/collections", ""), "");
 }
 
 }  // namespace

@@ -9,11 +9,11 @@
 
 #include "absl/status/statusor.h"
 
+#include "base/page.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "registry/caller.h"
 #include "registry/names.h"
-#include "registry/page.h"
 #include "services/registry/caller_of.h"
 
 namespace floe::registry::internal {

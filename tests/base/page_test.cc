@@ -1,9 +1,9 @@
-#include "registry/page.h"
+#include "base/page.h"
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
-namespace floe::registry {
+namespace floe {
 namespace {
 
 TEST(PageTest, ATokenGoesOnInItsOwnListOnly) {
@@ -33,4 +33,4 @@ TEST(PageTest, DamagedTokensAreRefused) {
 }
 
 }  // namespace
-}  // namespace floe::registry
+}  // namespace floe

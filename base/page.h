@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace floe::registry {
+namespace floe {
 
 inline constexpr int kDefaultPageSize = 50;
 inline constexpr int kMaxPageSize = 1000;
@@ -32,4 +32,4 @@ struct Listed {
   std::string next;
 };
 
-}  // namespace floe::registry
+}  // namespace floe

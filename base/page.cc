@@ -1,4 +1,4 @@
-#include "registry/page.h"
+#include "base/page.h"
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@
 #include "base/sha256.h"
 #include "base/view.h"
 
-namespace floe::registry {
+namespace floe {
 namespace {
 
 // Enough of a digest to tell lists apart; tokens are no secret and no right.
@@ -43,4 +43,4 @@ std::string PageToken(std::string_view list, std::string_view last_key) {
   return absl::WebSafeBase64Escape(absl::StrCat(ListMark(list), AbslView(last_key)));
 }
 
-}  // namespace floe::registry
+}  // namespace floe
