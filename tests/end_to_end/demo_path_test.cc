@@ -149,6 +149,7 @@ class DemoPathTest : public testing::Test {
     request["floe"]["workflow_id"] = "left";
     for (size_t asked = kClients; asked <= 10 * kClients; asked += kClients) {
       std::vector<std::thread> clients;
+      clients.reserve(kClients);
       for (size_t i = 0; i < kClients; ++i) {
         request["seed"] = asked + i;
         clients.emplace_back([&, request] { fleet_.PostAndLeave("/v1/completions", request); });

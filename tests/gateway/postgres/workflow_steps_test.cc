@@ -37,6 +37,7 @@ class WorkflowStepsTest : public testing::Test {
 TEST_F(WorkflowStepsTest, OfFiftyAtOnceAsManyPassAsMay) {
   std::atomic<int> passed = 0;
   std::vector<std::thread> threads;
+  threads.reserve(50);
   for (int i = 0; i < 50; ++i) {
     threads.emplace_back([&] { passed += CountWorkflowStep(*pool_, "nlp", "w", 20).ok() ? 1 : 0; });
   }

@@ -396,6 +396,7 @@ TEST_F(TwoGatewaysTest, TogetherTheyServeWhatTheBudgetHolds) {
   billing_.CreateBudget("ten", 10 * kPicos);
   std::atomic<int> served = 0, refused = 0;
   std::vector<std::thread> clients;
+  clients.reserve(50);
   for (int i = 0; i < 50; ++i) {
     clients.emplace_back([&, i] {
       const int status = Status(i % 2 == 0 ? first_ : second_, kBody);

@@ -200,6 +200,7 @@ TEST_F(GatewayProcessTest, KilledUnderTrafficItHasChargedEveryAnswerThatItGave) 
   billing_.CreateBudget("large", 1'000'000 * kPicos);
   std::atomic<int64_t> sent = 0, answered = 0;
   std::vector<std::thread> clients;
+  clients.reserve(8);
   for (int i = 0; i < 8; ++i) {
     clients.emplace_back([&] {
       HttpClient client(http_);
