@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "nlohmann/json.hpp"
 
 #include "bench/gateway/nginx_proxy.h"
@@ -267,6 +268,7 @@ int Serve() {
 }  // namespace floe::gateway
 
 int main(int argc, char** argv) {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);  // as the services do
   if (argc == 2 && std::string_view(argv[1]) == "--serve") return floe::gateway::Serve();
   return floe::gateway::Run();
 }

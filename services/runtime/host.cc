@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -23,6 +24,8 @@ absl::StatusOr<std::unique_ptr<Host>> Host::Create(std::string service,
                                                    const CommonOptions& options,
                                                    const Config& config, PeerRules peers) {
   FLOE_ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(options.log_level));
+  // Debian's Abseil watches every mutex for deadlocks, those of gRPC too: a twentieth of a request.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   auto host = std::unique_ptr<Host>(new Host(std::move(service), options, level, std::move(peers)));
   nlohmann::ordered_json effective;
   for (const auto& [name, value] : config.Effective()) effective[name] = value;

@@ -6,11 +6,25 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include "absl/strings/str_cat.h"
+
+#include "base/view.h"
 #include "services/runtime/status.h"
 
 namespace floe::runtime {
 
-Metrics::Metrics() : registry_(std::make_shared<prometheus::Registry>()) {}
+Metrics::Metrics()
+    : registry_(std::make_shared<prometheus::Registry>()),
+      calls_([this](const std::string& method_and_code) -> prometheus::Counter& {
+        const size_t space = method_and_code.rfind(' ');
+        return Counter("floe_rpc_calls_total", "Finished RPCs.",
+                       {{"method", method_and_code.substr(0, space)},
+                        {"code", method_and_code.substr(space + 1)}});
+      }),
+      call_seconds_([this](const std::string& method) -> prometheus::Histogram& {
+        return Histogram("floe_rpc_seconds", "Seconds from the arrival of an RPC to its end.",
+                         LatencyBounds(), {{"method", method}});
+      }) {}
 Metrics::~Metrics() = default;
 
 prometheus::Counter& Metrics::Counter(const std::string& name, const std::string& help,
@@ -37,13 +51,8 @@ std::vector<double> Metrics::LatencyBounds() {
 }
 
 void Metrics::ObserveCall(std::string_view method, absl::StatusCode code, absl::Duration took) {
-  const std::string name(method);
-  Counter("floe_rpc_calls_total", "Finished RPCs.",
-          {{"method", name}, {"code", std::string(CodeName(code))}})
-      .Increment();
-  Histogram("floe_rpc_seconds", "Seconds from the arrival of an RPC to its end.", LatencyBounds(),
-            {{"method", name}})
-      .Observe(absl::ToDoubleSeconds(took));
+  calls_.For(absl::StrCat(AbslView(method), " ", AbslView(CodeName(code)))).Increment();
+  call_seconds_.For(method).Observe(absl::ToDoubleSeconds(took));
 }
 
 std::string Metrics::Exposition() const {

@@ -10,6 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
+#include "services/runtime/labelled.h"
+
 namespace prometheus {
 class Counter;
 class Gauge;
@@ -45,6 +47,8 @@ class Metrics {
 
  private:
   std::shared_ptr<prometheus::Registry> registry_;  // shared with nobody; the library wants it so
+  Labelled<prometheus::Counter> calls_;             // by "method code"
+  Labelled<prometheus::Histogram> call_seconds_;    // by method
 };
 
 }  // namespace floe::runtime
