@@ -109,10 +109,11 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
       FLOE_RETURN_IF_ERROR(event.finish->status);
     }
     // An id whose text is still incomplete is sent all the same: ids are counted as they come.
+    // Before the write: what a call that is cancelled meanwhile had handed over may have arrived.
+    attempt.sent_tokens += static_cast<int64_t>(event.ids.size());
     if (!writer.Write(ToProto(event)) || call.cancelled()) {
       return CallerLeft(call);
     }
-    attempt.sent_tokens += static_cast<int64_t>(event.ids.size());
     if (event.finish.has_value()) return absl::OkStatus();
   }
 }

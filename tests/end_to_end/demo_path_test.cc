@@ -121,12 +121,14 @@ class DemoPathTest : public testing::Test {
     std::vector<std::string> command = words;
     command.push_back("--json");
     const absl::Time until = absl::Now() + absl::Minutes(1);
+    Said said;
     while (absl::Now() < until) {
-      const Said said = fleet_.Floe(command);
+      said = fleet_.Floe(command);
       json answer = json::parse(said.out, nullptr, false);
       if (said.code == 0 && !answer.is_discarded() && good(answer)) return answer;
     }
-    ADD_FAILURE() << words[0] << " " << words[1] << " never said it";
+    ADD_FAILURE() << words[0] << " " << words[1] << " never said it, at last: " << said.out
+                  << said.err;
     return {};
   }
 
