@@ -320,10 +320,10 @@ TEST(EmbeddingTest, IsTheSameWhateverElseRunsAndHoweverOftenItIsPreempted) {
 
 TEST_F(SchedulerTest, ExhaustedKvPreemptsAndStillFinishesEveryoneWithTheSameTokens) {
   Start(4);
-  gate_.AllowAll();
   Submit(Ask({1, 2}, 40), a_);
   Submit(Ask({3, 4}, 40), b_);
   Submit(Ask({5, 6}, 40), c_);
+  gate_.AllowAll();  // once all are there: none of them is through before the others come
   for (Answer* answer : {&a_, &b_, &c_}) EXPECT_EQ(answer->Wait().reason, FinishReason::kLength);
   for (const auto& [answer, first] : {std::pair{&a_, 3}, std::pair{&b_, 5}, std::pair{&c_, 7}}) {
     const std::vector<int32_t> ids = answer->ids();
@@ -331,6 +331,7 @@ TEST_F(SchedulerTest, ExhaustedKvPreemptsAndStillFinishesEveryoneWithTheSameToke
     for (int i = 0; i < 40; ++i) EXPECT_EQ(ids[i], first + i);
   }
   EXPECT_GT(scheduler_->stats().preemptions, 0);
+  EXPECT_TRUE(scheduler_->WaitIdle(absl::Seconds(10)));
   EXPECT_EQ(scheduler_->stats().kv.free_blocks, 4);
 }
 
