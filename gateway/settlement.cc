@@ -34,7 +34,8 @@ void Charge(Request& request) {
   request.cost = cost.ok() ? *std::move(cost) : request.worst_case;
 }
 
-// Ahead of the request's own record, whose fate decides for both: a journal keeps the order.
+// Ahead of the request's own record: a journal keeps the order, so once that one is durable both
+// are. A kill between the two leaves the search charged and the answer not.
 void AppendRetrieval(const Request& request, UsageLog& usage) noexcept {
   std::optional<UsageRecord> record = RetrievalRecordOf(request);
   if (record) usage.AppendOnly(*std::move(record), [](const absl::Status&) {});

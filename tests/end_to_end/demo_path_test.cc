@@ -1,6 +1,7 @@
 // The demo's path at tiny size, through the real programs and real HTTP: a fleet, a corpus, a
 // tokenizer, a training job, a promoted version, the same answer plain and streamed, its bill; a
-// service that is killed, a byte that is changed, a backup, and nothing left at the end.
+// service that is killed, a byte that is changed, a backup, and nothing left at the end. One path
+// in one file: what a step makes, the next ones use.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 // Limits, policy, rules, cache and schema as the stages apply them, over ports that the test
-// answers for.
+// answers for. One file, since a section a stage shares one fixture and one order: the stages'.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

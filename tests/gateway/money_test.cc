@@ -1,5 +1,5 @@
 // The money stages over ports that the test answers for: what is reserved, recorded and charged on
-// every way that a request can end.
+// every way that a request can end. Half of it is those ports; all cases share them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

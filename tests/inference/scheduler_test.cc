@@ -1,3 +1,5 @@
+// The scheduler as its callers see it, over an engine whose steps a test lets through one by one,
+// and at the end over the real one. One file, since all of it stands on that gate.
 #include "inference/scheduler/scheduler.h"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+// Long as it is many small fakes, one for each neighbour of the gateway, which only this fleet
+// wires.
 #include "tests/services/gateway/http/fake_fleet.h"
 
 #include <grpcpp/create_channel.h>

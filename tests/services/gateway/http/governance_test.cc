@@ -1,4 +1,5 @@
-// Limits, cache, rules and schemas through the HTTP server, with a real Redis.
+// Limits, cache, rules and schemas through the HTTP server, with a real Redis. One file, since all
+// sections share the fixture that has it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
-// Requests over HTTP whose money is real: budgets and ledger of a floe-billing on Postgres.
+// Requests over HTTP whose money is real: budgets and ledger of a floe-billing on Postgres. One
+// file, since each of its cases starts that process, and they do so one after the other.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
