@@ -22,7 +22,7 @@ Pipeline GeneratingPipeline(const Ports& ports) {
   stages.push_back(std::make_unique<PolicyStage>(ports.models));
   stages.push_back(std::make_unique<GuardInputStage>(ports.prompts, ports.background));
   stages.push_back(std::make_unique<RetrieveStage>(
-      RetrieveStage::Parts{ports.retriever, ports.prompts, ports.clock}));
+      RetrieveStage::Parts{ports.retriever, ports.prompts, ports.clock, ports.background}));
   stages.push_back(std::make_unique<QuoteStage>(
       QuoteStage::Parts{ports.prompts, ports.prices, ports.limits, ports.draw_seed}));
   stages.push_back(std::make_unique<CacheStage>(ports.cache));

@@ -3,16 +3,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "base/error_reason.h"
+#include "gateway/background.h"
 
 namespace floe::gateway {
 namespace {
-
-// Looking through this much takes about a millisecond.
-constexpr size_t kInlineBytes = 16 << 10;
 
 using guardrails::Action;
 using guardrails::RuleSet;
@@ -44,10 +40,6 @@ absl::Status Blocked(const GuardedPrompt& guarded) {
       absl::InvalidArgumentError(absl::StrCat("your team's policy blocks this request: its rule \"",
                                               guarded.blocked_by, "\" matches ", guarded.param)),
       "CONTENT_BLOCKED", {{"param", guarded.param}, {"rule", guarded.blocked_by}});
-}
-
-Awaitable<GuardedPrompt> GuardOn(const RuleSet& rules, Prompt prompt) {
-  co_return GuardPrompt(rules, std::move(prompt));
 }
 
 // Ids are guarded by what they say. They are not rewritten: a mask refuses them.
@@ -89,11 +81,12 @@ Awaitable<absl::Status> GuardInputStage::Enter(Request& request) {
     absl::StatusOr<std::string> text = co_await prompts_.Decode(request.scope, request.model, *ids);
     if (!text.ok()) co_return text.status();
     guarded = GuardIds(rules, std::move(*ids), *std::move(text));
-  } else if (background_ && SizeOf(request.ask.prompt) > kInlineBytes) {
-    guarded = co_await boost::asio::co_spawn(
-        background_, GuardOn(rules, std::move(request.ask.prompt)), boost::asio::use_awaitable);
   } else {
-    guarded = GuardPrompt(rules, std::move(request.ask.prompt));
+    const size_t bytes = SizeOf(request.ask.prompt);
+    auto work = [&rules, prompt = std::move(request.ask.prompt)]() mutable {
+      return GuardPrompt(rules, std::move(prompt));
+    };
+    guarded = co_await WorkOver(bytes, background_, std::move(work));
   }
   request.ask.prompt = std::move(guarded.prompt);
   for (guardrails::Finding& finding : guarded.findings) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/error_reason.h"
+#include "gateway/background.h"
 #include "gateway/context/context.h"
 
 namespace floe::gateway {
@@ -121,8 +122,13 @@ Awaitable<absl::Status> RetrieveStage::Enter(Request& request) {
   request.retrieved = Retrieved{.collection = wanted.collection,
                                 .usage_id = request.usage_id + "-retrieval",
                                 .took = parts_.clock.Monotonic() - start};
-  co_return co_await Insert(
-      request, *question, GuardPassages(request.rules->input, *std::move(found), request.findings));
+  size_t bytes = 0;
+  for (const Passage& passage : *found) bytes += passage.text.size();
+  auto work = [&request, passages = *std::move(found)]() mutable {
+    return GuardPassages(request.rules->input, std::move(passages), request.findings);
+  };
+  std::vector<Passage> passing = co_await WorkOver(bytes, parts_.background, std::move(work));
+  co_return co_await Insert(request, *question, std::move(passing));
 }
 
 Awaitable<absl::Status> RetrieveStage::Insert(Request& request, std::string question,

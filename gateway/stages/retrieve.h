@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include "base/clock.h"
 #include "gateway/stage.h"
 
@@ -17,6 +19,7 @@ class RetrieveStage final : public Stage {
     Retriever& retriever;
     PromptEncoder& prompts;
     const Clock& clock;
+    boost::asio::any_io_executor background;  // for many passages; none: inline
   };
   explicit RetrieveStage(const Parts& parts) : parts_(parts) {}
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/thread_pool.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/error_reason.h"
@@ -136,6 +137,22 @@ defaults:
   ASSERT_THAT(request_.findings, SizeIs(2));
   EXPECT_EQ(request_.findings[0].finding.rule, "noise");
   EXPECT_EQ(request_.findings[0].direction, Direction::kRetrieved);
+}
+
+TEST_F(RetrieveStageTest, ManyPassagesAreLookedThroughInTheBackground) {
+  fakes_.SetPolicy("defaults: {input: [{words: [purr], name: soft, action: mask}]}");
+  fakes_.passages = std::vector<Passage>{Said(std::string(100'000, ' ') + "cats purr")};
+  boost::asio::thread_pool background(1);
+  FakeSink sink(fakes_);
+  request_.authorization = "Bearer floe-secret";
+  request_.ask = ask_;
+  request_.sink = &sink;
+  Ports ports = fakes_.Ports(clock_);
+  ports.background = background.get_executor();
+  const Pipeline pipeline = GeneratingPipeline(ports);
+  ASSERT_TRUE(RunToEnd(pipeline.Run(request_)).ok());
+  EXPECT_THAT(Seen(), HasSubstr("cats [soft]"));
+  background.join();
 }
 
 // A token a byte, and a context in which the answer has 20 of them.
