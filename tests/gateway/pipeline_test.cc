@@ -28,12 +28,13 @@ using Log = std::vector<std::string>;
 class Recorder final : public Stage {
  public:
   enum class What { kPass, kRefuse, kThrow, kWait };
-  Recorder(std::string name, Log& log, What what = What::kPass, test::FakeClock* clock = nullptr)
-      : name_(std::move(name)), log_(log), what_(what), clock_(clock) {}
+  // `name` is a literal, as those of stages are: what was timed outlives the pipeline.
+  Recorder(const char* name, Log& log, What what = What::kPass, test::FakeClock* clock = nullptr)
+      : name_(name), log_(log), what_(what), clock_(clock) {}
 
   std::string_view name() const override { return name_; }
   Awaitable<absl::Status> Enter(Request& request) override {
-    log_.push_back("enter " + name_);
+    log_.push_back(std::string("enter ") + name_);
     if (clock_ != nullptr) clock_->Advance(absl::Milliseconds(5));
     switch (what_) {
       case What::kRefuse:
@@ -51,10 +52,10 @@ class Recorder final : public Stage {
     }
     co_return absl::OkStatus();
   }
-  void Leave(Request& request) noexcept override { log_.push_back("leave " + name_); }
+  void Leave(Request& request) noexcept override { log_.push_back(std::string("leave ") + name_); }
 
  private:
-  const std::string name_;
+  const char* const name_;
   Log& log_;
   const What what_;
   test::FakeClock* const clock_;
