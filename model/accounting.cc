@@ -7,8 +7,6 @@
 namespace floe::model {
 namespace {
 
-constexpr int64_t kFloatBytes = 4;
-
 int64_t Elements(const std::vector<int64_t>& shape) {
   int64_t count = 1;
   for (const int64_t dim : shape) count *= dim;
@@ -52,23 +50,6 @@ int64_t TrainingFlopsPerToken(const Blueprint& blueprint, int64_t sequence_lengt
 
 int64_t KvBytesPerToken(const Blueprint& b, int64_t bytes_per_number) {
   return 2 * b.num_layers * b.num_kv_heads * b.head_dim * bytes_per_number;
-}
-
-TrainingMemory EstimateTrainingMemory(const Blueprint& b, int64_t batch_size,
-                                      int64_t sequence_length) {
-  const int64_t weights = kFloatBytes * CountParameters(b).Total();
-  // Numbers a token that backward reads again. A layer: the input and output of both norms and the
-  // two residual sums; queries, keys and values before and after RoPE and QK-norm, and the
-  // attention's output; a row of attention weights a head; the FFN's inner values (gate, its
-  // activation, up, product; or up and its activation). Then the logits and their softmax.
-  const double q = static_cast<double>(b.num_heads * b.head_dim);
-  const double kv = static_cast<double>(b.num_kv_heads * b.head_dim);
-  const double inner = b.ffn == FfnKind::kGated ? 4 : 2;
-  const double layer = 6.0 * b.hidden_size + 2 * (q + 2 * kv) + q +
-                       static_cast<double>(b.num_heads) * sequence_length + inner * b.ffn_hidden;
-  const double per_token = b.num_layers * layer + 2.0 * b.vocab_size;
-  const double tokens = static_cast<double>(batch_size) * static_cast<double>(sequence_length);
-  return {weights, weights, 2 * weights, Saturated(kFloatBytes * tokens * per_token)};
 }
 
 ServingMemory EstimateServingMemory(const Blueprint& b, int64_t sequences, int64_t tokens,

@@ -1,5 +1,5 @@
-// Where a model's parameters, arithmetic and memory go, counted from its blueprint alone. Pure
-// functions; every one requires Validate().ok(), whose bounds keep the counts inside 64 bits.
+// Where a model's parameters, arithmetic and memory to serve go, counted from its blueprint alone.
+// Pure functions; every one requires Validate().ok(), whose bounds keep the counts inside 64 bits.
 #pragma once
 
 #include <cstdint>
@@ -32,17 +32,6 @@ int64_t TrainingFlopsPerToken(const Blueprint& blueprint, int64_t sequence_lengt
 
 // Keys and values of all layers that one token leaves in the cache.
 int64_t KvBytesPerToken(const Blueprint& blueprint, int64_t bytes_per_number);
-
-// Bytes to train in 32 bits with AdamW.
-struct TrainingMemory {
-  int64_t weights = 0;
-  int64_t gradients = 0;
-  int64_t optimizer = 0;    // two moments
-  int64_t activations = 0;  // estimate: what backward needs of a forward pass without recomputation
-  int64_t Total() const { return weights + gradients + optimizer + activations; }
-};
-TrainingMemory EstimateTrainingMemory(const Blueprint& blueprint, int64_t batch_size,
-                                      int64_t sequence_length);
 
 // Bytes to serve `sequences` at once, each up to `tokens` long.
 struct ServingMemory {

@@ -10,6 +10,7 @@
 
 #include "base/view.h"
 #include "model/accounting.h"
+#include "model/training_memory.h"
 
 namespace floe::model {
 namespace {
@@ -87,7 +88,8 @@ std::string Dials(const Blueprint& b) {
 
 std::string Memory(const Blueprint& b, const PlanWorkload& workload) {
   const int64_t length = SequenceLength(b, workload);
-  const TrainingMemory train = EstimateTrainingMemory(b, workload.batch_size, length);
+  const TrainingMemory train =
+      EstimateTrainingMemory(b, {.batch_size = workload.batch_size, .sequence_length = length});
   std::string out;
   const auto line = [&](const char* name, int64_t bytes, const std::string& note) {
     absl::StrAppendFormat(&out, "  %-16s %15s  %s\n", name, Bytes(bytes), note);
@@ -98,6 +100,7 @@ std::string Memory(const Blueprint& b, const PlanWorkload& workload) {
   line("gradients", train.gradients, "");
   line("optimizer", train.optimizer, "two moments");
   line("activations", train.activations, "estimate, without recomputation");
+  line("workspace", train.workspace, "logits by chunks, gradients on their way");
   line("total", train.Total(), "");
   absl::StrAppendFormat(&out, "Memory to serve: %d sequences of %s tokens\n", workload.batch_size,
                         Grouped(length));
@@ -143,7 +146,8 @@ std::string PlanJson(const Blueprint& b, const PlanWorkload& workload) {
     shares[part.name] = static_cast<double>(part.count) / static_cast<double>(total);
   }
   parameters["shares"] = shares;
-  const TrainingMemory train = EstimateTrainingMemory(b, workload.batch_size, length);
+  const TrainingMemory train =
+      EstimateTrainingMemory(b, {.batch_size = workload.batch_size, .sequence_length = length});
   Json serving = Json::object();
   for (const auto& [name, width] : {std::pair{"f32", kF32Bytes}, std::pair{"bf16", kBf16Bytes}}) {
     const ServingMemory serve = EstimateServingMemory(b, workload.batch_size, length, width);
@@ -176,7 +180,8 @@ std::string PlanJson(const Blueprint& b, const PlanWorkload& workload) {
           {"weights", train.weights},
           {"gradients", train.gradients},
           {"optimizer", train.optimizer},
-          {"activations", train.activations}}},
+          {"activations", train.activations},
+          {"workspace", train.workspace}}},
         {"serving", serving}}},
       {"kv_bytes_per_token",
        {{"f32", KvBytesPerToken(b, kF32Bytes)}, {"bf16", KvBytesPerToken(b, kBf16Bytes)}}}};

@@ -8,6 +8,7 @@
 
 #include "model/accounting.h"
 #include "model/presets.h"
+#include "model/training_memory.h"
 
 namespace floe::model {
 namespace {
@@ -38,7 +39,8 @@ TEST(PlanJson, TellsMemoryAndWorkForTheWorkloadThatWasAsked) {
   const Json plan = Json::parse(PlanJson(b, {.batch_size = 4, .sequence_length = 512}));
   EXPECT_EQ(plan["workload"]["sequence_length"], 512);
   EXPECT_EQ(plan["flops_per_token"]["training"], TrainingFlopsPerToken(b, 512));
-  EXPECT_EQ(plan["memory"]["training"]["total"], EstimateTrainingMemory(b, 4, 512).Total());
+  EXPECT_EQ(plan["memory"]["training"]["total"],
+            EstimateTrainingMemory(b, {.batch_size = 4, .sequence_length = 512}).Total());
   EXPECT_EQ(plan["memory"]["serving"]["bf16"]["kv_cache"],
             EstimateServingMemory(b, 4, 512, 2).kv_cache);
   EXPECT_EQ(plan["kv_bytes_per_token"]["f32"], KvBytesPerToken(b, 4));

@@ -26,6 +26,20 @@ inline Blueprint SmallBlueprint(Family family) {
   return b;
 }
 
+// Every dial at the most that Validate() allows.
+inline Blueprint LargestBlueprint() {
+  Blueprint b;
+  b.vocab_size = 1 << 24;
+  b.hidden_size = 1 << 20;
+  b.num_layers = 1 << 10;
+  b.num_heads = b.num_kv_heads = 1 << 10;
+  b.head_dim = 1 << 12;
+  b.ffn_hidden = 1 << 22;
+  b.context = 1 << 24;
+  b.tie_embeddings = false;
+  return b;
+}
+
 // Owns the numbers that a checkpoint's contents borrow: each tensor counts up from its own start.
 class SmallTensors {
  public:
