@@ -31,9 +31,23 @@ int64_t Saturated(double bytes) {
 }  // namespace
 
 ParameterCounts CountParameters(const Blueprint& blueprint) {
-  ParameterCounts counts;
-  for (const TensorSpec& spec : TensorsOf(blueprint)) {
-    ComponentOf(spec.name, counts) += Elements(spec.shape);
+  // Layers are alike: two of them tell what one is, and a deep model takes no longer to count.
+  const auto count = [&](int64_t layers) {
+    Blueprint b = blueprint;
+    b.num_layers = layers;
+    ParameterCounts counts;
+    for (const TensorSpec& spec : TensorsOf(b)) {
+      ComponentOf(spec.name, counts) += Elements(spec.shape);
+    }
+    return counts;
+  };
+  ParameterCounts counts = count(1);
+  if (blueprint.num_layers == 1) return counts;
+  const ParameterCounts two = count(2);
+  for (int64_t ParameterCounts::*part :
+       {&ParameterCounts::embeddings, &ParameterCounts::attention, &ParameterCounts::ffn,
+        &ParameterCounts::norms, &ParameterCounts::head, &ParameterCounts::biases}) {
+    counts.*part += (blueprint.num_layers - 1) * (two.*part - counts.*part);
   }
   return counts;
 }

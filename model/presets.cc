@@ -15,10 +15,25 @@ struct Named {
   Blueprint blueprint;
 };
 
-constexpr size_t kCount = 6;
+constexpr size_t kCount = 7;
 
 const std::array<Named, kCount>& Presets() {
   static const auto& presets = *new std::array<Named, kCount>{{
+      // No published model: the dials of textbooks, 4 D wide and plain as in the first transformer.
+      {"classic",
+       {.family = Family::kLlama,
+        .vocab_size = 32000,
+        .hidden_size = 4096,
+        .num_layers = 32,
+        .num_heads = 32,
+        .num_kv_heads = 32,
+        .head_dim = 128,
+        .ffn_hidden = 16384,
+        .ffn = FfnKind::kPlain,
+        .context = 2048,
+        .rope_theta = 1e4,
+        .norm_eps = 1e-5,
+        .tie_embeddings = false}},
       {"gpt2",
        {.family = Family::kGpt2,
         .vocab_size = 50257,

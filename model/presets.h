@@ -1,5 +1,5 @@
-// Blueprints of published models, by the names that `floe plan --preset` takes. The dials are those
-// of each model's config.json.
+// Blueprints by the names that `floe plan --preset` takes: of published models, whose dials are
+// those of each model's config.json, and "classic", the dials of textbooks.
 #pragma once
 
 #include <string_view>

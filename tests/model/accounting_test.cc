@@ -33,6 +33,36 @@ TEST(Accounting, CountsAnUntiedHeadAndQwen2sBiases) {
   EXPECT_EQ(CountParameters(*Preset("qwen2.5-0.5b")).biases, 24 * (896 + 128 + 128));
 }
 
+// Llama's layout: RMSNorm, no biases, no norms of queries and keys; the head is not tied. Anything
+// else gives another total.
+TEST(Accounting, TheClassicDialsHaveTwoThirdsOfTheirParametersInTheFfn) {
+  Blueprint b = *Preset("classic");
+  const ParameterCounts plain = CountParameters(b);
+  EXPECT_EQ(plain.Total(), 6'704'861'184);
+  EXPECT_EQ(plain.embeddings, 131'072'000);
+  EXPECT_EQ(plain.attention, 2'147'483'648);
+  EXPECT_EQ(plain.ffn, 2 * plain.attention);
+  EXPECT_EQ(plain.norms, 65 * 4096);
+  EXPECT_EQ(plain.head, plain.embeddings);
+  EXPECT_EQ(plain.biases, 0);
+  b.ffn = FfnKind::kGated;
+  EXPECT_EQ(CountParameters(b).Total(), 8'852'344'832);
+  b.family = Family::kQwen3;  // a scale of 128 a layer for queries, and one for keys
+  EXPECT_EQ(CountParameters(b).Total(), 8'852'344'832 + 32 * 2 * 128);
+}
+
+TEST(Accounting, CountsEveryTensorOfEveryLayer) {
+  for (const std::string_view name : PresetNames()) {
+    int64_t all = 0;
+    for (const TensorSpec& spec : TensorsOf(*Preset(name))) {
+      int64_t count = 1;
+      for (const int64_t dim : spec.shape) count *= dim;
+      all += count;
+    }
+    EXPECT_EQ(CountParameters(*Preset(name)).Total(), all) << name;
+  }
+}
+
 TEST(Accounting, ATiedHeadIsWorkAllTheSame) {
   Blueprint b = SmallBlueprint(Family::kQwen3);
   b.tie_embeddings = true;

@@ -29,8 +29,8 @@ TEST(Presets, HaveThePublishedParameterCounts) {
 }
 
 TEST(Presets, AreListedByName) {
-  EXPECT_THAT(PresetNames(), ElementsAre("gpt2", "llama-2-7b", "llama-3-8b", "qwen2.5-0.5b",
-                                         "qwen3-0.6b", "smollm2-135m"));
+  EXPECT_THAT(PresetNames(), ElementsAre("classic", "gpt2", "llama-2-7b", "llama-3-8b",
+                                         "qwen2.5-0.5b", "qwen3-0.6b", "smollm2-135m"));
 }
 
 TEST(Presets, AnUnknownNameIsAnsweredWithTheKnownOnes) {
