@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kMaxMetrics = 200;
 constexpr size_t kMaxNameBytes = 200;
+constexpr size_t kMaxReportBytes = 1 << 20;
 constexpr size_t kIdCharacters = 24;
 
 }  // namespace
@@ -29,6 +30,7 @@ absl::Status Validate(const Evaluation& evaluation) {
   }
   FLOE_RETURN_IF_ERROR(CheckId("evaluation.task", evaluation.task));
   FLOE_RETURN_IF_ERROR(CheckText("evaluation.job", evaluation.job, kMaxNameBytes));
+  FLOE_RETURN_IF_ERROR(CheckText("evaluation.report", evaluation.report, kMaxReportBytes));
   if (evaluation.metrics.empty() || evaluation.metrics.size() > kMaxMetrics) {
     return absl::InvalidArgumentError(absl::StrCat(
         "evaluation.metrics has ", evaluation.metrics.size(), " entries; give 1 to ", kMaxMetrics));
@@ -56,6 +58,7 @@ std::string EvaluationId(const Evaluation& evaluation) {
   for (const auto& [name, value] : evaluation.metrics) {
     absl::StrAppendFormat(&content, "%s=%.17g\n", name, value);
   }
+  if (!evaluation.report.empty()) absl::StrAppend(&content, Sha256::Hex(evaluation.report), "\n");
   return absl::StrCat("ev-", Sha256::Hex(content).substr(0, kIdCharacters));
 }
 

@@ -18,8 +18,9 @@ struct Evaluation {
   std::string tokenizer_digest;  // of tokenizer.json
   std::string template_digest;   // of the chat template; empty for plain text
   std::string dataset_digest;
-  std::string task;  // text, chat, preference, choices
+  std::string task;  // text, chat, preference, choices, inspect
   std::map<std::string, double> metrics;
+  std::string report;  // JSON: what is no plain number; empty: nothing more
   int64_t examples = 0;
   int64_t tokens = 0;
   std::string job;
@@ -32,7 +33,7 @@ struct Evaluation {
 // INVALID_ARGUMENT names the field that is wrong.
 absl::Status Validate(const Evaluation& evaluation);
 
-// `ev-` and the beginning of the SHA-256 of digests, task, metrics and counts: the same evidence
+// `ev-` and the beginning of the SHA-256 of digests, task, metrics, counts and report: the same evidence
 // has one name.
 std::string EvaluationId(const Evaluation& evaluation);
 

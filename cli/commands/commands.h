@@ -58,6 +58,7 @@ void AddJobCommands(CommandLine& line);
 void AddModelCommands(CommandLine& line);
 // promote, rollback and gate, in the group `models`.
 void AddPromotionCommands(CLI::App& models, CommandLine& line);
+void AddInspectCommand(CLI::App& models, CommandLine& line);
 void AddEvalCommands(CommandLine& line);
 void AddChatCommand(CommandLine& line);
 void AddKeyCommands(CommandLine& line);

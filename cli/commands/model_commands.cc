@@ -1,5 +1,5 @@
 // floe models ls | show | export | verify; promote, rollback and gate stand in
-// promotion_commands.cc
+// promotion_commands.cc, inspect in inspect_command.cc
 #include <iostream>
 
 #include "absl/strings/match.h"
@@ -257,6 +257,7 @@ void AddModelCommands(CommandLine& line) {
   add("show", "One version: digest, lineage, measurements, aliases, files",
       "  floe models show hamlet\n  floe models show hamlet@3 --json | jq .lineage",
       line.Keep<ModelFlags>(), Show);
+  AddInspectCommand(*group, line);
   AddPromotionCommands(*group, line);
   auto& exporting = line.Keep<ExportFlags>();
   command = add("export", "Write a version as a Hugging Face folder",

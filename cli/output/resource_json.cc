@@ -82,7 +82,7 @@ Json ToJson(const registry::v1::Alias& alias) {
 }
 
 Json ToJson(const registry::v1::Evaluation& evaluation) {
-  return {{"name", evaluation.name()},
+  Json json = {{"name", evaluation.name()},
           {"task", evaluation.task()},
           {"metrics", Metrics(evaluation.metrics())},
           {"examples", evaluation.examples()},
@@ -96,6 +96,10 @@ Json ToJson(const registry::v1::Evaluation& evaluation) {
           {"job", evaluation.job()},
           {"create_time", Stamp(evaluation.has_create_time(), evaluation.create_time())},
           {"creator", evaluation.creator()}};
+  if (!evaluation.report().empty()) {
+    json["report"] = Json::parse(evaluation.report(), nullptr, /*allow_exceptions=*/false);
+  }
+  return json;
 }
 
 Json ToJson(const registry::v1::GatePolicy& policy) {

@@ -27,8 +27,8 @@ constexpr char kMetrics[] =
     "SELECT name, value::text FROM registry.evaluation_metrics WHERE evaluation_id = $1";
 constexpr char kInsert[] =
     "INSERT INTO registry.evaluations (team, evaluation, model_digest, tokenizer_digest, "
-    "template_digest, dataset_digest, task, examples, tokens, job, creator, create_time) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+    "template_digest, dataset_digest, task, examples, tokens, job, creator, create_time, report) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
     "ON CONFLICT (team, evaluation) DO NOTHING RETURNING id";
 constexpr char kInsertMetric[] =
     "INSERT INTO registry.evaluation_metrics (evaluation_id, name, value) "
@@ -80,6 +80,7 @@ Evaluation ReadEvaluation(pqxx::transaction_base& sql, const pqxx::row& row) {
   evaluation.tokens = row["tokens"].as<int64_t>();
   evaluation.job = row["job"].as<std::string>();
   evaluation.creator = row["creator"].as<std::string>();
+  evaluation.report = row["report"].as<std::string>();
   evaluation.create_time = TimeOf(row["create_micros"]);
   const auto version = row["version"].as<std::string>();
   const size_t slash = version.find('/');
@@ -125,7 +126,7 @@ absl::StatusOr<Evaluation> PostgresEvaluations::Create(const RequestKey& request
     if (first) return ReadEvaluation(sql, sql.exec_params1(kById, *first));
     const auto inserted = sql.exec_params(kInsert, e.team, e.id, e.model_digest, e.tokenizer_digest,
                                           e.template_digest, e.dataset_digest, e.task, e.examples,
-                                          e.tokens, e.job, e.creator, SqlTime(e.create_time));
+                                          e.tokens, e.job, e.creator, SqlTime(e.create_time), e.report);
     if (!inserted.empty()) {
       for (const auto& [name, value] : e.metrics) {
         sql.exec_params(kInsertMetric, inserted[0][0].as<int64_t>(), name, SqlDouble(value));

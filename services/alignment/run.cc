@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "services/alignment/alignment_kinds.h"
 #include "services/alignment/evaluate_kind.h"
+#include "services/alignment/inspect_kind.h"
 #include "services/jobs/job_kinds.h"
 #include "services/jobs/job_services.h"
 #include "services/registry/client/registry_client.h"
@@ -50,7 +51,8 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   AlignmentKind sft(trainer::AlignKind::kSft, registry);
   AlignmentKind dpo(trainer::AlignKind::kDpo, registry);
   EvaluateKind evaluate(registry);
-  const jobs::JobKinds kinds({&sft, &dpo, &evaluate});
+  InspectKind inspect(registry);
+  const jobs::JobKinds kinds({&sft, &dpo, &evaluate, &inspect});
   FLOE_ASSIGN_OR_RETURN(
       auto jobs, jobs::JobServices::Create(*host, *pool, kinds,
                                            {.service = "alignment",

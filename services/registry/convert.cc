@@ -113,6 +113,7 @@ v1::Evaluation ToProto(const Evaluation& evaluation) {
   out.set_creator(evaluation.creator);
   out.set_model_version(evaluation.model_version);
   out.set_dataset(evaluation.dataset);
+  out.set_report(evaluation.report);
   return out;
 }
 

@@ -28,6 +28,7 @@ Evaluation EvaluationOf(const v1::Evaluation& message) {
   evaluation.examples = message.examples();
   evaluation.tokens = message.tokens();
   evaluation.job = message.job();
+  evaluation.report = message.report();
   return evaluation;
 }
 
@@ -77,7 +78,10 @@ grpc::Status RegistryRpc::ListEvaluations(grpc::ServerContext* context,
         FLOE_ASSIGN_OR_RETURN(const auto listed,
                               parts_.evaluations.List(query.team, request->model_digest(),
                                                       request->dataset_digest(), query.page));
-        for (const Evaluation& one : listed.items) *answer->add_evaluations() = ToProto(one);
+        for (const Evaluation& one : listed.items) {
+          *answer->add_evaluations() = ToProto(one);
+          answer->mutable_evaluations()->rbegin()->clear_report();  // Get has it: it may be long
+        }
         answer->set_next_page_token(PageToken(list, listed.next));
         return absl::OkStatus();
       });

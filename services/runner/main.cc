@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "services/alignment/executor/align_executor.h"
 #include "services/alignment/executor/evaluate_executor.h"
+#include "services/alignment/executor/inspect_executor.h"
 #include "services/registry/client/registry_client.h"
 #include "services/runner/run.h"
 #include "services/runner/tokenizer_train_executor.h"
@@ -43,8 +44,9 @@ absl::Status RunService(const RunnerOptions& options, const runtime::Config& con
   FLOE_ASSIGN_OR_RETURN(const auto channels, WorkerChannels(options));
   Workers workers(channels);
   EvaluateExecutor evaluate(registry, workers);
+  InspectExecutor inspect(registry, ThreadsOf(options));
   const absl::Status status =
-      Run(*host, options, {&tokenizer_train, &pretrain, &sft, &dpo, &evaluate});
+      Run(*host, options, {&tokenizer_train, &pretrain, &sft, &dpo, &evaluate, &inspect});
   // A job that does not stop still uses these parts: only the end of the process is left.
   if (absl::IsDeadlineExceeded(status)) std::_Exit(runtime::ExitCode(status));
   return status;

@@ -146,7 +146,8 @@ void Transformer::BuildRope() {
   }
 }
 
-at::Tensor Transformer::Attention(const at::Tensor& x, const Layer& layer, int64_t sequence) const {
+at::Tensor Transformer::Attention(const at::Tensor& x, const Layer& layer, int64_t sequence,
+                                  Heads* traced) const {
   const at::Tensor normed = RmsNorm(x, At(layer.input_norm), blueprint_.norm_eps);
   const at::Tensor qkv = layer.qkv_bias < 0
                              ? at::mm(normed, At(layer.qkv).t())
@@ -161,20 +162,34 @@ at::Tensor Transformer::Attention(const at::Tensor& x, const Layer& layer, int64
                                   .eps = blueprint_.norm_eps,
                                   .cos = cos_,
                                   .sin = sin_});
+  if (traced != nullptr) *traced = heads;
   return at::addmm(x, CausalAttention(heads), At(layer.output).t());
 }
 
-at::Tensor Transformer::Hidden(const at::Tensor& ids) const {
+at::Tensor Transformer::Hidden(const at::Tensor& ids, Trace* trace) const {
   TORCH_CHECK(ids.dim() == 2 && ids.size(1) <= blueprint_.context,
               "ids must be [B, T] with T up to ", blueprint_.context);
   at::Tensor x = at::embedding(At(embedding_), ids.reshape({-1}));
+  if (trace != nullptr) *trace = {x, {}};
   for (const Layer& layer : layers_) {
-    x = Attention(x, layer, ids.size(1));
+    LayerTrace* const traced = trace == nullptr ? nullptr : &trace->layers.emplace_back();
+    const at::Tensor before = x;
+    x = Attention(x, layer, ids.size(1), traced == nullptr ? nullptr : &traced->heads);
+    const at::Tensor middle = x;
     const at::Tensor normed = RmsNorm(x, At(layer.post_norm), blueprint_.norm_eps);
     const at::Tensor gate_up = at::mm(normed, At(layer.gate_up).t());
     x = at::addmm(x, SwiGlu(gate_up), At(layer.down).t());
+    if (traced != nullptr) {
+      traced->attention = middle - before;
+      traced->ffn = x - middle;
+      traced->output = x;
+    }
   }
-  return RmsNorm(x, At(final_norm_), blueprint_.norm_eps);
+  return FinalNorm(x);
+}
+
+at::Tensor Transformer::FinalNorm(const at::Tensor& stream) const {
+  return RmsNorm(stream, At(final_norm_), blueprint_.norm_eps);
 }
 
 at::Tensor Transformer::Logits(const at::Tensor& hidden) const {

@@ -33,6 +33,18 @@ struct Parameter {
   const std::string& name() const { return parts.front().name; }
 };
 
+// What a layer did, for those who look into a model.
+struct LayerTrace {
+  Heads heads;           // normed and turned
+  at::Tensor attention;  // [B * T, D]: what attention added to the residual stream
+  at::Tensor ffn;        // what the feed-forward layer added
+  at::Tensor output;     // the stream behind the layer
+};
+struct Trace {
+  at::Tensor embedded;  // [B * T, D]: the stream before the first layer
+  std::vector<LayerTrace> layers;
+};
+
 class Transformer {
  public:
   // Normal weights of deviation 0.02; those that write into the residual stream (o_proj, down_proj)
@@ -48,12 +60,17 @@ class Transformer {
   std::vector<Parameter>& parameters() { return parameters_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
 
-  // ids [B, T] int64, T up to the context -> the final norm's output [B * T, D].
-  at::Tensor Hidden(const at::Tensor& ids) const;
+  // ids [B, T] int64, T up to the context -> the final norm's output [B * T, D]. A trace is filled
+  // when one is given.
+  at::Tensor Hidden(const at::Tensor& ids, Trace* trace = nullptr) const;
+  // The final norm of a residual stream [N, D].
+  at::Tensor FinalNorm(const at::Tensor& stream) const;
   // hidden [N, D] -> [N, V].
   at::Tensor Logits(const at::Tensor& hidden) const;
   // The matrix of the head [V, D]: the embedding when tied.
   const at::Tensor& head() const { return parameters_[head_].value; }
+  // The tokens' table [V, D].
+  const at::Tensor& embedding() const { return parameters_[embedding_].value; }
 
   // The tensors of a checkpoint, in the order of model::TensorsOf. Views borrow this object.
   std::vector<model::NamedTensor> Export() const;
@@ -70,7 +87,8 @@ class Transformer {
   int AddMatrix(std::vector<ParameterPart> parts, int64_t columns, double deviation, uint64_t seed);
   int AddVector(std::vector<ParameterPart> parts, float value);
   void BuildRope();
-  at::Tensor Attention(const at::Tensor& x, const Layer& layer, int64_t sequence) const;
+  at::Tensor Attention(const at::Tensor& x, const Layer& layer, int64_t sequence,
+                       Heads* traced) const;
   const at::Tensor& At(int index) const { return parameters_[index].value; }
   at::Tensor AtOrNone(int index) const {
     return index < 0 ? at::Tensor() : parameters_[index].value;

@@ -1,0 +1,29 @@
+// Jobs of kind `inspect`: how this service checks them before they are queued.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+#include "services/jobs/job_kinds.h"
+#include "services/registry/client/registry_client.h"
+
+namespace floe::services::alignment {
+
+// Thread-safe. Borrows the registry's client.
+class InspectKind final : public jobs::JobKind {
+ public:
+  explicit InspectKind(registry::RegistryClient& registry) : registry_(registry) {}
+
+  std::string name() const override;
+
+  // trainer/alignment/spec/inspect_spec.h; versions and dataset must be the team's, and are pinned
+  // to digests. FAILED_PRECONDITION for a dataset that is no plain text.
+  absl::StatusOr<std::string> Validate(const runtime::CallContext& call, const std::string& team,
+                                       const std::string& spec) override;
+
+ private:
+  registry::RegistryClient& registry_;
+};
+
+}  // namespace floe::services::alignment
