@@ -33,8 +33,8 @@ struct Evaluation {
 // INVALID_ARGUMENT names the field that is wrong.
 absl::Status Validate(const Evaluation& evaluation);
 
-// `ev-` and the beginning of the SHA-256 of digests, task, metrics, counts and report: the same evidence
-// has one name.
+// `ev-` and the beginning of the SHA-256 of digests, task, metrics, counts and report: the same
+// evidence has one name.
 std::string EvaluationId(const Evaluation& evaluation);
 
 }  // namespace floe::registry

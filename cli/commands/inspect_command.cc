@@ -22,12 +22,10 @@ namespace {
 namespace pb = registry::v1;
 
 // The job's result; its progress goes beside the output, which is the report alone.
-absl::StatusOr<std::string> RunJob(Session& session, Door& door,
-                                   const trainer::InspectSpec& spec) {
-  FLOE_ASSIGN_OR_RETURN(
-      const jobs::v1::Job submitted,
-      SubmitJob(session, {"alignment", std::string(trainer::kInspectJobKind),
-                          trainer::InspectSpecJson(spec)}));
+absl::StatusOr<std::string> RunJob(Session& session, Door& door, const trainer::InspectSpec& spec) {
+  FLOE_ASSIGN_OR_RETURN(const jobs::v1::Job submitted,
+                        SubmitJob(session, {"alignment", std::string(trainer::kInspectJobKind),
+                                            trainer::InspectSpecJson(spec)}));
   JobView view(session.err(), session.streams.err_is_terminal, session.streams.width,
                absl::Seconds(10));
   WatchOptions options;
@@ -36,10 +34,10 @@ absl::StatusOr<std::string> RunJob(Session& session, Door& door,
   view.Finish();
   FLOE_RETURN_IF_ERROR(job.status());
   if (job->state() == jobs::v1::Job::SUCCEEDED) return job->result();
-  return JobFailedError(absl::StrCat(
-      "job ", LastId(job->name()), " ", std::string(JobStateName(job->state())),
-      job->error().empty() ? "" : absl::StrCat(": ", job->error()), "; `floe jobs logs ",
-      LastId(job->name()), "` shows all it said"));
+  return JobFailedError(
+      absl::StrCat("job ", LastId(job->name()), " ", std::string(JobStateName(job->state())),
+                   job->error().empty() ? "" : absl::StrCat(": ", job->error()),
+                   "; `floe jobs logs ", LastId(job->name()), "` shows all it said"));
 }
 
 absl::Status Inspect(Session& session, trainer::InspectSpec spec) {

@@ -257,7 +257,6 @@ void AddModelCommands(CommandLine& line) {
   add("show", "One version: digest, lineage, measurements, aliases, files",
       "  floe models show hamlet\n  floe models show hamlet@3 --json | jq .lineage",
       line.Keep<ModelFlags>(), Show);
-  AddInspectCommand(*group, line);
   AddPromotionCommands(*group, line);
   auto& exporting = line.Keep<ExportFlags>();
   command = add("export", "Write a version as a Hugging Face folder",
@@ -266,6 +265,7 @@ void AddModelCommands(CommandLine& line) {
   add("verify", "Compare every stored byte of a version with its digest",
       "  floe models verify hamlet\n\nEnds with 7 and names the file when a byte has changed.",
       line.Keep<ModelFlags>(), Verify);
+  AddInspectCommand(*group, line);
 }
 
 }  // namespace floe::cli

@@ -45,8 +45,8 @@ std::string Parameters(const Inspection& seen) {
 }
 
 std::string Layers(const InspectionReport& report) {
-  Table table({"BEHIND", ">LOSS READ OUT HERE", "AFTER", ">ATTENTION RMS", ">FFN RMS",
-               ">RESIDUAL RMS"});
+  Table table(
+      {"BEHIND", ">LOSS READ OUT HERE", "AFTER", ">ATTENTION RMS", ">FFN RMS", ">RESIDUAL RMS"});
   const Inspection &before = report.before, &after = report.after;
   double most = after.embedding_read_out_loss;
   for (const LayerRoles& layer : after.layers) most = std::max(most, layer.read_out_loss);
@@ -99,12 +99,25 @@ std::string Heads(const InspectionReport& report) {
   return text;
 }
 
+// A token may hold what a terminal would obey.
+std::string Shown(const std::string& token) {
+  std::string text;
+  for (const char c : token) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      absl::StrAppendFormat(&text, "\\x%02x", static_cast<unsigned char>(c));
+    } else {
+      text.push_back(c);
+    }
+  }
+  return absl::StrCat("'", text, "'");
+}
+
 std::string Nearest(const Inspection& seen, const std::string& token) {
   std::string text;
   for (const auto& one : seen.neighbours) {
     if (one.token != token) continue;
     for (const auto& [near, cosine] : one.nearest) {
-      absl::StrAppendFormat(&text, "%s'%s' %.2f", text.empty() ? "" : ", ", near, cosine);
+      absl::StrAppendFormat(&text, "%s%s %.2f", text.empty() ? "" : ", ", Shown(near), cosine);
     }
   }
   return text.empty() ? "-" : text;
@@ -113,7 +126,7 @@ std::string Nearest(const Inspection& seen, const std::string& token) {
 std::string NeighboursOf(const InspectionReport& report) {
   Fields fields;
   for (const auto& one : report.after.neighbours) {
-    fields.Add(absl::StrCat("'", one.token, "' before"), Nearest(report.before, one.token));
+    fields.Add(absl::StrCat(Shown(one.token), " before"), Nearest(report.before, one.token));
     fields.Add("  after", Nearest(report.after, one.token));
   }
   return fields.Render();

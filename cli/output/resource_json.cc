@@ -83,19 +83,19 @@ Json ToJson(const registry::v1::Alias& alias) {
 
 Json ToJson(const registry::v1::Evaluation& evaluation) {
   Json json = {{"name", evaluation.name()},
-          {"task", evaluation.task()},
-          {"metrics", Metrics(evaluation.metrics())},
-          {"examples", evaluation.examples()},
-          {"tokens", evaluation.tokens()},
-          {"model_version", evaluation.model_version()},
-          {"model_digest", evaluation.model_digest()},
-          {"tokenizer_digest", evaluation.tokenizer_digest()},
-          {"template_digest", evaluation.template_digest()},
-          {"dataset", evaluation.dataset()},
-          {"dataset_digest", evaluation.dataset_digest()},
-          {"job", evaluation.job()},
-          {"create_time", Stamp(evaluation.has_create_time(), evaluation.create_time())},
-          {"creator", evaluation.creator()}};
+               {"task", evaluation.task()},
+               {"metrics", Metrics(evaluation.metrics())},
+               {"examples", evaluation.examples()},
+               {"tokens", evaluation.tokens()},
+               {"model_version", evaluation.model_version()},
+               {"model_digest", evaluation.model_digest()},
+               {"tokenizer_digest", evaluation.tokenizer_digest()},
+               {"template_digest", evaluation.template_digest()},
+               {"dataset", evaluation.dataset()},
+               {"dataset_digest", evaluation.dataset_digest()},
+               {"job", evaluation.job()},
+               {"create_time", Stamp(evaluation.has_create_time(), evaluation.create_time())},
+               {"creator", evaluation.creator()}};
   if (!evaluation.report().empty()) {
     json["report"] = Json::parse(evaluation.report(), nullptr, /*allow_exceptions=*/false);
   }

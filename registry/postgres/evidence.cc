@@ -124,9 +124,10 @@ absl::StatusOr<Evaluation> PostgresEvaluations::Create(const RequestKey& request
   return pool_.Transaction([&](pqxx::transaction_base& sql) -> absl::StatusOr<Evaluation> {
     FLOE_ASSIGN_OR_RETURN(const auto first, FirstAnswer(sql, e.team, request));
     if (first) return ReadEvaluation(sql, sql.exec_params1(kById, *first));
-    const auto inserted = sql.exec_params(kInsert, e.team, e.id, e.model_digest, e.tokenizer_digest,
-                                          e.template_digest, e.dataset_digest, e.task, e.examples,
-                                          e.tokens, e.job, e.creator, SqlTime(e.create_time), e.report);
+    const auto inserted =
+        sql.exec_params(kInsert, e.team, e.id, e.model_digest, e.tokenizer_digest,
+                        e.template_digest, e.dataset_digest, e.task, e.examples, e.tokens, e.job,
+                        e.creator, SqlTime(e.create_time), e.report);
     if (!inserted.empty()) {
       for (const auto& [name, value] : e.metrics) {
         sql.exec_params(kInsertMetric, inserted[0][0].as<int64_t>(), name, SqlDouble(value));

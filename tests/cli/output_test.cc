@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/output/exit_code.h"
 #include "cli/output/human.h"
+#include "cli/output/inspection_view.h"
 #include "cli/output/job_view.h"
 #include "cli/output/table.h"
 
@@ -25,6 +26,30 @@ TEST(HumanTest, BytesNeverShowAThousandOfAUnit) {
   EXPECT_EQ(HumanBytes((1 << 20) - 1), "1.0 MiB");
   EXPECT_EQ(HumanBytes(10'881'616), "10.4 MiB");
   EXPECT_EQ(HumanBytes(int64_t{150} << 30), "150 GiB");
+}
+
+TEST(InspectionViewTest, ShowsBeforeAndAfterTheStrongestHeadsAndNoControlCharacters) {
+  trainer::Inspection before{.subject = "fresh weights, seed 1", .loss = 5.5};
+  before.components = {{"ffn", 300, 0.75}, {"attention", 100, 0.25}, {"head", 0, 0}};
+  before.layers = {{.read_out_loss = 5.5, .heads = std::vector<trainer::HeadRoles>(20)}};
+  before.neighbours = {{" ice", {{"\x1b[2J", 0.25}}}};
+  trainer::Inspection after = before;
+  after.subject = "teams/nlp/models/lexicon/versions/3";
+  after.layers[0].read_out_loss = 2.25;
+  after.layers[0].heads[17].induction = 0.875;
+  after.neighbours = {{" ice", {{" snow", 0.75}}}};
+  const std::string view = InspectionView({4096, before, after});
+  EXPECT_THAT(view, HasSubstr("before: fresh weights, seed 1"));
+  EXPECT_THAT(view, HasSubstr("4,096 tokens"));
+  EXPECT_THAT(view, HasSubstr("75.0 %"));
+  EXPECT_THAT(view, Not(HasSubstr("head       ")));  // no parameters, no line
+  EXPECT_THAT(view, HasSubstr("5.500 -> 2.250"));
+  EXPECT_THAT(view, HasSubstr("0.17"));
+  EXPECT_THAT(view, HasSubstr("0.000 -> 0.875"));
+  EXPECT_THAT(view, HasSubstr("the strongest 16 of 20"));
+  EXPECT_THAT(view, HasSubstr("' snow' 0.75"));
+  EXPECT_THAT(view, HasSubstr("'\\x1b[2J' 0.25"));
+  EXPECT_THAT(view, Not(HasSubstr("\x1b")));
 }
 
 TEST(HumanTest, CountsQuantitiesAndDurations) {

@@ -109,7 +109,7 @@ class DemoPathTest : public testing::Test {
     said =
         fleet_.Floe({"eval", "run", "tiny@1", "tiny@2", "--dataset", "chats-held-out", "--watch"});
     ASSERT_EQ(said.code, 0) << said.out << said.err;
-    EXPECT_EQ(fleet_.FloeJson({"eval", "ls"}).size(), 2u);
+    EXPECT_EQ(fleet_.FloeJson({"eval", "ls", "--dataset", "chats-held-out"}).size(), 2u);
     said = fleet_.Floe({"models", "promote", "tiny@2", "--reason", "better"});
     EXPECT_EQ(said.code, 0) << said.err;
     EXPECT_EQ(fleet_.Floe({"models", "promote", "tiny@1"}).code, 1);
@@ -281,6 +281,11 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_EQ(version["lineage"]["tokenizer_digest"], encoded["tokenizer_digest"]);
   EXPECT_THAT(version["lineage"]["job"].get<std::string>(), HasSubstr("/jobs/trainer-"));
   EXPECT_EQ(fleet_.Floe({"models", "verify", "tiny"}).code, 0);
+  const json inspected = fleet_.FloeJson({"models", "inspect", "tiny@1"});
+  EXPECT_EQ(inspected["model_digest"], version["digest"]);
+  EXPECT_LT(inspected["metrics"]["loss"], inspected["metrics"]["before_loss"]);
+  EXPECT_EQ(inspected["report"]["before"]["subject"], "fresh weights, seed 1");
+  EXPECT_FALSE(inspected["report"]["after"]["layers"].empty());
   EXPECT_EQ(fleet_.Floe({"models", "promote", "tiny@1"}).code, 0);
   said = fleet_.Floe({"models", "export", "tiny", "exported"});
   EXPECT_EQ(said.code, 0) << said.err;

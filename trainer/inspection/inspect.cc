@@ -35,8 +35,8 @@ absl::StatusOr<std::vector<int64_t>> InspectedIds(const tokenizer::Tokenizer& to
   const auto end = tokenizer.SpecialId(tokenizer::kEndOfText);
   std::vector<int64_t> ids;
   const absl::Status enough = absl::OutOfRangeError("enough");
-  const absl::Status status = tokenizer::ForEachDocument(
-      file, format, [&](std::string_view document) -> absl::Status {
+  const absl::Status status =
+      tokenizer::ForEachDocument(file, format, [&](std::string_view document) -> absl::Status {
         const std::vector<tokenizer::TokenId> some = tokenizer.Encode(document);
         ids.insert(ids.end(), some.begin(), some.end());
         if (end) ids.push_back(*end);

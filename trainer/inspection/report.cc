@@ -38,14 +38,14 @@ Json ToJson(const Inspection& inspection) {
     }
     neighbours.push_back({{"token", one.token}, {"nearest", nearest}});
   }
-  return {{"subject", inspection.subject},
-          {"loss", inspection.loss},
-          {"components", components},
-          {"embedding",
-           {{"rms", inspection.embedding_rms},
-            {"read_out_loss", inspection.embedding_read_out_loss}}},
-          {"layers", layers},
-          {"neighbours", neighbours}};
+  return {
+      {"subject", inspection.subject},
+      {"loss", inspection.loss},
+      {"components", components},
+      {"embedding",
+       {{"rms", inspection.embedding_rms}, {"read_out_loss", inspection.embedding_read_out_loss}}},
+      {"layers", layers},
+      {"neighbours", neighbours}};
 }
 
 // Members that are not there, or of another type, throw nlohmann's exceptions.

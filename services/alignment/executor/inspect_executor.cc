@@ -39,23 +39,22 @@ absl::StatusOr<trainer::Inspection> InspectVersion(const Attempt& attempt,
                                                    const pb::ModelVersion& version,
                                                    const std::string& folder,
                                                    const trainer::InspectionText& text) {
-  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
-                        FetchCheckpoint(attempt.registry, attempt.job, version,
-                                        attempt.job.folder / folder));
+  FLOE_ASSIGN_OR_RETURN(
+      const model::Checkpoint checkpoint,
+      FetchCheckpoint(attempt.registry, attempt.job, version, attempt.job.folder / folder));
   FLOE_ASSIGN_OR_RETURN(trainer::Inspection seen,
                         trainer::InspectCheckpoint(checkpoint, text, attempt.stop));
   seen.subject = version.name();
   return seen;
 }
 
-absl::StatusOr<trainer::Inspection> Before(const Attempt& attempt,
-                                           const trainer::InspectSpec& spec,
+absl::StatusOr<trainer::Inspection> Before(const Attempt& attempt, const trainer::InspectSpec& spec,
                                            const PinnedVersion& model,
                                            const trainer::InspectionText& text) {
   if (spec.against.empty()) {
-    FLOE_ASSIGN_OR_RETURN(trainer::Inspection seen,
-                          trainer::InspectFresh(model.manifest.blueprint, spec.seed, text,
-                                                attempt.stop));
+    FLOE_ASSIGN_OR_RETURN(
+        trainer::Inspection seen,
+        trainer::InspectFresh(model.manifest.blueprint, spec.seed, text, attempt.stop));
     seen.subject = absl::StrCat("fresh weights, seed ", spec.seed);
     return seen;
   }

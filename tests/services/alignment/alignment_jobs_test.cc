@@ -235,6 +235,9 @@ TEST_F(AlignmentJobsTest, MistakesAreNamedBeforeAnythingIsQueued) {
   EXPECT_THAT(
       Refusal("evaluate", "models: [tiny@1]\ndatasets: [none]\n", absl::StatusCode::kNotFound),
       HasSubstr("datasets: there is no"));
+  EXPECT_THAT(
+      Refusal("inspect", "model: tiny@1\ndataset: chats\n", absl::StatusCode::kFailedPrecondition),
+      HasSubstr("inspected on plain text"));
 }
 
 }  // namespace

@@ -120,6 +120,24 @@ TEST_F(EvidenceRpcTest, EvidenceIsKeptOnceUnderItsContent) {
             absl::StatusCode::kNotFound);
 }
 
+TEST_F(EvidenceRpcTest, AReportIsKeptIsPartOfTheNameAndStaysOutOfLists) {
+  v1::Evaluation evaluation = Scored(versions_[0].digest(), dataset_, 2.5);
+  const auto plain = Create(evaluation);
+  evaluation.set_report(R"({"layers": 2})");
+  const auto reported = Create(evaluation);
+  ASSERT_TRUE(reported.ok()) << reported.status();
+  EXPECT_EQ(reported->report(), R"({"layers": 2})");
+  EXPECT_NE(reported->name(), plain->name());
+  v1::GetEvaluationRequest get;
+  get.set_name(reported->name());
+  v1::Evaluation read;
+  ASSERT_TRUE(Call(*registry_, &v1::RegistryService::Stub::GetEvaluation, get, read).ok());
+  EXPECT_EQ(read.report(), R"({"layers": 2})");
+  EXPECT_EQ(List({})->evaluations(0).report(), "");
+  evaluation.set_report(std::string((1 << 20) + 1, ' '));
+  EXPECT_EQ(Create(evaluation).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(EvidenceRpcTest, ListsTheNewestFirstInPagesAndByDigest) {
   Score(1, 3.0);
   Score(2, 2.0);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_replace.h"
 
 #include "trainer/alignment/spec/evaluate_spec.h"
+#include "trainer/alignment/spec/inspect_spec.h"
 
 namespace floe::trainer {
 namespace {
@@ -92,6 +93,25 @@ TEST(AlignSpecTest, EvaluateListsModelsAndDatasets) {
   EXPECT_THAT(mistake("models: [a, a]\ndatasets: [b]\n"), HasSubstr("stands twice"));
   EXPECT_THAT(mistake("models: [a@b@c]\ndatasets: [b]\n"), HasSubstr("models has"));
   EXPECT_THAT(mistake("models: [a]\ndatasets: [b]\nbatch_size: 0\n"), HasSubstr("line 3"));
+}
+
+TEST(AlignSpecTest, InspectNamesAVersionAndAText) {
+  const auto spec = ParseInspectSpec("model: lexicon@3\nagainst: lexicon@1\ndataset: wordnet\n");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(*spec, (InspectSpec{"lexicon@3", "lexicon@1", "wordnet", 4096, 1}));
+  EXPECT_EQ(*ParseInspectSpec(InspectSpecJson(*spec)), *spec);
+  const auto fresh = ParseInspectSpec("kind: inspect\nmodel: lexicon@3\ndataset: wordnet\n");
+  ASSERT_TRUE(fresh.ok()) << fresh.status();
+  EXPECT_EQ(*ParseInspectSpec(InspectSpecJson(*fresh)), *fresh);
+  const auto mistake = [](const std::string& text) {
+    const auto bad = ParseInspectSpec(text);
+    EXPECT_EQ(bad.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    return std::string(bad.status().message());
+  };
+  EXPECT_THAT(mistake("model: lexicon@3\n"), HasSubstr("\"dataset\" is missing"));
+  EXPECT_THAT(mistake("model: a@b@c\ndataset: d\n"), HasSubstr("line 1: model is"));
+  EXPECT_THAT(mistake("model: a\nagainst: ''\ndataset: d\ntokens: 3\n"), HasSubstr("line 4"));
+  EXPECT_THAT(mistake("model: a\ndataset: d\nheads: 3\n"), HasSubstr("heads"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "nlohmann/json.hpp"
+
 #include "tests/trainer/tiny_model.h"
 #include "tokenizer/trainer.h"
 #include "trainer/inspection/internal/look.h"

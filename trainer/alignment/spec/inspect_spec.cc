@@ -39,8 +39,8 @@ absl::Status ReadSpec(const YAML::Node& root, InspectSpec& spec) {
 
 absl::StatusOr<InspectSpec> ParseInspectSpec(std::string_view text) {
   InspectSpec spec;
-  FLOE_RETURN_IF_ERROR(ReadYaml(text, kMaxSpecBytes,
-                                [&](const YAML::Node& root) { return ReadSpec(root, spec); }));
+  FLOE_RETURN_IF_ERROR(
+      ReadYaml(text, kMaxSpecBytes, [&](const YAML::Node& root) { return ReadSpec(root, spec); }));
   return spec;
 }
 

@@ -120,7 +120,8 @@ class Reader {
       sums.read_out_loss += ReadOutLoss(layer.output, batch.targets);
       const at::Tensor pattern = AttentionPattern(layer.heads);
       const at::Tensor previous = MeanAttentionBack(pattern, 1, 1);
-      const at::Tensor sink = pattern.narrow(2, 1, window_ - 1).select(3, 0).mean(at::IntArrayRef({0, 2}));
+      const at::Tensor sink =
+          pattern.narrow(2, 1, window_ - 1).select(3, 0).mean(at::IntArrayRef({0, 2}));
       for (size_t h = 0; h < sums.heads.size(); ++h) {
         const auto at = static_cast<int64_t>(h);
         sums.heads[h].previous_token += weight * previous[at].item<double>();
@@ -144,8 +145,8 @@ std::string Shown(const tokenizer::Tokenizer& tokenizer, int64_t id) {
 bool IsWord(std::string_view token) {
   if (token.starts_with(' ')) token.remove_prefix(1);
   return token.size() >= 3 && std::all_of(token.begin(), token.end(), [](unsigned char c) {
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-  });
+           return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+         });
 }
 
 // The words that the text says most often, so that they were learnt; among equals the smaller id.
