@@ -36,6 +36,7 @@ struct Progress {
   int64_t steps = 0;                      // in all; 0: not known
   std::map<std::string, double> metrics;  // loss, tokens_per_second, ...; may be NaN or infinite
   absl::Duration remaining = absl::InfiniteDuration();  // to the end; infinite: not known
+  std::string device;  // what one process computes with: `cpu: …, 2 threads`; empty: not told
 
   bool operator==(const Progress&) const = default;
 };

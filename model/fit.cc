@@ -1,5 +1,8 @@
 #include "model/fit.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "model/accounting.h"
 #include "model/dials.h"
 
@@ -7,6 +10,7 @@ namespace floe::model {
 namespace {
 
 constexpr int64_t kMaxWidth = int64_t{1} << 20;
+constexpr double kAsLarge = 0.02;
 
 // The most layers of this width that fit, by halving; requires that the least do.
 Blueprint Deepest(const Blueprint& style, int64_t width, Depths depths,
@@ -30,21 +34,23 @@ int64_t SequencesThatFit(const Blueprint& blueprint, int64_t memory_bytes, int64
 
 std::optional<Blueprint> LargestThatFits(const Blueprint& style,
                                          absl::FunctionRef<bool(const Blueprint&)> fits) {
-  std::optional<Blueprint> largest;
+  std::vector<Blueprint> candidates;
   int64_t most = 0;
   const int64_t step = WidthStep(style);
   for (int64_t width = step; width <= kMaxWidth; width += step) {
     const Depths depths = DepthsFor(style, width);
     const Blueprint least = Scaled(style, width, depths.least);
     if (!least.Validate().ok() || !fits(least)) break;  // wider ones need only more
-    const Blueprint deepest = Deepest(style, width, depths, fits);
-    const int64_t size = CountParameters(deepest).Total();
-    if (size > most) {
-      largest = deepest;
-      most = size;
-    }
+    candidates.push_back(Deepest(style, width, depths, fits));
+    most = std::max(most, CountParameters(candidates.back()).Total());
   }
-  return largest;
+  std::optional<Blueprint> chosen;
+  for (const Blueprint& b : candidates) {
+    const auto size = static_cast<double>(CountParameters(b).Total());
+    if (size < (1 - kAsLarge) * static_cast<double>(most)) continue;
+    if (!chosen || ShapeDistance(style, b) < ShapeDistance(style, *chosen)) chosen = b;
+  }
+  return chosen;
 }
 
 }  // namespace floe::model

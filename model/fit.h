@@ -15,8 +15,9 @@ namespace floe::model {
 int64_t SequencesThatFit(const Blueprint& blueprint, int64_t memory_bytes, int64_t tokens,
                          int64_t bytes_per_number);
 
-// The largest model in the proportions of `style` (model/dials.h) for which `fits` holds; nothing
-// when not even the smallest does. `fits` must hold for every smaller model too: memory does.
+// The largest model in the proportions of `style` (model/dials.h) for which `fits` holds (of those
+// within 2 % of the largest, the one of the style's own D/L); nothing when not even the smallest
+// fits. `fits` must hold for every smaller model too: memory does.
 std::optional<Blueprint> LargestThatFits(const Blueprint& style,
                                          absl::FunctionRef<bool(const Blueprint&)> fits);
 

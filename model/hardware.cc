@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -17,25 +18,53 @@ constexpr double kMostFlops = 1e24;
 constexpr int64_t kMostMemory = int64_t{1} << 58;
 constexpr int64_t kMostPrice = 1'000'000'000'000;  // a million dollars an hour
 
-const std::vector<Hardware>& Presets() {
-  // Training on these reaches 35 to 45 % of a GPU's peak in published runs (PaLM 46 %, Llama 3 38
-  // to 43 %: arXiv:2204.02311, arXiv:2407.21783); small products on a CPU reach more of theirs.
-  static const auto& presets = *new std::vector<Hardware>{
-      {"cpu", "two cores of a server CPU, AVX2", 0.1 * kTera, 0.1 * kTera, 8 * kGb, 10 * kCent,
-       0.6},
-      {"l4", "NVIDIA L4", 30.3 * kTera, 121 * kTera, 24 * kGb, 70 * kCent, 0.4},
-      {"rtx-4090", "NVIDIA GeForce RTX 4090", 82.6 * kTera, 165.2 * kTera, 24 * kGb, 40 * kCent,
-       0.4},
-      {"a100-80gb", "NVIDIA A100 SXM", 19.5 * kTera, 312 * kTera, 80 * kGb, 180 * kCent, 0.4},
-      {"h100-80gb", "NVIDIA H100 SXM", 66.9 * kTera, 989.4 * kTera, 80 * kGb, 300 * kCent, 0.4},
-      {"h200-141gb", "NVIDIA H200 SXM", 66.9 * kTera, 989.4 * kTera, 141 * kGb, 380 * kCent, 0.4},
-      {"mi300x", "AMD Instinct MI300X", 163.4 * kTera, 1307.4 * kTera, 192 * kGb, 300 * kCent,
-       0.35},
-  };
-  return presets;
+// A line of a data sheet. `device`: a word of what runners call it; drivers say "NVIDIA H100 80GB".
+struct Sheet {
+  const char *name, *description, *device;
+  double tflops_f32, tflops_bf16;
+  int64_t memory_gb, cents_per_hour;
+  double utilization;
+};
+
+// Training reaches 35 to 45 % of a GPU's peak in published runs (PaLM 46 %, Llama 3 38 to 43 %:
+// arXiv:2204.02311, arXiv:2407.21783); small products on a CPU reach more of theirs.
+constexpr Sheet kSheets[] = {
+    {"cpu", "two cores of a server CPU, AVX2", "cpu:", 0.1, 0.1, 8, 10, 0.6},
+    {"l4", "NVIDIA L4", "L4", 30.3, 121, 24, 70, 0.4},
+    {"rtx-4090", "NVIDIA GeForce RTX 4090", "RTX 4090", 82.6, 165.2, 24, 40, 0.4},
+    {"a100-80gb", "NVIDIA A100 SXM", "A100", 19.5, 312, 80, 180, 0.4},
+    {"h100-80gb", "NVIDIA H100 SXM", "H100", 66.9, 989.4, 80, 300, 0.4},
+    {"h200-141gb", "NVIDIA H200 SXM", "H200", 66.9, 989.4, 141, 380, 0.4},
+    {"mi300x", "AMD Instinct MI300X", "MI300X", 163.4, 1307.4, 192, 300, 0.4},
+};
+
+Hardware FromSheet(const Sheet& sheet) {
+  return {.name = sheet.name,
+          .description = sheet.description,
+          .peak_f32 = sheet.tflops_f32 * kTera,
+          .peak_bf16 = sheet.tflops_bf16 * kTera,
+          .memory_bytes = sheet.memory_gb * kGb,
+          .price_microdollars_per_hour = sheet.cents_per_hour * kCent,
+          .device = sheet.device,
+          .utilization = sheet.utilization};
 }
 
 }  // namespace
+
+bool Hardware::Is(std::string_view device_name) const {
+  if (device.empty()) return false;
+  const std::string name = absl::AsciiStrToLower(AbslView(device_name));
+  const std::string word = absl::AsciiStrToLower(device);
+  const auto apart = [&](size_t first, size_t second) {  // no letter or digit goes on there
+    return !absl::ascii_isalnum(static_cast<unsigned char>(name[first])) ||
+           !absl::ascii_isalnum(static_cast<unsigned char>(name[second]));
+  };
+  for (size_t at = name.find(word); at != std::string::npos; at = name.find(word, at + 1)) {
+    const size_t end = at + word.size();
+    if ((at == 0 || apart(at - 1, at)) && (end == name.size() || apart(end - 1, end))) return true;
+  }
+  return false;
+}
 
 absl::Status Hardware::Validate() const {
   std::vector<std::string> mistakes;
@@ -66,13 +95,13 @@ absl::Status Hardware::Validate() const {
 
 std::vector<std::string_view> HardwareNames() {
   std::vector<std::string_view> names;
-  for (const Hardware& hardware : Presets()) names.push_back(hardware.name);
+  for (const Sheet& sheet : kSheets) names.emplace_back(sheet.name);
   return names;
 }
 
 absl::StatusOr<Hardware> HardwarePreset(std::string_view name) {
-  for (const Hardware& hardware : Presets()) {
-    if (hardware.name == name) return hardware;
+  for (const Sheet& sheet : kSheets) {
+    if (sheet.name == name) return FromSheet(sheet);
   }
   return absl::NotFoundError(absl::StrCat(
       "there is no hardware \"", AbslView(name.substr(0, 80)), "\"; there are ",

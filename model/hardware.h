@@ -22,7 +22,10 @@ struct Hardware {
   double peak_bf16 = 0;                     // FLOP/s of bf16 matrix products summed in 32 bits
   int64_t memory_bytes = 0;                 // as its maker counts it: 10^9 bytes a GB
   int64_t price_microdollars_per_hour = 0;  // of one device
-  double utilization = 0.4;                 // share of the peak that training is assumed to reach
+  // A word of the names that runners give their devices (jobs: `cpu: …`): runs on those are like
+  // runs on this. Empty: none is.
+  std::string device;
+  double utilization = 0.4;  // share of the peak that training is assumed to reach
 
   double Peak(TrainingPrecision precision) const {
     return precision == TrainingPrecision::kF32 ? peak_f32 : peak_bf16;
@@ -31,6 +34,9 @@ struct Hardware {
   TrainingPrecision BestPrecision() const {
     return peak_bf16 > peak_f32 ? TrainingPrecision::kBf16Mixed : TrainingPrecision::kF32;
   }
+  // Whether a device by this name is one of these: `device` stands in it as a word of its own,
+  // whatever the case.
+  bool Is(std::string_view device_name) const;
   // INVALID_ARGUMENT names every figure that cannot be.
   absl::Status Validate() const;
 };

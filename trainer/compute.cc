@@ -8,10 +8,15 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
+#include "base/view.h"
 #include "trainer/internal/torch_compat.h"
 
 namespace floe::trainer {
@@ -39,6 +44,26 @@ absl::Status JudgeBlas(const std::vector<std::string>& libraries) {
   return absl::FailedPreconditionError(
       absl::StrCat("LibTorch computes with the reference BLAS (", *reference,
                    "), twenty times too slow to train: apt-get install libopenblas0-openmp"));
+}
+
+std::string ProcessorName(std::string_view cpuinfo) {
+  // x86 says "model name"; arm64 kernels say nothing of the kind.
+  for (const absl::string_view line : absl::StrSplit(AbslView(cpuinfo), '\n')) {
+    const std::pair<absl::string_view, absl::string_view> field =
+        absl::StrSplit(line, absl::MaxSplits(':', 1));
+    if (absl::StripAsciiWhitespace(field.first) != "model name") continue;
+    const absl::string_view name = absl::StripAsciiWhitespace(field.second);
+    if (!name.empty()) return std::string(name.substr(0, 80));
+  }
+  return "unknown processor";
+}
+
+std::string DeviceName(int threads) {
+  const std::ifstream file("/proc/cpuinfo");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return absl::StrCat("cpu: ", ProcessorName(text.str()), ", ", threads,
+                      threads == 1 ? " thread" : " threads");
 }
 
 absl::Status ConfigureCompute(int threads) {

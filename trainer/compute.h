@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,6 +15,11 @@ std::vector<std::string> LoadedLibraries();
 // FAILED_PRECONDITION when `libraries` show that matrix products go to the reference BLAS, which is
 // twenty times too slow to train with; its message names the package to install. Pure.
 absl::Status JudgeBlas(const std::vector<std::string>& libraries);
+
+// What trains here, for people and for planners: `cpu: <processor>, 2 threads`.
+std::string DeviceName(int threads);
+// The processor's name in the text of /proc/cpuinfo; "unknown processor" where it has none. Pure.
+std::string ProcessorName(std::string_view cpuinfo);
 
 // Sets LibTorch's threads for work that the calling thread drives, and tells the allocator to keep
 // large blocks instead of giving them back after each operation. INVALID_ARGUMENT below 1 thread.

@@ -1,160 +1,194 @@
-// floe plan: where a model's parameters, arithmetic and memory go. Local: needs no fleet.
+// floe plan: what a model is and costs, before a GPU is bought. Needs no fleet; where one answers,
+// what it measured replaces assumptions.
 #include <iostream>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/commands/commands.h"
-#include <nlohmann/json.hpp>
+#include "cli/commands/past_runs.h"
+#include "cli/commands/plan_dials.h"
+#include "cli/plan/hardware_file.h"
+#include "cli/plan/plan_json.h"
+#include "cli/plan/plan_table.h"
 
 #include "base/files.h"
 #include "base/status_macros.h"
-#include "model/plan.h"
-#include "model/presets.h"
-#include "trainer/spec/pretrain_spec.h"
 
 namespace floe::cli {
 namespace {
 
 struct PlanFlags {
-  std::string preset;
-  std::string job;
-  std::string family;
-  std::optional<int64_t> vocab_size, hidden_size, num_layers, num_heads, num_kv_heads, head_dim,
-      ffn_hidden, context;
-  std::string ffn;
-  std::optional<bool> tie_embeddings;
-  model::PlanWorkload workload;
-  bool batch_given = false;
+  DialFlags dials;
+  std::optional<int64_t> batch_size;
+  int64_t sequence_length = 0;
+  std::string tokens;
+  std::string hardware, hardware_file, memory, price;
+  std::optional<double> utilization;
+  double memory_share = 0.9;
+  int64_t devices = 1;
+  std::string precision, optimizer = "adamw";
+  bool activation_checkpointing = false;
+  bool shard_optimizer = false;
+  bool offline = false;
 };
 
-// What a dial left out means: as many key/value heads as heads, a width shared out evenly.
-void FillDials(const PlanFlags& flags, model::Blueprint& blueprint) {
-  const auto set = [](const std::optional<int64_t>& flag, int64_t& dial) {
-    if (flag) dial = *flag;
-  };
-  const bool fresh = flags.preset.empty() && flags.job.empty();
-  set(flags.vocab_size, blueprint.vocab_size);
-  set(flags.hidden_size, blueprint.hidden_size);
-  set(flags.num_layers, blueprint.num_layers);
-  set(flags.num_heads, blueprint.num_heads);
-  if (fresh) blueprint.num_kv_heads = blueprint.num_heads;
-  set(flags.num_kv_heads, blueprint.num_kv_heads);
-  if (fresh && blueprint.num_heads > 0) {
-    blueprint.head_dim = blueprint.hidden_size / blueprint.num_heads;
-  }
-  set(flags.head_dim, blueprint.head_dim);
-  if (fresh) blueprint.ffn_hidden = 4 * blueprint.hidden_size;
-  set(flags.ffn_hidden, blueprint.ffn_hidden);
-  set(flags.context, blueprint.context);
-  if (flags.tie_embeddings) blueprint.tie_embeddings = *flags.tie_embeddings;
-}
-
-// The blueprint and the workload of a job file; its vocabulary is the tokenizer's, which only the
-// fleet knows.
-absl::StatusOr<model::Blueprint> BlueprintOfJob(Session& session, PlanFlags& flags) {
-  FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(session.folder / flags.job, 1 << 20));
-  const auto spec = trainer::ParsePretrainSpec(text);
-  if (!spec.ok()) {
-    return absl::Status(spec.status().code(),
-                        absl::StrCat(flags.job, ": ", spec.status().message()));
-  }
-  if (!flags.vocab_size) {
-    return absl::InvalidArgumentError(absl::StrCat("the vocabulary of ", flags.job,
-                                                   " is that of its tokenizer '", spec->tokenizer,
-                                                   "'; give its size with --vocab-size"));
-  }
-  if (!flags.batch_given) flags.workload.batch_size = spec->train.batch_size;
-  if (flags.workload.sequence_length == 0) {
-    flags.workload.sequence_length = spec->train.sequence_length;
-  }
-  return spec->blueprint;
-}
-
-absl::StatusOr<model::Blueprint> BlueprintOf(Session& session, PlanFlags& flags) {
-  model::Blueprint blueprint;
-  if (!flags.job.empty()) {
-    FLOE_ASSIGN_OR_RETURN(blueprint, BlueprintOfJob(session, flags));
-  } else if (!flags.preset.empty()) {
-    absl::StatusOr<model::Blueprint> preset = model::Preset(flags.preset);
-    if (!preset.ok()) return absl::InvalidArgumentError(preset.status().message());
-    blueprint = *preset;
-  } else if (!flags.hidden_size) {
-    return absl::InvalidArgumentError(
-        "nothing to plan: give --preset NAME, or the dials (at least --vocab-size --hidden-size "
-        "--num-layers --num-heads --context)");
-  }
-  if (!flags.family.empty()) {
-    FLOE_ASSIGN_OR_RETURN(blueprint.family, model::ParseFamily(flags.family));
-    if (flags.preset.empty() && flags.job.empty() && blueprint.family == model::Family::kGpt2) {
-      blueprint.ffn = model::FfnKind::kPlain;
-      blueprint.norm_eps = 1e-5;
+// A preset or a file, with figures of its own: what a CPU trains is planned for a CPU.
+absl::StatusOr<model::Hardware> HardwareOf(Session& session, const PlanFlags& flags) {
+  model::Hardware hardware;
+  if (!flags.hardware_file.empty()) {
+    FLOE_ASSIGN_OR_RETURN(const std::string text,
+                          ReadFile(session.folder / flags.hardware_file, 1 << 20));
+    auto parsed = ParseHardware(text);
+    if (!parsed.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flags.hardware_file, ": ", parsed.status().message()));
     }
+    hardware = *std::move(parsed);
+  } else {
+    const std::string fallback = flags.dials.job.empty() ? "h100-80gb" : "cpu";
+    auto preset = model::HardwarePreset(flags.hardware.empty() ? fallback : flags.hardware);
+    if (!preset.ok()) return absl::InvalidArgumentError(preset.status().message());
+    hardware = *std::move(preset);
   }
-  if (!flags.ffn.empty()) {
-    blueprint.ffn = flags.ffn == "gated" ? model::FfnKind::kGated : model::FfnKind::kPlain;
+  if (!flags.memory.empty()) {
+    FLOE_ASSIGN_OR_RETURN(hardware.memory_bytes, ParseMemory(flags.memory));
   }
-  FillDials(flags, blueprint);
-  if (flags.preset.empty() && flags.job.empty() && !flags.head_dim && blueprint.num_heads > 0 &&
-      blueprint.hidden_size % blueprint.num_heads != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--hidden-size ", blueprint.hidden_size, " does not divide by --num-heads ",
-                     blueprint.num_heads, "; change one of them, or give --head-dim"));
+  if (!flags.price.empty()) {
+    FLOE_ASSIGN_OR_RETURN(hardware.price_microdollars_per_hour, ParseDollars(flags.price));
   }
-  FLOE_RETURN_IF_ERROR(blueprint.Validate());
-  return blueprint;
+  if (flags.utilization) hardware.utilization = *flags.utilization;
+  return hardware;
 }
 
-absl::Status Plan(Session& session, PlanFlags flags) {
-  FLOE_ASSIGN_OR_RETURN(const model::Blueprint blueprint, BlueprintOf(session, flags));
-  if (session.json) {
-    session.PrintJson(nlohmann::ordered_json::parse(model::PlanJson(blueprint, flags.workload)));
-  } else {
-    session.out() << model::PlanTable(blueprint, flags.workload);
+absl::StatusOr<model::PlanRequest> RequestOf(Session& session, const PlanFlags& flags,
+                                             const PlannedDials& planned) {
+  model::PlanRequest request;
+  FLOE_ASSIGN_OR_RETURN(request.hardware, HardwareOf(session, flags));
+  request.memory_share = flags.memory_share;
+  request.tokens = planned.tokens;
+  if (!flags.tokens.empty()) {
+    FLOE_ASSIGN_OR_RETURN(request.tokens, ParseQuantity(flags.tokens));
   }
+  model::TrainingMemoryOptions& training = request.training;
+  if (planned.batch_size > 0) training.batch_size = planned.batch_size;
+  if (flags.batch_size) training.batch_size = *flags.batch_size;
+  training.sequence_length =
+      flags.sequence_length > 0 ? flags.sequence_length : planned.sequence_length;
+  training.precision = request.hardware.BestPrecision();
+  if (flags.precision == "f32") training.precision = model::TrainingPrecision::kF32;
+  if (flags.precision == "bf16") training.precision = model::TrainingPrecision::kBf16Mixed;
+  training.optimizer =
+      flags.optimizer == "muon" ? model::OptimizerKind::kMuon : model::OptimizerKind::kAdamW;
+  training.activation_checkpointing = flags.activation_checkpointing;
+  training.devices = flags.devices;
+  training.shard_optimizer = flags.shard_optimizer;
+  return request;
+}
+
+// Box-drawing characters where the locale says that they can be shown.
+bool ShowsUtf8(const Environment& environment) {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string value = environment(name);
+    if (value.empty()) continue;
+    const std::string lower = absl::AsciiStrToLower(value);
+    return absl::StrContains(lower, "utf-8") || absl::StrContains(lower, "utf8");
+  }
+  return false;
+}
+
+absl::Status Plan(Session& session, const PlanFlags& flags) {
+  FLOE_ASSIGN_OR_RETURN(const PlannedDials planned, DialsOf(session, flags.dials, flags.offline));
+  FLOE_ASSIGN_OR_RETURN(model::PlanRequest request, RequestOf(session, flags, planned));
+  Throughput throughput;
+  if (flags.offline) {
+    throughput.why = "--offline: no past run was asked for";
+  } else if (flags.utilization) {
+    throughput.why = "--utilization was given";
+  } else {
+    throughput = PastThroughput(session, request.hardware);
+    request.measured_flops = throughput.FlopsPerSecond();
+  }
+  FLOE_ASSIGN_OR_RETURN(const model::Plan plan, model::MakePlan(planned.blueprint, request));
+  if (session.json) {
+    session.PrintJson(PlanJson(plan, throughput, planned.nearest));
+    return absl::OkStatus();
+  }
+  if (planned.target > 0) session.out() << NearestTable(planned.nearest, planned.target);
+  session.out() << PlanTable(plan, throughput, ShowsUtf8(session.environment));
   return absl::OkStatus();
+}
+
+void AddRunOptions(CLI::App& command, PlanFlags& flags) {
+  command
+      .add_option("--batch-size", flags.batch_size,
+                  "Sequences a device trains on, or serves, at once [8]")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--sequence-length", flags.sequence_length, "Tokens of each [the context]")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--tokens", flags.tokens,
+                     "Tokens to train on, such as 300B [20 a parameter, or the job file's]");
+  command.add_option("--precision", flags.precision, "f32, or bf16 mixed [what is faster there]")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  command.add_option("--optimizer", flags.optimizer, "adamw or muon")
+      ->check(CLI::IsMember({"adamw", "muon"}))
+      ->capture_default_str();
+  command.add_flag("--activation-checkpointing", flags.activation_checkpointing,
+                   "Keep what enters each layer, compute the rest again");
+  command.add_option("--devices", flags.devices, "Data-parallel devices")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag("--shard-optimizer", flags.shard_optimizer,
+                   "ZeRO-1: each device holds its part of the optimizer's state");
+}
+
+void AddHardwareOptions(CLI::App& command, PlanFlags& flags) {
+  const std::string names = absl::StrJoin(
+      model::HardwareNames(), ", ",
+      [](std::string* out, std::string_view name) { out->append(name.data(), name.size()); });
+  command.add_option("--hardware", flags.hardware,
+                     absl::StrCat("By name: ", names, " [h100-80gb; of a job file: cpu]"));
+  command
+      .add_option("--hardware-file", flags.hardware_file,
+                  "Any other, in YAML: like, name, device, peak_tflops_f32, peak_tflops_bf16, "
+                  "memory_gb, price_per_hour, utilization")
+      ->excludes("--hardware");
+  command.add_option("--memory", flags.memory, "Of a device: 80GB, 24GiB [the hardware's]");
+  command.add_option("--price-per-hour", flags.price, "Dollars of a device [the hardware's]");
+  command.add_option("--utilization", flags.utilization,
+                     "Share of the peak that training reaches [measured, else the hardware's]");
+  command
+      .add_option("--memory-share", flags.memory_share,
+                  "Of the memory, what weights, states and caches may take")
+      ->capture_default_str();
+  command.add_flag("--offline", flags.offline,
+                   "Assume; do not ask the fleet for what past runs measured");
 }
 
 }  // namespace
 
 void AddPlanCommand(CommandLine& line) {
   auto& flags = line.Keep<PlanFlags>();
-  const std::string presets = absl::StrJoin(
-      model::PresetNames(), ", ",
-      [](std::string* out, std::string_view name) { out->append(name.data(), name.size()); });
   CLI::App* command = AddCommand(
       line.app(), "plan",
-      "Size a model from its dials: parameters, FLOPs a token, memory, KV bytes; needs no fleet",
-      "  floe plan --preset qwen3-0.6b\n"
-      "  floe plan --preset llama-3-8b --json | jq .parameters.total\n"
+      "Size a model before it is trained: parameters, FLOPs, memory, time, money, what fits",
+      "  floe plan --preset classic --ffn gated\n"
+      "  floe plan --preset llama-3-8b --hardware a100-80gb --devices 64 --shard-optimizer \\\n"
+      "            --tokens 1T --batch-size 1 --activation-checkpointing\n"
+      "  floe plan --target-parameters 7e9                  the dials nearest to a size\n"
+      "  floe plan --preset llama-3-8b --target-parameters 3B --memory 24GB\n"
       "  floe plan --vocab-size 4096 --hidden-size 256 --num-layers 6 --num-heads 4 \\\n"
       "            --num-kv-heads 2 --head-dim 64 --ffn-hidden 768 --context 256\n"
-      "  floe plan --preset gpt2 --num-layers 24      a preset with one dial turned\n"
-      "  floe plan --job job.yaml --vocab-size 4096   what a training job will make");
-  command->add_option("--preset", flags.preset, absl::StrCat("A published model: ", presets));
-  command->add_option("--job", flags.job, "The blueprint of a pre-training job file")
-      ->excludes("--preset");
-  command->add_option("--family", flags.family, "qwen3 (default), llama, qwen2 or gpt2");
-  command->add_option("--vocab-size", flags.vocab_size, "V: rows of the embedding");
-  command->add_option("--hidden-size", flags.hidden_size, "D: width of the residual stream");
-  command->add_option("--num-layers", flags.num_layers, "L: transformer blocks");
-  command->add_option("--num-heads", flags.num_heads, "H: query heads");
-  command->add_option("--num-kv-heads", flags.num_kv_heads, "Key/value heads [H]");
-  command->add_option("--head-dim", flags.head_dim, "Width of one head [D/H]");
-  command->add_option("--ffn-hidden", flags.ffn_hidden, "F: width of the feed-forward layer [4D]");
-  command->add_option("--ffn", flags.ffn, "gated (SwiGLU) or plain (GELU)")
-      ->check(CLI::IsMember({"gated", "plain"}));
-  command->add_option("--context", flags.context, "Most tokens a sequence may hold");
-  command->add_option("--tie-embeddings", flags.tie_embeddings,
-                      "true: the head is the transposed embedding");
-  command
-      ->add_option("--batch-size", flags.workload.batch_size,
-                   "Sequences to train on, or to serve, at once")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command
-      ->add_option("--sequence-length", flags.workload.sequence_length,
-                   "Tokens of each [the context]")
-      ->check(CLI::NonNegativeNumber);
+      "  floe plan --preset gpt2 --num-layers 24            a preset with one dial turned\n"
+      "  floe plan --job job.yaml                           what a training job will make and "
+      "take\n"
+      "  floe plan --preset llama-3-8b --json | jq .training.cost_microdollars\n\n"
+      "Needs no fleet. Where one answers, the throughput of its past runs on like hardware\n"
+      "replaces the assumed utilization, and the plan names those jobs.");
+  AddDialOptions(*command, flags.dials);
+  AddRunOptions(*command, flags);
+  AddHardwareOptions(*command, flags);
   line.OnRun(command, [&flags](Session& session) { return Plan(session, flags); });
 }
 

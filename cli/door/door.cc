@@ -56,11 +56,11 @@ absl::StatusOr<std::unique_ptr<Door>> Door::Open(FleetAddress address) {
   return door;
 }
 
-absl::StatusOr<std::string> Door::Team() {
+absl::StatusOr<std::string> Door::Team(absl::Duration timeout) {
   if (team_.empty()) {
-    FLOE_ASSIGN_OR_RETURN(
-        const gateway::v1::Caller caller,
-        Ask(*keys_, &gateway::v1::KeyService::Stub::GetCaller, gateway::v1::GetCallerRequest()));
+    FLOE_ASSIGN_OR_RETURN(const gateway::v1::Caller caller,
+                          Ask(*keys_, &gateway::v1::KeyService::Stub::GetCaller,
+                              gateway::v1::GetCallerRequest(), {}, timeout));
     team_ = caller.team();
   }
   return team_;

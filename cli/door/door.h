@@ -38,7 +38,7 @@ class Door {
   const FleetAddress& address() const { return address_; }
 
   // `teams/<team>` of the key; asked once.
-  absl::StatusOr<std::string> Team();
+  absl::StatusOr<std::string> Team(absl::Duration timeout = absl::Seconds(60));
 
   // Attaches key and deadline, and for JobService the service whose jobs are meant.
   void Prepare(grpc::ClientContext& context, absl::Duration timeout,

@@ -24,6 +24,7 @@ Json ToJson(const jobs::v1::Progress& progress) {
                {"steps", progress.steps()},
                {"metrics", Metrics(progress.metrics())}};
   if (progress.has_remaining()) json["remaining_seconds"] = progress.remaining().seconds();
+  if (!progress.device().empty()) json["device"] = progress.device();
   return json;
 }
 

@@ -35,6 +35,7 @@ json ProgressObject(const Progress& progress) {
   json metrics = json::object();
   for (const auto& [name, value] : progress.metrics) metrics[name] = NumberToJson(value);
   json object = {{"step", progress.step}, {"steps", progress.steps}, {"metrics", metrics}};
+  if (!progress.device.empty()) object["device"] = progress.device;
   if (progress.remaining != absl::InfiniteDuration()) {
     object["remaining_ms"] = absl::ToInt64Milliseconds(progress.remaining);
   }
@@ -58,6 +59,7 @@ absl::StatusOr<Progress> ReadProgress(const json& object) {
   if (object.contains("remaining_ms")) {
     progress.remaining = absl::Milliseconds(object["remaining_ms"].get<int64_t>());
   }
+  if (object.contains("device")) progress.device = object["device"].get<std::string>();
   return progress;
 }
 

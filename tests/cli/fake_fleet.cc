@@ -16,7 +16,9 @@ struct FakeFleet::State {
   std::mutex mutex;
   std::map<std::string, std::string> blobs;
   std::map<std::string, reg::Dataset> datasets;
-  std::map<std::string, reg::ModelVersion> versions;  // by model id; one version each
+  std::map<std::string, reg::ModelVersion> versions;             // by model id; one version each
+  std::map<std::string, std::map<std::string, double>> metrics;  // of versions by name
+  std::map<std::string, int64_t> tokenizers;                     // vocabularies by name
   std::map<std::string, reg::Alias> aliases;
   std::map<std::string, gw::Key> keys;
   std::map<std::string, job::Job> jobs;
@@ -122,6 +124,20 @@ class FakeFleet::Registry final : public reg::RegistryService::Service {
   grpc::Status GetModelVersion(grpc::ServerContext*, const reg::GetModelVersionRequest* request,
                                reg::ModelVersion* answer) override {
     answer->set_name(request->name());
+    std::lock_guard lock(state_.mutex);
+    for (const auto& [name, value] : state_.metrics[request->name()]) {
+      (*answer->mutable_metrics())[name] = value;
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetTokenizer(grpc::ServerContext*, const reg::GetTokenizerRequest* request,
+                            reg::Tokenizer* answer) override {
+    std::lock_guard lock(state_.mutex);
+    const auto found = state_.tokenizers.find(request->name());
+    if (found == state_.tokenizers.end()) return {grpc::StatusCode::NOT_FOUND, "no such tokenizer"};
+    answer->set_name(request->name());
+    answer->set_vocab_size(found->second);
     return grpc::Status::OK;
   }
 
@@ -376,6 +392,17 @@ void FakeFleet::PutModel(const std::string& model,
   }
   std::lock_guard lock(state_->mutex);
   state_->versions[model] = version;
+}
+
+void FakeFleet::PutMetrics(const std::string& version,
+                           const std::map<std::string, double>& metrics) {
+  std::lock_guard lock(state_->mutex);
+  state_->metrics[version] = metrics;
+}
+
+void FakeFleet::PutTokenizer(const std::string& name, int64_t vocab_size) {
+  std::lock_guard lock(state_->mutex);
+  state_->tokenizers[name] = vocab_size;
 }
 
 void FakeFleet::PutJob(job::Job one, std::vector<job::JobEvent> events, std::set<int64_t> breaks) {

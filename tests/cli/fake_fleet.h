@@ -32,6 +32,9 @@ class FakeFleet {
   void DamageBlob(const std::string& digest);
   // Publishes version 1 of `model` with these files.
   void PutModel(const std::string& model, const std::map<std::string, std::string>& files);
+  // What GetModelVersion says of a version by this name.
+  void PutMetrics(const std::string& version, const std::map<std::string, double>& metrics);
+  void PutTokenizer(const std::string& name, int64_t vocab_size);
   // A job with its events; the stream of events breaks after each sequence in `breaks`, once.
   void PutJob(jobs::v1::Job job, std::vector<jobs::v1::JobEvent> events, std::set<int64_t> breaks);
 

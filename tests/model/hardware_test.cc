@@ -25,6 +25,19 @@ TEST(Hardware, ACpuIsPlannedIn32BitsAndAGpuInBf16) {
   EXPECT_EQ(HardwarePreset("h100-80gb")->BestPrecision(), TrainingPrecision::kBf16Mixed);
 }
 
+TEST(Hardware, DevicesAreKnownByAWordOfTheirNames) {
+  EXPECT_TRUE(HardwarePreset("cpu")->Is("cpu: Some(R) Processor, 2 threads"));
+  EXPECT_TRUE(HardwarePreset("h100-80gb")->Is("NVIDIA H100 80GB HBM3"));
+  EXPECT_TRUE(HardwarePreset("rtx-4090")->Is("nvidia geforce rtx 4090"));
+  EXPECT_TRUE(HardwarePreset("l4")->Is("NVIDIA L4"));
+  EXPECT_FALSE(HardwarePreset("l4")->Is("NVIDIA L40S"));
+  EXPECT_FALSE(HardwarePreset("h100-80gb")->Is("NVIDIA A100-SXM4-80GB"));
+  EXPECT_FALSE(HardwarePreset("cpu")->Is(""));
+  Hardware unnamed = *HardwarePreset("cpu");
+  unnamed.device.clear();
+  EXPECT_FALSE(unnamed.Is("cpu: Some(R) Processor"));
+}
+
 TEST(Hardware, AnUnknownNameIsAnsweredWithTheKnownOnesAndTheWayOut) {
   const auto unknown = HardwarePreset("tpu-v9");
   EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);

@@ -261,6 +261,14 @@ TEST(ComputeTest, TheReferenceBlasIsRefusedAndOpenBlasIsNot) {
   EXPECT_THAT(LoadedLibraries(), Contains(HasSubstr("libtorch_cpu")));
 }
 
+TEST(ComputeTest, ADeviceIsNamedByItsProcessorAndThreads) {
+  EXPECT_EQ(ProcessorName("processor\t: 0\nmodel name\t: Fast(R) CPU @ 2: GHz\nmodel name : b\n"),
+            "Fast(R) CPU @ 2: GHz");
+  EXPECT_EQ(ProcessorName("CPU implementer : 0x41\nmodel name :\n"), "unknown processor");
+  EXPECT_THAT(DeviceName(2),
+              testing::AllOf(testing::StartsWith("cpu: "), testing::EndsWith(", 2 threads")));
+}
+
 TEST(ComputeTest, ThreadsAreSetByTheProgram) {
   EXPECT_EQ(ConfigureCompute(0).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(ConfigureCompute(1).ok());

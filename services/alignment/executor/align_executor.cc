@@ -16,6 +16,7 @@
 #include "services/runner/job_inputs.h"
 #include "services/trainer/executor/training_events.h"
 #include "trainer/alignment/aligner.h"
+#include "trainer/compute.h"
 
 namespace floe::runner {
 namespace {
@@ -215,7 +216,7 @@ absl::StatusOr<std::string> AlignExecutor::Execute(const Assignment& job, Report
   FLOE_ASSIGN_OR_RETURN(const auto aligner,
                         trainer::Aligner::Create(checkpoint, *base.tokenizer,
                                                  std::move(material.task), options, clock_));
-  EventsOfTraining observer(reporter);
+  EventsOfTraining observer(reporter, trainer::DeviceName(threads_));
   FLOE_ASSIGN_OR_RETURN(const trainer::TrainOutcome outcome, aligner->Run(observer, stop));
   return Publish(attempt, *aligner,
                  {.checkpoint = checkpoint.digest(),

@@ -35,6 +35,7 @@ Progress ReadProgress(const v1::Progress& proto) {
   progress.steps = proto.steps();
   for (const auto& [name, value] : proto.metrics()) progress.metrics[WithoutNul(name)] = value;
   if (proto.has_remaining()) progress.remaining = FromProto(proto.remaining());
+  progress.device = WithoutNul(proto.device());
   return progress;
 }
 
@@ -58,6 +59,7 @@ v1::Progress ToProto(const Progress& progress) {
   proto.set_step(progress.step);
   proto.set_steps(progress.steps);
   for (const auto& [name, value] : progress.metrics) (*proto.mutable_metrics())[name] = value;
+  proto.set_device(progress.device);
   if (progress.remaining != absl::InfiniteDuration()) {
     *proto.mutable_remaining() = ToProto(progress.remaining);
   }

@@ -16,6 +16,7 @@
 #include "services/trainer/executor/training_events.h"
 #include "tokenizer/documents.h"
 #include "tokenizer/tokenizer.h"
+#include "trainer/compute.h"
 #include "trainer/pretrainer.h"
 #include "trainer/spec/pretrain_spec.h"
 #include "trainer/tokenize_corpus.h"
@@ -149,7 +150,7 @@ absl::StatusOr<std::string> PretrainExecutor::Execute(const Assignment& job, Rep
   reporter.Info(absl::StrFormat("%s transformer of %d parameters, %d threads",
                                 std::string(model::FamilyName(options.blueprint.family)),
                                 model::CountParameters(options.blueprint).Total(), threads_));
-  EventsOfTraining observer(reporter);
+  EventsOfTraining observer(reporter, trainer::DeviceName(threads_));
   FLOE_ASSIGN_OR_RETURN(const trainer::PretrainOutcome outcome, pretrainer->Run(observer, stop));
   return Publish(registry_, job, spec, materials, *pretrainer, outcome, reporter);
 }

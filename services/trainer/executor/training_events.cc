@@ -15,6 +15,7 @@ void EventsOfTraining::OnProgress(const trainer::TrainProgress& progress) {
                   {"learning_rate", progress.learning_rate}};
   if (progress.held_out_loss) told.metrics["held_out_loss"] = *progress.held_out_loss;
   told.metrics.insert(progress.metrics.begin(), progress.metrics.end());
+  told.device = device_;
   reporter_.Progress(std::move(told));
 }
 

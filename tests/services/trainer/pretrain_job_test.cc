@@ -100,6 +100,7 @@ TEST_F(PretrainJobTest, FromADatasetToAModelVersion) {
   EXPECT_THAT(words_, Contains("state saved at step 40"));
   EXPECT_EQ(job.progress().step(), 60);
   EXPECT_EQ(job.progress().steps(), 60);
+  EXPECT_THAT(job.progress().device(), testing::StartsWith("cpu: "));
   for (const char* metric :
        {"loss", "held_out_loss", "tokens_per_second", "gflops", "learning_rate"}) {
     EXPECT_TRUE(job.progress().metrics().contains(metric)) << metric;
