@@ -201,7 +201,12 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const fs::path& folder, bool verify)
   checkpoint.header_ = *header;
   std::map<std::string, std::vector<int64_t>> shapes;
   for (const auto& [name, view] : checkpoint.header_.tensors) shapes[name] = view.shape;
-  FLOE_RETURN_IF_ERROR(CheckTensors(checkpoint.blueprint(), shapes));
+  const absl::Status same = CheckTensors(checkpoint.blueprint(), shapes);
+  if (!same.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(folder.string(),
+                                                   ": the weights are of another blueprint than ",
+                                                   kManifestFile, " says: ", same.message()));
+  }
   return checkpoint;
 }
 

@@ -1,5 +1,6 @@
 #include "trainer/pretrainer.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -115,10 +116,13 @@ absl::StatusOr<std::unique_ptr<Pretrainer>> Pretrainer::Create(
                        " holds no document out; raise it, or set it to 0 to train without"));
     }
   }
-  if (train.vocab_size() > options.blueprint.vocab_size) {
+  const int64_t vocab_size =
+      std::max(train.vocab_size(), held_out ? held_out->vocab_size() : int64_t{0});
+  if (vocab_size > options.blueprint.vocab_size) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the tokens are of a vocabulary of ", train.vocab_size(),
-                     ", the blueprint's vocab_size is ", options.blueprint.vocab_size));
+        absl::StrCat("the tokens are of a vocabulary of ", vocab_size,
+                     ", the blueprint's vocab_size is ", options.blueprint.vocab_size,
+                     ": raise vocab_size, or tokenize with the model's own tokenizer"));
   }
   FLOE_ASSIGN_OR_RETURN(StateStore store, StateStore::Open(options.state_folder));
   return CatchTorch<absl::StatusOr<std::unique_ptr<Pretrainer>>>(

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <vector>
@@ -27,6 +28,18 @@ static_assert(sizeof(Header) == 32);
 
 constexpr int64_t kNarrow = 1 << 16;  // ids of such a vocabulary fit two bytes
 
+// The largest of `count` ids, read as they lie.
+template <typename Id>
+int64_t LargestId(const char* data, int64_t count) {
+  Id largest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    Id id;
+    std::memcpy(&id, data + static_cast<size_t>(i) * sizeof(Id), sizeof(Id));
+    largest = std::max(largest, id);
+  }
+  return largest;
+}
+
 }  // namespace
 
 absl::StatusOr<TokenFile> TokenFile::Open(const std::filesystem::path& path) {
@@ -47,6 +60,14 @@ absl::StatusOr<TokenFile> TokenFile::Open(const std::filesystem::path& path) {
   tokens.count_ = static_cast<int64_t>(header.count);
   tokens.vocab_size_ = header.vocab_size;
   tokens.wide_ = header.width == 4;
+  const char* data = bytes.data() + sizeof(header);
+  const int64_t largest = tokens.wide_ ? LargestId<uint32_t>(data, tokens.count_)
+                                       : LargestId<uint16_t>(data, tokens.count_);
+  if (tokens.count_ > 0 && largest >= tokens.vocab_size_) {
+    return absl::DataLossError(absl::StrCat(path.string(), " holds the id ", largest,
+                                            ", outside its vocabulary of ", tokens.vocab_size_,
+                                            "; delete it, and it is made from the corpus again"));
+  }
   return tokens;
 }
 

@@ -19,7 +19,8 @@ namespace floe::trainer {
 // Immutable; thread-safe. Movable.
 class TokenFile {
  public:
-  // DATA_LOSS when the header is not that of a token file or the length does not fit it.
+  // DATA_LOSS when the header is not that of a token file, the length does not fit it, or an id is
+  // not below vocab_size(): who reads may index by any id. Reads the file through once.
   static absl::StatusOr<TokenFile> Open(const std::filesystem::path& path);
 
   int64_t size() const { return count_; }

@@ -107,6 +107,9 @@ void AddThroughput(const model::Plan& plan, const Throughput& throughput, Sectio
         "", "",
         absl::StrCat("job ", run.job.substr(0, 40), ": ", Flops(run.flops_per_second, "/s")));
   }
+  if (!throughput.runs.empty() && !throughput.runs.front().device.empty()) {
+    section.Line("", "", "on " + throughput.runs.front().device.substr(0, 58));
+  }
   if (throughput.runs.size() > 3) {
     section.Line("", "", absl::StrCat("and ", throughput.runs.size() - 3, " more; their median"));
   }
@@ -132,8 +135,11 @@ std::string Training(const model::Plan& plan, const Throughput& throughput) {
                hardware.description.substr(0, 50));
   AddThroughput(plan, throughput, section);
   section.Line("tokens/s", HumanQuantity(plan.time.tokens_per_second), "all devices");
-  section.Line("time", Took(plan.time.seconds),
-               absl::StrCat(HumanQuantity(plan.time.device_hours), " device-hours"));
+  section.Line(
+      "time", Took(plan.time.seconds),
+      absl::StrCat(plan.time.device_hours < 100 ? absl::StrFormat("%.2f", plan.time.device_hours)
+                                                : HumanQuantity(plan.time.device_hours),
+                   " device-hours"));
   section.Line("cost", Dollars(plan.time.microdollars),
                absl::StrCat("at ", Dollars(hardware.price_microdollars_per_hour),
                             " a device-hour; prices differ: --price-per-hour"));

@@ -153,9 +153,10 @@ TEST_F(PlanTest, PastRunsOnLikeHardwareReplaceTheAssumption) {
   EXPECT_EQ(gpu["runs"][0]["job"], "trainer-02gpu");
   EXPECT_DOUBLE_EQ(gpu["flops_per_second_per_device"].get<double>(), 50e9);
   EXPECT_EQ(Run({"plan", "--preset", "gpt2", "--hardware", "cpu"}), 0);
-  EXPECT_THAT(
-      out_, AllOf(HasSubstr("measured: 40.0 % of the f32 peak"),
-                  HasSubstr("job trainer-01cpu: 40.00 GFLOP/s"), Not(HasSubstr("trainer-02gpu"))));
+  EXPECT_THAT(out_, AllOf(HasSubstr("measured: 40.0 % of the f32 peak"),
+                          HasSubstr("job trainer-01cpu: 40.00 GFLOP/s"),
+                          HasSubstr("on cpu: Some(R) Processor, 2 threads"),
+                          Not(HasSubstr("trainer-02gpu"))));
   EXPECT_EQ(Run({"plan", "--preset", "gpt2", "--hardware", "l4"}), 0);
   EXPECT_THAT(out_, HasSubstr("none of 2 past runs was on l4"));
 }

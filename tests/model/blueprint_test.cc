@@ -3,6 +3,7 @@
 #include <limits>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -48,6 +49,35 @@ TEST(Blueprint, OneAnswerNamesEveryDialThatIsWrongAndItsValue) {
                                  HasSubstr("num_kv_heads is 3: must divide num_heads, 4"),
                                  HasSubstr("head_dim is 5: must be even"),
                                  HasSubstr("norm_eps is 0"), Not(HasSubstr("hidden_size"))));
+}
+
+TEST(Blueprint, OneHeadAndOneOfEverythingIsAModel) {
+  Blueprint b = SmallBlueprint(Family::kQwen3);
+  b.num_heads = b.num_kv_heads = b.num_layers = b.vocab_size = b.context = 1;
+  b.hidden_size = b.ffn_hidden = 1;
+  b.head_dim = 2;  // the least that RoPE can turn
+  EXPECT_TRUE(b.Validate().ok()) << b.Validate();
+  b = SmallBlueprint(Family::kGpt2);
+  b.num_heads = b.num_kv_heads = 1;
+  b.head_dim = b.hidden_size = 15;  // odd: learned positions turn nothing
+  EXPECT_TRUE(b.Validate().ok()) << b.Validate();
+}
+
+TEST(Blueprint, AnOddHeadIsRefusedWherePairsAreTurned) {
+  for (const Family family : {Family::kQwen3, Family::kLlama, Family::kQwen2}) {
+    Blueprint b = SmallBlueprint(family);
+    b.head_dim = 7;
+    EXPECT_THAT(Mistakes(b), HasSubstr("head_dim is 7: must be even, since RoPE turns pairs"));
+  }
+}
+
+TEST(Blueprint, KeyHeadsMustDivideTheQueryHeads) {
+  for (const int64_t kv : {3, 5, 8}) {
+    Blueprint b = SmallBlueprint(Family::kLlama);
+    b.num_kv_heads = kv;
+    EXPECT_THAT(Mistakes(b),
+                HasSubstr(absl::StrCat("num_kv_heads is ", kv, ": must divide num_heads, 4")));
+  }
 }
 
 TEST(Blueprint, DialsLeftAtZeroAreNamed) {

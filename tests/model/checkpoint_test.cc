@@ -196,6 +196,42 @@ TEST_F(CheckpointTest, WeightsOfAnotherModelAreRefused) {
   EXPECT_THAT(std::string(Opened().message()), HasSubstr("q_norm.weight"));
 }
 
+// The same family with one dial turned; the file itself is sound, and listed with its digest.
+TEST_F(CheckpointTest, WeightsOfAnotherBlueprintAreRefusedWithTheTensorThatTellsIt) {
+  Write(Contents());
+  const auto refusal = [&](int64_t Blueprint::*dial, int64_t value) {
+    Blueprint other = SmallBlueprint(Family::kQwen3);
+    other.*dial = value;
+    const SmallTensors tensors(other);
+    EXPECT_TRUE(WriteSafetensors(folder_ / "c/model.safetensors", tensors.Named()).ok());
+    Relist("model.safetensors");
+    EXPECT_EQ(Opened().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(Opened(/*verify=*/false), Opened());
+    EXPECT_THAT(std::string(Opened().message()),
+                HasSubstr("the weights are of another blueprint than floe.json says"));
+    return std::string(Opened().message());
+  };
+  EXPECT_THAT(
+      refusal(&Blueprint::vocab_size, 40),
+      HasSubstr("model.embed_tokens.weight is [40, 16], but the blueprint makes it [32, 16]"));
+  EXPECT_THAT(refusal(&Blueprint::ffn_hidden, 32), HasSubstr("gate_proj.weight is [32, 16]"));
+  EXPECT_THAT(refusal(&Blueprint::num_layers, 1),
+              HasSubstr("model.layers.1.input_layernorm.weight of [16] is missing"));
+  EXPECT_THAT(refusal(&Blueprint::num_layers, 3), HasSubstr("no tensor \"model.layers.2."));
+  EXPECT_THAT(refusal(&Blueprint::num_kv_heads, 4), HasSubstr("k_proj.weight is [16, 16]"));
+}
+
+// The dials of floe.json are not believed either: they must be those of its own config.json.
+TEST_F(CheckpointTest, AManifestOfAnotherBlueprintIsRefused) {
+  Write(Contents());
+  Manifest manifest = *Manifest::Parse(*ReadFile(folder_ / "c/floe.json"));
+  manifest.blueprint.num_layers = 3;
+  folder_.Write("c/floe.json", manifest.Serialize());
+  EXPECT_EQ(Opened().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(Opened().message()), HasSubstr("config.json describes another model"));
+  EXPECT_THAT(std::string(Opened(/*verify=*/false).message()), HasSubstr("model.layers.2."));
+}
+
 TEST_F(CheckpointTest, AnUnknownTensorIsNotFound) {
   Write(Contents());
   const auto view = Checkpoint::Open(folder_ / "c")->Tensor("model.layers.9.mlp");

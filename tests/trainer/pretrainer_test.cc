@@ -16,6 +16,7 @@
 #include "tests/trainer/tiny_model.h"
 #include "trainer/compute.h"
 #include "trainer/state_store.h"
+#include "trainer/token_file.h"
 #include "trainer/tokenize_corpus.h"
 
 namespace floe::trainer {
@@ -241,12 +242,51 @@ TEST_F(PretrainerTest, RefusesWhatCannotBeTrained) {
   options_.state_folder = folder_ / "b";
   options_.blueprint.vocab_size = 300;
   EXPECT_THAT(refusal().message(), HasSubstr("vocabulary of 403"));
+  EXPECT_THAT(refusal().message(), HasSubstr("vocab_size is 300: raise vocab_size"));
   options_.blueprint = TinyBlueprint();
   options_.blueprint.num_kv_heads = 3;
   EXPECT_EQ(refusal().code(), absl::StatusCode::kInvalidArgument);
   options_.blueprint = TinyBlueprint();
   options_.train_tokens = folder_ / "nowhere";
   EXPECT_EQ(refusal().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(PretrainerTest, RefusesHeldOutTokensOfALargerVocabulary) {
+  auto writer = TokenFileWriter::Create(folder_ / "other.tokens", 5000).value();
+  ASSERT_TRUE(writer.Append(std::vector<int32_t>(100, 4999)).ok());
+  ASSERT_TRUE(writer.Finish().ok());
+  options_.held_out_tokens = folder_ / "other.tokens";
+  options_.state_folder = folder_ / "b";
+  const absl::Status refused = Pretrainer::Create(options_, *tokenizer_, clock_).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(refused.message(), HasSubstr("vocabulary of 5000"));
+}
+
+TEST_F(PretrainerTest, ATextShorterThanTheContextIsRefusedWithWhatItNeeds) {
+  auto writer = TokenFileWriter::Create(folder_ / "short.tokens", 403).value();
+  ASSERT_TRUE(writer.Append(std::vector<int32_t>(32, 7)).ok());
+  ASSERT_TRUE(writer.Finish().ok());
+  options_.train_tokens = folder_ / "short.tokens";
+  Recorder recorder;
+  const absl::Status refused = Make("a")->Run(recorder, {}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
+  EXPECT_THAT(refused.message(), HasSubstr("has 32 tokens; sequence_length 32 needs at least 33"));
+  EXPECT_TRUE(recorder.reports.empty());
+}
+
+// The states of a run lie beside nothing that says its shape but the run's identity.
+TEST_F(PretrainerTest, StatesOfAnotherBlueprintAreNotTakenUp) {
+  Recorder recorder;
+  EXPECT_EQ(RunUntil(5, "a", recorder).code(), absl::StatusCode::kCancelled);
+  for (int64_t model::Blueprint::*dial :
+       {&model::Blueprint::num_layers, &model::Blueprint::ffn_hidden, &model::Blueprint::vocab_size,
+        &model::Blueprint::context}) {
+    options_.blueprint = TinyBlueprint();
+    options_.blueprint.*dial += 8;
+    const absl::Status refused = Make("a")->Run(recorder, {}).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << refused;
+    EXPECT_THAT(refused.message(), HasSubstr("another run"));
+  }
 }
 
 TEST(ComputeTest, TheReferenceBlasIsRefusedAndOpenBlasIsNot) {

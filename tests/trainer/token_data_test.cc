@@ -61,6 +61,23 @@ TEST(TokenFileTest, RefusesIdsOutsideTheVocabularyAndDamagedFiles) {
   }
 }
 
+TEST(TokenFileTest, RefusesAFileWhoseIdsLieOutsideItsOwnVocabulary) {
+  const test::TempDir folder;
+  for (const int64_t vocab_size : {10, 70000}) {
+    WriteTokens(folder / "a.tokens", Counting(9), vocab_size);
+    std::string bytes = ReadFile(folder / "a.tokens").value();
+    const size_t width = (bytes.size() - 32) / 9;
+    bytes[32 + 5 * width] = static_cast<char>(vocab_size);           // the sixth id,
+    bytes[32 + 5 * width + 1] = static_cast<char>(vocab_size >> 8);  // little-endian
+    if (width == 4) bytes[32 + 5 * width + 2] = static_cast<char>(vocab_size >> 16);
+    folder.Write("b.tokens", bytes);
+    const absl::Status damaged = TokenFile::Open(folder / "b.tokens").status();
+    EXPECT_EQ(damaged.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(damaged.message(),
+                HasSubstr(absl::StrCat("holds the id ", vocab_size, ", outside its vocabulary")));
+  }
+}
+
 TEST(HeldOutTest, IsAFunctionOfTheDocumentThatOnlyGrowsWithTheFraction) {
   int held_out = 0;
   for (int i = 0; i < 2000; ++i) {
