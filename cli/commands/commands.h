@@ -56,8 +56,9 @@ void AddTokenizerCommands(CommandLine& line);
 void AddTrainCommand(CommandLine& line);
 void AddJobCommands(CommandLine& line);
 void AddModelCommands(CommandLine& line);
-// promote, rollback and gate, in the group `models`.
+// In the group `models`: promote, rollback and gate; export and import; inspect.
 void AddPromotionCommands(CLI::App& models, CommandLine& line);
+void AddModelFileCommands(CLI::App& models, CommandLine& line);
 void AddInspectCommand(CLI::App& models, CommandLine& line);
 void AddEvalCommands(CommandLine& line);
 void AddChatCommand(CommandLine& line);

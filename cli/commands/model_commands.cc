@@ -1,5 +1,5 @@
-// floe models ls | show | export | verify; promote, rollback and gate stand in
-// promotion_commands.cc, inspect in inspect_command.cc
+// floe models ls | show | verify; promote, rollback and gate stand in promotion_commands.cc, export
+// and import in model_file_commands.cc, inspect in inspect_command.cc
 #include <iostream>
 
 #include "absl/strings/match.h"
@@ -131,67 +131,6 @@ absl::Status Show(Session& session, const ModelFlags& flags) {
   return absl::OkStatus();
 }
 
-struct ExportFlags : ModelFlags {
-  std::string folder;
-};
-
-// Into a temporary folder beside the wanted one, which appears only when all of it is right.
-absl::Status ExportTo(Session& session, Door& door, const pb::ModelVersion& version,
-                      const std::filesystem::path& folder) {
-  int64_t total = 0;
-  for (const auto& file : version.files()) total += file.size_bytes();
-  TransferMeter meter(session.err(), session.streams.err_is_terminal && !session.json,
-                      absl::StrCat("exporting ", ShortVersion(version.name())), total);
-  absl::Status status;
-  for (const auto& file : version.files()) {
-    // A file's name comes from a manifest, which anyone may have written.
-    if (file.name().empty() || file.name().find('/') != std::string::npos ||
-        file.name()[0] == '.') {
-      return absl::DataLossError(absl::StrCat("the manifest names a file '", file.name(), "'"));
-    }
-    status = DownloadBlob(door, file.digest(), folder / file.name(),
-                          [&](int64_t bytes) { meter.Add(bytes, absl::Now()); });
-    if (!status.ok()) break;
-  }
-  meter.Finish();
-  FLOE_RETURN_IF_ERROR(status);
-  return WriteFileAtomically(folder / "floe.json", version.manifest());
-}
-
-absl::Status Export(Session& session, const ExportFlags& flags) {
-  FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, ResolveVersion(*door, flags.model));
-  const std::filesystem::path folder =
-      flags.folder.empty() ? session.folder / absl::StrCat(LastId(ModelOf(version.name())), "-",
-                                                           LastId(version.name()))
-                           : session.folder / flags.folder;
-  std::error_code error;
-  if (std::filesystem::exists(folder, error)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(folder.string(), " exists already; name a folder that does not"));
-  }
-  const std::filesystem::path unfinished = absl::StrCat(folder.string(), ".unfinished");
-  std::filesystem::remove_all(unfinished, error);
-  std::filesystem::create_directories(unfinished, error);
-  if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot make ", unfinished.string()));
-  absl::Status status = ExportTo(session, *door, version, unfinished);
-  if (status.ok()) {
-    std::filesystem::rename(unfinished, folder, error);
-    if (error) status = ErrnoStatus(error.value(), absl::StrCat("cannot make ", folder.string()));
-  }
-  if (!status.ok()) {
-    std::filesystem::remove_all(unfinished, error);
-    return status;
-  }
-  if (session.json) {
-    session.PrintJson({{"folder", folder}, {"version", ToJson(version)}});
-  } else {
-    session.out() << folder.string() << " holds " << ShortVersion(version.name()) << " ("
-                  << version.files_size() + 1 << " files, Hugging Face layout)\n";
-  }
-  return absl::OkStatus();
-}
-
 // Every blob is read where it is stored; all are looked at, though one be bad.
 absl::Status Verify(Session& session, const ModelFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
@@ -258,13 +197,10 @@ void AddModelCommands(CommandLine& line) {
       "  floe models show hamlet\n  floe models show hamlet@3 --json | jq .lineage",
       line.Keep<ModelFlags>(), Show);
   AddPromotionCommands(*group, line);
-  auto& exporting = line.Keep<ExportFlags>();
-  command = add("export", "Write a version as a Hugging Face folder",
-                "  floe models export hamlet ./hamlet", exporting, Export);
-  command->add_option("folder", exporting.folder, "Where to; must not exist [MODEL-VERSION here]");
   add("verify", "Compare every stored byte of a version with its digest",
       "  floe models verify hamlet\n\nEnds with 7 and names the file when a byte has changed.",
       line.Keep<ModelFlags>(), Verify);
+  AddModelFileCommands(*group, line);
   AddInspectCommand(*group, line);
 }
 

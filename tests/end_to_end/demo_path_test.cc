@@ -287,11 +287,20 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_EQ(inspected["report"]["before"]["subject"], "fresh weights, seed 1");
   EXPECT_FALSE(inspected["report"]["after"]["layers"].empty());
   EXPECT_EQ(fleet_.Floe({"models", "promote", "tiny@1"}).code, 0);
+  EXPECT_EQ(fleet_.Floe({"models", "export", "tiny", "tiny.gguf", "--format", "gguf"}).code, 0);
+  EXPECT_EQ(ReadFile(fleet_.folder() / "tiny.gguf")->substr(0, 4), "GGUF");
   said = fleet_.Floe({"models", "export", "tiny", "exported"});
   EXPECT_EQ(said.code, 0) << said.err;
   const auto checkpoint = model::Checkpoint::Open(fleet_.folder() / "exported");
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_EQ(checkpoint->digest(), version["digest"]);
+  // A folder of ours comes back as the same version; without floe.json it is anybody's.
+  EXPECT_EQ(fleet_.FloeJson({"models", "import", "exported", "--model", "zcopy"})["digest"],
+            version["digest"]);
+  std::filesystem::remove(fleet_.folder() / "exported/floe.json");
+  const json foreign = fleet_.FloeJson({"models", "import", "exported", "--model", "zforeign"});
+  EXPECT_EQ(foreign["parameters"], version["parameters"]);
+  EXPECT_EQ(fleet_.Floe({"models", "import", ".", "--model", "foreign"}).code, 3);
 
   // The same answer, plain and streamed.
   json request = {{"model", "tiny"},  {"prompt", "A dog"}, {"max_tokens", 16},

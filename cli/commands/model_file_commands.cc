@@ -1,0 +1,264 @@
+// floe models export | import: checkpoints as files.
+#include <errno.h>
+#include <stdlib.h>
+
+#include <iostream>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/gguf_tokenizer.h"
+#include "cli/commands/model_reference.h"
+#include "cli/door/blobs.h"
+#include "cli/output/human.h"
+#include "cli/output/resource_json.h"
+#include "cli/output/table.h"
+#include "cli/output/transfer_meter.h"
+
+#include "base/files.h"
+#include "base/resource_name.h"
+#include "base/status_macros.h"
+#include "model/checkpoint.h"
+#include "model/gguf.h"
+#include "model/hugging_face_folder.h"
+#include "tokenizer/tokenizer.h"
+
+namespace floe::cli {
+namespace {
+
+namespace pb = registry::v1;
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+// A folder that is gone when this is.
+class ScratchFolder {
+ public:
+  static absl::StatusOr<ScratchFolder> Make(const fs::path& path) {
+    std::error_code error;
+    fs::remove_all(path, error);
+    fs::create_directories(path, error);
+    if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot make ", path.string()));
+    return ScratchFolder(path);
+  }
+  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ScratchFolder& operator=(ScratchFolder&&) = delete;
+  ~ScratchFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+  absl::Status MoveTo(const fs::path& to) {
+    std::error_code error;
+    fs::rename(path_, to, error);
+    if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot make ", to.string()));
+    path_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  explicit ScratchFolder(fs::path path) : path_(std::move(path)) {}
+  fs::path path_;
+};
+
+absl::Status DownloadVersion(Session& session, Door& door, const pb::ModelVersion& version,
+                             const fs::path& folder) {
+  int64_t total = 0;
+  for (const auto& file : version.files()) total += file.size_bytes();
+  TransferMeter meter(session.err(), session.streams.err_is_terminal && !session.json,
+                      absl::StrCat("exporting ", ShortVersion(version.name())), total);
+  absl::Status status;
+  for (const auto& file : version.files()) {
+    // A file's name comes from a manifest, which anyone may have written.
+    if (file.name().empty() || file.name().find('/') != std::string::npos ||
+        file.name()[0] == '.') {
+      return absl::DataLossError(absl::StrCat("the manifest names a file '", file.name(), "'"));
+    }
+    status = DownloadBlob(door, file.digest(), folder / file.name(),
+                          [&](int64_t bytes) { meter.Add(bytes, absl::Now()); });
+    if (!status.ok()) break;
+  }
+  meter.Finish();
+  FLOE_RETURN_IF_ERROR(status);
+  return WriteFileAtomically(folder / model::kManifestFile, version.manifest());
+}
+
+struct ExportFlags {
+  std::string model;
+  std::string to;
+  std::string format = "hf";
+};
+
+absl::Status WriteGgufOf(const fs::path& folder, const pb::ModelVersion& version,
+                         const fs::path& to) {
+  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, model::Checkpoint::Open(folder));
+  std::map<std::string, std::string> files;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    if (!checkpoint.manifest().files.contains(name)) continue;
+    FLOE_ASSIGN_OR_RETURN(files[name], ReadFile(folder / name));
+  }
+  FLOE_ASSIGN_OR_RETURN(const model::GgufTokenizer tokenizer, GgufTokenizerOf(files));
+  return model::WriteGguf(to, checkpoint, tokenizer, ShortVersion(version.name()));
+}
+
+absl::Status Export(Session& session, const ExportFlags& flags) {
+  FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
+  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, ResolveVersion(*door, flags.model));
+  const bool gguf = flags.format == "gguf";
+  const std::string otherwise = absl::StrCat(LastId(ModelOf(version.name())), "-",
+                                             LastId(version.name()), gguf ? ".gguf" : "");
+  const fs::path to = session.folder / (flags.to.empty() ? otherwise : flags.to);
+  std::error_code error;
+  if (fs::exists(to, error)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(to.string(), " exists already; name one that does not"));
+  }
+  FLOE_ASSIGN_OR_RETURN(ScratchFolder unfinished,
+                        ScratchFolder::Make(absl::StrCat(to.string(), ".unfinished")));
+  FLOE_RETURN_IF_ERROR(DownloadVersion(session, *door, version, unfinished.path()));
+  if (gguf) {
+    FLOE_RETURN_IF_ERROR(WriteGgufOf(unfinished.path(), version, to));
+  } else {
+    FLOE_RETURN_IF_ERROR(unfinished.MoveTo(to));
+  }
+  if (session.json) {
+    session.PrintJson({{gguf ? "file" : "folder", to}, {"version", ToJson(version)}});
+  } else if (gguf) {
+    session.out() << to.string() << " holds " << ShortVersion(version.name()) << " ("
+                  << HumanBytes(static_cast<int64_t>(fs::file_size(to, error))) << ", GGUF)\n";
+  } else {
+    session.out() << to.string() << " holds " << ShortVersion(version.name()) << " ("
+                  << version.files_size() + 1 << " files, Hugging Face layout)\n";
+  }
+  return absl::OkStatus();
+}
+
+struct ImportFlags {
+  std::string folder;
+  std::string model;
+};
+
+// Text must be cut as the model's makers cut it, so a tokenizer that cannot be read is refused now.
+absl::Status CheckTokenizer(const model::HuggingFaceFolder& published, const std::string& folder) {
+  const auto json = published.tokenizer_files().find("tokenizer.json");
+  if (json == published.tokenizer_files().end()) {
+    return absl::NotFoundError(absl::StrCat(
+        folder, " has no tokenizer.json; save the model's fast tokenizer into it first"));
+  }
+  const auto tokenizer = floe::tokenizer::Tokenizer::Load(json->second);
+  if (!tokenizer.ok()) {
+    return absl::Status(tokenizer.status().code(),
+                        absl::StrCat(folder, "/tokenizer.json: ", tokenizer.status().message()));
+  }
+  if ((*tokenizer)->vocab_size() <= published.blueprint().vocab_size) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(folder, ": the tokenizer has ", (*tokenizer)->vocab_size(),
+                   " tokens, but config.json's vocab_size is ", published.blueprint().vocab_size));
+}
+
+absl::StatusOr<pb::ModelVersion> Publish(Session& session, Door& door, const fs::path& folder,
+                                         const std::string& parent) {
+  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, model::Checkpoint::Open(folder));
+  int64_t total = 0;
+  for (const auto& [name, entry] : checkpoint.manifest().files) {
+    total += static_cast<int64_t>(entry.size);
+  }
+  TransferMeter meter(session.err(), session.streams.err_is_terminal && !session.json, "uploading",
+                      total);
+  for (const auto& [name, entry] : checkpoint.manifest().files) {
+    FLOE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(folder / name));
+    const auto sent = UploadBlob(door, entry.digest, file.bytes(),
+                                 [&](int64_t bytes) { meter.Add(bytes, absl::Now()); });
+    if (!sent.ok()) {
+      meter.Finish();
+      return sent.status();
+    }
+  }
+  meter.Finish();
+  pb::CreateModelVersionRequest request;
+  request.set_parent(parent);
+  request.set_request_id(NewRequestId());
+  request.mutable_model_version()->set_manifest(checkpoint.manifest().Serialize());
+  return door.Ask(door.registry(), &pb::RegistryService::Stub::CreateModelVersion, request);
+}
+
+absl::Status Import(Session& session, const ImportFlags& flags) {
+  const fs::path folder = session.folder / flags.folder;
+  const std::string name =
+      flags.model.empty() ? fs::path(folder / "").parent_path().filename().string() : flags.model;
+  if (!IsResourceId(name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", name,
+                     "' cannot name a model: an id is 1 to 63 of a-z 0-9 - _ . and starts with a "
+                     "letter or digit; give --model"));
+  }
+  FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
+  FLOE_ASSIGN_OR_RETURN(const std::string parent, session.ResourceName("models", name));
+  std::error_code error;
+  absl::StatusOr<pb::ModelVersion> version;
+  std::vector<std::string> left_out;
+  if (fs::exists(folder / model::kManifestFile, error)) {
+    version = Publish(session, *door, folder, parent);  // one of ours: the digest stays
+  } else {
+    FLOE_ASSIGN_OR_RETURN(const auto published, model::HuggingFaceFolder::Open(folder));
+    FLOE_RETURN_IF_ERROR(CheckTokenizer(published, folder.string()));
+    left_out = published.left_out();
+    std::string scratch = (fs::temp_directory_path() / "floe-import-XXXXXX").string();
+    if (::mkdtemp(scratch.data()) == nullptr) return ErrnoStatus(errno, "cannot make " + scratch);
+    FLOE_ASSIGN_OR_RETURN(const ScratchFolder converted, ScratchFolder::Make(scratch));
+    FLOE_RETURN_IF_ERROR(model::WriteCheckpoint(converted.path() / "checkpoint",
+                                                {.blueprint = published.blueprint(),
+                                                 .tensors = published.tensors(),
+                                                 .tokenizer_files = published.tokenizer_files()})
+                             .status());
+    version = Publish(session, *door, converted.path() / "checkpoint", parent);
+  }
+  FLOE_RETURN_IF_ERROR(version.status());
+  if (session.json) {
+    session.PrintJson(ToJson(*version));
+    return absl::OkStatus();
+  }
+  Fields fields;
+  fields.Add("version", version->name());
+  fields.Add("digest", absl::StrCat("sha256:", version->digest()));
+  fields.Add("parameters", HumanCount(version->parameters()));
+  if (!left_out.empty()) {
+    fields.Add("left out", absl::StrCat(left_out.size(), " stored tensors that carry nothing, ",
+                                        "such as ", left_out.front()));
+  }
+  session.out() << fields.Render();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddModelFileCommands(CLI::App& models, CommandLine& line) {
+  auto& exporting = line.Keep<ExportFlags>();
+  CLI::App* command =
+      AddCommand(models, "export", "Write a version as a Hugging Face folder or a GGUF file",
+                 "  floe models export hamlet ./hamlet\n"
+                 "  floe models export hamlet --format gguf hamlet.gguf     for llama.cpp");
+  command->add_option("model", exporting.model, kModelReference)->required();
+  command->add_option("to", exporting.to, "Where to; must not exist [MODEL-VERSION here]");
+  command
+      ->add_option("--format", exporting.format,
+                   "hf: what transformers loads; gguf: what llama.cpp loads")
+      ->check(CLI::IsMember({"hf", "gguf"}))
+      ->capture_default_str();
+  line.OnRun(command, [&exporting](Session& session) { return Export(session, exporting); });
+
+  auto& importing = line.Keep<ImportFlags>();
+  command = AddCommand(
+      models, "import", "Publish a Hugging Face folder as a version",
+      "  floe models import ./Qwen3-0.6B --model qwen3-small\n"
+      "  floe models import ./hamlet-3             a folder that `floe models export` wrote\n\n"
+      "qwen3, llama, qwen2 and gpt2; one safetensors file or shards; F32, F16 or BF16.");
+  command->add_option("folder", importing.folder, "config.json, weights and tokenizer.json")
+      ->required();
+  command->add_option("--model", importing.model, "The model to publish a version of [the folder]");
+  line.OnRun(command, [&importing](Session& session) { return Import(session, importing); });
+}
+
+}  // namespace floe::cli

@@ -1,0 +1,243 @@
+#include "model/gguf.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "tests/model/samples.h"
+#include "tests/support/temp_dir.h"
+
+namespace floe::model {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Reads what the format says, by itself: the writer is not asked.
+class GgufReader {
+ public:
+  struct Tensor {
+    std::vector<uint64_t> ne;  // the fastest dimension first
+    uint32_t type = 0;
+    uint64_t offset = 0;
+  };
+
+  explicit GgufReader(std::string bytes) : bytes_(std::move(bytes)) {
+    EXPECT_EQ(bytes_.substr(0, 4), "GGUF");
+    at_ = 4;
+    EXPECT_EQ(Take<uint32_t>(), 3u);
+    const auto tensor_count = Take<uint64_t>();
+    const auto pairs = Take<uint64_t>();
+    for (uint64_t i = 0; i < pairs; ++i) ReadPair();
+    for (uint64_t i = 0; i < tensor_count; ++i) {
+      Tensor& tensor = tensors[Text()];
+      tensor.ne.resize(Take<uint32_t>());
+      for (uint64_t& dim : tensor.ne) dim = Take<uint64_t>();
+      tensor.type = Take<uint32_t>();
+      tensor.offset = Take<uint64_t>();
+      EXPECT_EQ(tensor.offset % 32, 0u);
+    }
+    data_ = (at_ + 31) / 32 * 32;
+    EXPECT_EQ(bytes_.size() % 32, 0u);
+  }
+
+  // Row-major F32.
+  std::vector<float> Floats(const std::string& name) const {
+    const Tensor& tensor = tensors.at(name);
+    EXPECT_EQ(tensor.type, 0u) << name;
+    size_t count = 1;
+    for (const uint64_t dim : tensor.ne) count *= dim;
+    std::vector<float> values(count);
+    EXPECT_LE(data_ + tensor.offset + count * sizeof(float), bytes_.size());
+    std::memcpy(values.data(), bytes_.data() + data_ + tensor.offset, count * sizeof(float));
+    return values;
+  }
+
+  std::map<std::string, std::string> texts;
+  std::map<std::string, double> numbers;
+  std::map<std::string, std::vector<std::string>> lists;
+  std::map<std::string, Tensor> tensors;
+
+ private:
+  template <typename Number>
+  Number Take() {
+    Number number{};
+    EXPECT_LE(at_ + sizeof(number), bytes_.size());
+    std::memcpy(&number, bytes_.data() + at_, sizeof(number));
+    at_ += sizeof(number);
+    return number;
+  }
+  std::string Text() {
+    const auto size = Take<uint64_t>();
+    const std::string text = bytes_.substr(at_, size);
+    at_ += size;
+    return text;
+  }
+  void ReadPair() {
+    const std::string key = Text();
+    switch (Take<uint32_t>()) {
+      case 4:
+        numbers[key] = Take<uint32_t>();
+        return;
+      case 6:
+        numbers[key] = Take<float>();
+        return;
+      case 7:
+        numbers[key] = Take<uint8_t>();
+        return;
+      case 8:
+        texts[key] = Text();
+        return;
+      case 9:
+        break;
+      default:
+        FAIL() << key << " has a type that this reader does not know";
+    }
+    const auto type = Take<uint32_t>();
+    const auto count = Take<uint64_t>();
+    for (uint64_t i = 0; i < count; ++i) {
+      lists[key].push_back(type == 8 ? Text() : std::to_string(Take<int32_t>()));
+    }
+  }
+
+  const std::string bytes_;
+  size_t at_ = 0, data_ = 0;
+};
+
+class GgufTest : public testing::Test {
+ protected:
+  Checkpoint Write(const Blueprint& blueprint) {
+    const auto folder = temp_.path() / "checkpoint";
+    std::filesystem::remove_all(folder);
+    const SmallTensors numbers(blueprint);
+    EXPECT_TRUE(WriteCheckpoint(folder, {.blueprint = blueprint, .tensors = numbers.Named()}).ok());
+    return Checkpoint::Open(folder).value();
+  }
+  GgufReader Export(const Checkpoint& checkpoint, const GgufTokenizer& tokenizer = {}) {
+    const auto path = temp_.path() / "model.gguf";
+    EXPECT_TRUE(WriteGguf(path, checkpoint, tokenizer, "hamlet@3").ok());
+    return GgufReader(ReadFile(path).value());
+  }
+  static std::vector<float> Stored(const Checkpoint& checkpoint, const std::string& name) {
+    return checkpoint.Tensor(name)->ToFloats();
+  }
+
+  test::TempDir temp_;
+};
+
+TEST_F(GgufTest, Qwen3KeepsItsNumbersUnderLlamaCppsNames) {
+  const Blueprint dials = SmallBlueprint(Family::kQwen3);
+  const Checkpoint checkpoint = Write(dials);
+  const GgufReader read = Export(checkpoint);
+  EXPECT_EQ(read.texts.at("general.architecture"), "qwen3");
+  EXPECT_EQ(read.texts.at("general.name"), "hamlet@3");
+  EXPECT_EQ(read.numbers.at("qwen3.block_count"), 2);
+  EXPECT_EQ(read.numbers.at("qwen3.attention.head_count_kv"), 2);
+  EXPECT_EQ(read.numbers.at("qwen3.attention.key_length"), dials.head_dim);
+  EXPECT_EQ(read.numbers.at("qwen3.rope.freq_base"), dials.rope_theta);
+  EXPECT_EQ(read.tensors.size(), TensorsOf(dials).size());
+  EXPECT_THAT(read.tensors.at("blk.1.ffn_down.weight").ne, ElementsAre(24, 16));
+  EXPECT_EQ(read.Floats("blk.1.ffn_down.weight"),
+            Stored(checkpoint, "model.layers.1.mlp.down_proj.weight"));
+  EXPECT_EQ(read.Floats("blk.0.attn_q.weight"),
+            Stored(checkpoint, "model.layers.0.self_attn.q_proj.weight"));
+  EXPECT_EQ(read.Floats("blk.0.attn_q_norm.weight"),
+            Stored(checkpoint, "model.layers.0.self_attn.q_norm.weight"));
+  EXPECT_EQ(read.tensors.count("output.weight"), 0u);  // tied
+}
+
+TEST_F(GgufTest, LlamasQueriesAndKeysAreTurnedByNeighbouringPairs) {
+  const Blueprint dials = SmallBlueprint(Family::kLlama);
+  const Checkpoint checkpoint = Write(dials);
+  const GgufReader read = Export(checkpoint);
+  const std::vector<float> q = Stored(checkpoint, "model.layers.0.self_attn.q_proj.weight");
+  const std::vector<float> written = read.Floats("blk.0.attn_q.weight");
+  // head_dim 4: of each head, the rows 0 1 | 2 3 become 0 2 1 3.
+  const int64_t width = dials.hidden_size;
+  const int64_t order[] = {0, 2, 1, 3, 4, 6, 5, 7};
+  for (int64_t row = 0; row < 8; ++row) {
+    EXPECT_EQ(written[row * width], q[order[row] * width]) << row;
+    EXPECT_EQ(written[row * width + width - 1], q[order[row] * width + width - 1]) << row;
+  }
+  EXPECT_EQ(read.Floats("blk.0.attn_v.weight"),
+            Stored(checkpoint, "model.layers.0.self_attn.v_proj.weight"));
+  EXPECT_EQ(read.tensors.count("output.weight"), 1u);
+}
+
+TEST_F(GgufTest, Gpt2sConvolutionsBecomeLinearLayers) {
+  const Blueprint dials = SmallBlueprint(Family::kGpt2);
+  const Checkpoint checkpoint = Write(dials);
+  const GgufReader read = Export(checkpoint);
+  EXPECT_EQ(read.texts.at("general.architecture"), "gpt2");
+  EXPECT_THAT(read.tensors.at("blk.0.attn_qkv.weight").ne, ElementsAre(16, 48));
+  const std::vector<float> stored = Stored(checkpoint, "transformer.h.0.attn.c_attn.weight");
+  const std::vector<float> written = read.Floats("blk.0.attn_qkv.weight");
+  for (int64_t in = 0; in < 16; ++in) {
+    for (int64_t out = 0; out < 48; ++out) {
+      ASSERT_EQ(written[out * 16 + in], stored[in * 48 + out]);
+    }
+  }
+  EXPECT_EQ(read.Floats("blk.0.attn_qkv.bias"),
+            Stored(checkpoint, "transformer.h.0.attn.c_attn.bias"));
+  EXPECT_EQ(read.Floats("position_embd.weight"), Stored(checkpoint, "transformer.wpe.weight"));
+}
+
+TEST_F(GgufTest, NarrowMatricesStayNarrowAndVectorsBecomeF32) {
+  const Blueprint dials = SmallBlueprint(Family::kQwen2);
+  std::vector<std::string> owned;
+  std::vector<NamedTensor> tensors;
+  for (const TensorSpec& spec : TensorsOf(dials)) {
+    TensorView view{.dtype = DType::kBF16, .shape = spec.shape};
+    std::string bytes;
+    for (int64_t i = 0; i < view.NumElements(); ++i) bytes += std::string("\x80\x3f", 2);  // 1.0
+    owned.push_back(bytes);
+    tensors.push_back({spec.name, view});
+  }
+  for (size_t i = 0; i < tensors.size(); ++i) tensors[i].tensor.bytes = owned[i];
+  const auto folder = temp_.path() / "narrow";
+  ASSERT_TRUE(WriteCheckpoint(folder, {.blueprint = dials, .tensors = tensors}).ok());
+  const GgufReader read = Export(Checkpoint::Open(folder).value());
+  EXPECT_EQ(read.tensors.at("blk.0.ffn_up.weight").type, 30u);  // BF16
+  EXPECT_EQ(read.numbers.at("general.file_type"), 32);
+  for (const float one : read.Floats("blk.0.attn_q.bias")) EXPECT_EQ(one, 1.0f);
+}
+
+TEST_F(GgufTest, TheVocabularyReachesEveryRowOfTheEmbedding) {
+  GgufTokenizer tokenizer;
+  tokenizer.tokens = {{"a", GgufTokenizer::Type::kNormal}, {"<s>", GgufTokenizer::Type::kControl}};
+  tokenizer.merges = {"a a"};
+  tokenizer.pre = "qwen2";
+  tokenizer.eos = 1;
+  const Checkpoint checkpoint = Write(SmallBlueprint(Family::kQwen3));
+  const GgufReader read = Export(checkpoint, tokenizer);
+  EXPECT_EQ(read.lists.at("tokenizer.ggml.tokens").size(), 32u);
+  EXPECT_EQ(read.lists.at("tokenizer.ggml.tokens")[31], "[PAD31]");
+  EXPECT_EQ(read.lists.at("tokenizer.ggml.token_type")[1], "3");
+  EXPECT_EQ(read.lists.at("tokenizer.ggml.token_type")[31], "5");
+  EXPECT_THAT(read.lists.at("tokenizer.ggml.merges"), ElementsAre("a a"));
+  EXPECT_EQ(read.texts.at("tokenizer.ggml.pre"), "qwen2");
+  EXPECT_EQ(read.numbers.at("tokenizer.ggml.eos_token_id"), 1);
+  EXPECT_EQ(read.numbers.count("tokenizer.ggml.bos_token_id"), 0u);
+
+  tokenizer.tokens.resize(33);
+  const absl::Status refused = WriteGguf(temp_.path() / "no.gguf", checkpoint, tokenizer, "x");
+  EXPECT_TRUE(absl::IsInvalidArgument(refused));
+  EXPECT_FALSE(std::filesystem::exists(temp_.path() / "no.gguf"));
+}
+
+TEST_F(GgufTest, APlainFfnOutsideGpt2IsRefusedByName) {
+  Blueprint dials = SmallBlueprint(Family::kQwen3);
+  dials.ffn = FfnKind::kPlain;
+  const absl::Status refused =
+      WriteGguf(temp_.path() / "no.gguf", Write(dials), GgufTokenizer{}, "x");
+  EXPECT_TRUE(absl::IsUnimplemented(refused));
+  EXPECT_THAT(refused.message(), HasSubstr("qwen3 with a plain FFN"));
+}
+
+}  // namespace
+}  // namespace floe::model
