@@ -289,7 +289,9 @@ TEST_F(ProgramTest, AWrongKeyAndADeadDoorHaveTheirExitCodes) {
 TEST_F(ProgramTest, CompletionKnowsEveryCommand) {
   for (const char* shell : {"bash", "zsh"}) {
     EXPECT_EQ(Run({"completion", shell}), 0);
-    EXPECT_THAT(out_, HasSubstr("'models') echo 'ls show promote rollback gate verify export import inspect"));
+    EXPECT_THAT(
+        out_,
+        HasSubstr("'models') echo 'ls show promote rollback gate verify export import inspect"));
     EXPECT_THAT(out_, HasSubstr("'jobs watch') echo"));
     EXPECT_THAT(out_, HasSubstr("--alias"));
     EXPECT_THAT(out_, Not(HasSubstr("supervise")));
