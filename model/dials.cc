@@ -30,13 +30,26 @@ struct Candidate {
   Blueprint blueprint;
   double miss = 0;  // share of the wanted size
   double shape = 0;
+  bool in_proportion = false;  // heads and FFN for the width as the style's, not made to fit
 
-  // Close ones first, by shape; the others by size.
+  // Close ones first, by proportions and shape; the others by size.
   auto Rank() const {
     const bool close = miss <= kCloseEnough;
-    return std::tuple(!close, close ? shape : miss, miss, blueprint.hidden_size);
+    return std::tuple(!close, close && !in_proportion, close ? shape : miss, miss,
+                      blueprint.hidden_size);
   }
 };
+
+// Small models have few layers to add: the FFN makes up for what is missing, by a quarter at most.
+Blueprint WithFfnFor(Blueprint b, double wanted, double size) {
+  const double block = static_cast<double>((b.ffn == FfnKind::kGated ? 3 : 2) * b.hidden_size *
+                                           b.num_layers * kBlock);
+  const int64_t most = b.ffn_hidden / 4 / kBlock;
+  const double blocks =
+      std::clamp((wanted - size) / block, -static_cast<double>(most), static_cast<double>(most));
+  b.ffn_hidden += kBlock * std::llround(blocks);
+  return b;
+}
 
 }  // namespace
 
@@ -101,10 +114,17 @@ std::vector<Blueprint> NearestDials(const Blueprint& style, int64_t parameters, 
     const auto floor = static_cast<int64_t>(std::clamp(wish, 1.0, double{kMaxLayers}));
     for (const int64_t depth : {floor, floor + 1}) {
       const int64_t layers = std::clamp(depth, depths.least, depths.most);
-      const Blueprint b = Scaled(style, width, layers);
+      Blueprint b = Scaled(style, width, layers);
+      bool in_proportion = b.num_heads * style.hidden_size == style.num_heads * width;
+      auto size = static_cast<double>(one + (layers - 1) * layer);
+      if (std::abs(size / wanted - 1) > kCloseEnough) {
+        b = WithFfnFor(b, wanted, size);
+        size = static_cast<double>(CountParameters(b).Total());
+        in_proportion = false;
+      }
       if (!b.Validate().ok()) continue;
-      const double size = static_cast<double>(one + (layers - 1) * layer);
-      candidates.push_back({b, std::abs(size / wanted - 1), ShapeDistance(style, b)});
+      candidates.push_back(
+          {b, std::abs(size / wanted - 1), ShapeDistance(style, b), in_proportion});
     }
     if (static_cast<double>(least) > 2 * wanted) break;  // wider ones are only larger
   }

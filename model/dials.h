@@ -33,8 +33,10 @@ Depths DepthsFor(const Blueprint& style, int64_t hidden_size);
 // |ln((D/L) / (the style's))|: 0 is the style's own shape.
 double ShapeDistance(const Blueprint& style, const Blueprint& other);
 
-// Up to `count` models nearest to a size, best first: of those within 1 % of it, the one whose D/L
-// is nearest to the style's; then the others by size. At least one.
+// Up to `count` models nearest to a size, best first: those within 1 % of it come before others,
+// among them those whose heads and FFN are to the width as the style's, then by how near D/L is to
+// the style's; the others by size. Where layers are too coarse, the FFN is up to a quarter wider or
+// narrower than in proportion. At least one.
 std::vector<Blueprint> NearestDials(const Blueprint& style, int64_t parameters, size_t count);
 
 }  // namespace floe::model

@@ -48,8 +48,18 @@ TEST(Dials, OtherSizesOfAStyleAreMetWithinAPercentInItsShape) {
       ASSERT_EQ(nearest.size(), 3u);
       EXPECT_NEAR(Size(nearest.front()), wanted, 0.01 * wanted) << name;
       EXPECT_LE(ShapeDistance(style, nearest.front()), std::log(2) + 0.1) << name;
-      EXPECT_LE(ShapeDistance(style, nearest[0]), ShapeDistance(style, nearest[1])) << name;
+      // Heads to the width as the style's, where a close shape has that.
+      EXPECT_EQ(nearest.front().num_heads * style.hidden_size,
+                style.num_heads * nearest.front().hidden_size)
+          << name;
     }
+  }
+}
+
+TEST(Dials, SmallSizesAreMetToo) {
+  for (const double wanted : {10e6, 30e6, 50e6, 124e6}) {
+    const auto size = static_cast<int64_t>(wanted);
+    EXPECT_NEAR(Size(NearestDials(DefaultStyle(size), size, 1).front()), wanted, 0.02 * wanted);
   }
 }
 
