@@ -161,6 +161,42 @@ TEST_F(PlanTest, PastRunsOnLikeHardwareReplaceTheAssumption) {
   EXPECT_THAT(out_, HasSubstr("none of 2 past runs was on l4"));
 }
 
+TEST_F(PlanTest, ARunOfSeveralProcessesCountsByTheProcessAndOneWithoutFiguresNotAtAll) {
+  jobs::v1::Job job;
+  job.set_name(absl::StrCat(test::kFakeTeam, "/jobs/trainer-03four"));
+  job.set_kind("pretrain");
+  job.set_state(jobs::v1::Job::RUNNING);
+  job.mutable_progress()->set_device("cpu: Some(R) Processor, 2 threads");
+  auto& metrics = *job.mutable_progress()->mutable_metrics();
+  metrics["tokens_per_second"] = 4000;
+  metrics["gflops"] = 160;
+  metrics["processes"] = 4;
+  fleet_.PutJob(job, {}, {});
+  job.set_name(absl::StrCat(test::kFakeTeam, "/jobs/trainer-04cold"));
+  metrics.clear();
+  fleet_.PutJob(job, {}, {});
+  job.set_name(absl::StrCat(test::kFakeTeam, "/jobs/trainer-05sft"));
+  job.set_kind("sft");
+  metrics["tokens_per_second"] = metrics["gflops"] = 1;
+  fleet_.PutJob(job, {}, {});
+  const json measured = Plan({"--preset", "gpt2", "--hardware", "cpu"})["training"]["throughput"];
+  ASSERT_EQ(measured["runs"].size(), 1u);
+  EXPECT_EQ(measured["runs"][0]["job"], "trainer-03four");
+  EXPECT_DOUBLE_EQ(measured["flops_per_second_per_device"].get<double>(), 40e9);
+}
+
+TEST_F(PlanTest, BoxesAreDrawnWhereTheLocaleSaysThatTheyCanBeShown) {
+  const auto table = [&] {
+    EXPECT_EQ(Run({"plan", "--preset", "gpt2", "--offline"}), 0);
+    return out_;
+  };
+  EXPECT_THAT(table(), AllOf(HasSubstr("+---v"), Not(HasSubstr("▼"))));
+  variables_["LANG"] = "en_US.UTF-8";
+  EXPECT_THAT(table(), HasSubstr("┌───▼"));
+  variables_["LC_ALL"] = "C";  // outdoes LANG
+  EXPECT_THAT(table(), Not(HasSubstr("▼")));
+}
+
 TEST_F(PlanTest, SaysWhyItAssumes) {
   EXPECT_EQ(Run({"plan", "--preset", "gpt2", "--offline"}), 0);
   EXPECT_THAT(out_, HasSubstr("--offline: no past run was asked for"));
