@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "trainer/internal/gpt2_ops.h"
+
 namespace floe::trainer {
 namespace {
 
@@ -48,6 +50,25 @@ TEST_F(OpsTest, RmsNorm) {
     const at::Tensor x2 = Copy(x), gain2 = Copy(gain);
     ExpectSame(RmsNorm(x, gain, 1e-3), NormReference(x2, gain2, 1e-3), {x, gain}, {x2, gain2});
   }
+}
+
+TEST_F(OpsTest, LayerNorm) {
+  for (const int64_t width : {3, 16, 37, 256}) {
+    const at::Tensor x = (at::randn({301, width}) + 2).requires_grad_();
+    const at::Tensor gain = Random({width}), shift = Random({width});
+    const at::Tensor x2 = Copy(x), gain2 = Copy(gain), shift2 = Copy(shift);
+    ExpectSame(LayerNorm(x, gain, shift, 1e-3), at::layer_norm(x2, {width}, gain2, shift2, 1e-3),
+               {x, gain, shift}, {x2, gain2, shift2});
+  }
+}
+
+TEST_F(OpsTest, Gelu) {
+  for (const int64_t width : {1, 19, 64}) {
+    const at::Tensor x = at::randn({70, width}).mul_(3).requires_grad_(), copy = Copy(x);
+    ExpectSame(Gelu(x), at::gelu(copy, "tanh"), {x}, {copy});
+  }
+  const at::Tensor extreme = at::tensor({-1000.0f, 1000.0f, -0.0f, 0.0f}).reshape({1, 4});
+  EXPECT_TRUE(at::allclose(Gelu(extreme), at::tensor({0.0f, 1000.0f, 0.0f, 0.0f}).reshape({1, 4})));
 }
 
 TEST_F(OpsTest, SwiGlu) {

@@ -115,10 +115,21 @@ TEST(PretrainSpecTest, NamesSettingsThatContradict) {
               HasSubstr("line 13: min_learning_rate"));
 }
 
-TEST(PretrainSpecTest, SaysWhichFamilyCannotBeTrained) {
-  EXPECT_THAT(RefusalOf(With("  hidden_size: 64", "  hidden_size: 64\n  family: gpt2"),
-                        absl::StatusCode::kUnimplemented),
-              HasSubstr("line 6: family gpt2"));
+TEST(PretrainSpecTest, FamiliesAndTheirFeedForwardLayers) {
+  const auto gpt2 = ParsePretrainSpec(With("  num_kv_heads: 2", "  family: gpt2"));
+  ASSERT_TRUE(gpt2.ok()) << gpt2.status();
+  EXPECT_EQ(gpt2->blueprint.ffn, model::FfnKind::kPlain);
+  EXPECT_EQ(gpt2->blueprint.norm_eps, 1e-5);
+  EXPECT_EQ(ParsePretrainSpec(PretrainSpecJson(*gpt2))->blueprint, gpt2->blueprint);
+  const auto plain =
+      ParsePretrainSpec(With("  hidden_size: 64", "  hidden_size: 64\n  ffn: plain"));
+  EXPECT_EQ(plain->blueprint.ffn, model::FfnKind::kPlain);
+  EXPECT_EQ(ParsePretrainSpec(PretrainSpecJson(*plain))->blueprint, plain->blueprint);
+  EXPECT_THAT(
+      RefusalOf(With("  hidden_size: 64", "  hidden_size: 64\n  family: gpt2\n  ffn: gated")),
+      HasSubstr("line 7: ffn is gated"));
+  EXPECT_THAT(RefusalOf(With("  hidden_size: 64", "  hidden_size: 64\n  ffn: moe")),
+              HasSubstr("line 6: ffn is \"moe\""));
   EXPECT_THAT(RefusalOf(With("  hidden_size: 64", "  hidden_size: 64\n  family: mamba")),
               HasSubstr("line 6: "));
 }

@@ -126,6 +126,22 @@ TEST_F(PretrainerTest, AStoppedRunEndsInTheSameBytes) {
   EXPECT_EQ(Export(*resumed, "parts"), Export(*straight, "straight"));
 }
 
+TEST_F(PretrainerTest, EveryFamilyLearnsAndGoesOnBitForBit) {
+  for (const model::Family family :
+       {model::Family::kGpt2, model::Family::kLlama, model::Family::kQwen2}) {
+    const std::string name(model::FamilyName(family));
+    options_.blueprint = TinyBlueprint(family);
+    Recorder whole, first, second;
+    const auto straight = Make(name);
+    ASSERT_TRUE(straight->Run(whole, {}).ok());
+    EXPECT_LT(whole.reports.back().loss, whole.reports.front().loss - 1) << name;
+    EXPECT_EQ(RunUntil(10, name + "-parts", first).code(), absl::StatusCode::kCancelled);
+    const auto resumed = Make(name + "-parts");
+    ASSERT_TRUE(resumed->Run(second, {}).ok());
+    EXPECT_EQ(Export(*resumed, name + "-parts"), Export(*straight, name));
+  }
+}
+
 TEST_F(PretrainerTest, AFinishedRunIsTakenUpWithoutTraining) {
   Recorder first, second;
   const auto trained = Make("a");

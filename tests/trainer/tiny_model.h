@@ -17,6 +17,11 @@ inline model::Blueprint TinyBlueprint(model::Family family = model::Family::kQwe
   dials.ffn_hidden = 56;
   dials.context = 48;
   dials.rope_theta = 10000;
+  if (family == model::Family::kGpt2) {
+    dials.ffn = model::FfnKind::kPlain;
+    dials.num_kv_heads = dials.num_heads;
+    dials.head_dim = dials.hidden_size / dials.num_heads;
+  }
   return dials;
 }
 

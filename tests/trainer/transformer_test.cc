@@ -107,18 +107,42 @@ TEST_F(TransformerTest, ALaterTokenChangesNoEarlierLogits) {
   EXPECT_FALSE(at::equal(before.narrow(0, 12, 1), after.narrow(0, 12, 1)));
 }
 
-TEST_F(TransformerTest, SaysWhichFamilyIsNotBuilt) {
+TEST_F(TransformerTest, RefusesDialsThatDoNotFit) {
   model::Blueprint dials = TinyBlueprint();
-  dials.family = model::Family::kGpt2;
-  dials.ffn = model::FfnKind::kPlain;
-  dials.num_kv_heads = dials.num_heads;
-  dials.head_dim = dials.hidden_size / dials.num_heads;
-  const auto refused = Transformer::Create(dials, 1);
-  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnimplemented) << refused.status();
-  EXPECT_THAT(refused.status().message(), HasSubstr("gpt2"));
-  dials = TinyBlueprint();
   dials.num_kv_heads = 3;
   EXPECT_EQ(Transformer::Create(dials, 1).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(TransformerTest, Gpt2StartsAsItsPaperSays) {
+  const model::Blueprint dials = TinyBlueprint(model::Family::kGpt2);
+  const Transformer transformer = Transformer::Create(dials, 1).value();
+  for (const model::NamedTensor& named : transformer.Export()) {
+    const std::vector<float> values = named.tensor.ToFloats();
+    double squares = 0;
+    for (const float value : values) squares += value * value;
+    const double rms = std::sqrt(squares / static_cast<double>(values.size()));
+    const bool bias = named.name.ends_with("bias");
+    const bool norm = named.name.find("ln_") != std::string::npos;
+    const bool residual = named.name.find("c_proj") != std::string::npos;
+    const double expected = bias ? 0 : norm ? 1.0 : residual ? 0.02 / std::sqrt(2.0 * 2) : 0.02;
+    EXPECT_NEAR(rms, expected, 0.15 * expected) << named.name;
+  }
+  const at::Tensor hidden = transformer.Hidden(RandomIds(dials, 8, 32));
+  EXPECT_NEAR(LinearCrossEntropy(hidden, transformer.head(), RandomIds(dials, 1, 256).reshape({-1}),
+                                 1.0 / 256)
+                  .item<double>(),
+              std::log(static_cast<double>(dials.vocab_size)), 0.05);
+}
+
+TEST_F(TransformerTest, APlainFfnIsTrainedToo) {
+  model::Blueprint dials = TinyBlueprint();
+  dials.ffn = model::FfnKind::kPlain;
+  const Transformer transformer = Transformer::Create(dials, 1).value();
+  EXPECT_EQ(transformer.Export().size(), model::TensorsOf(dials).size());
+  transformer.Hidden(RandomIds(dials, 2, 8)).square().mean().backward();
+  for (const Parameter& parameter : transformer.parameters()) {
+    EXPECT_TRUE(parameter.value.grad().defined()) << parameter.name();
+  }
 }
 
 // The exported checkpoint in the inference engine gives the logits that training computed.

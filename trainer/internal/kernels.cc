@@ -9,46 +9,15 @@
 #define HWY_TARGET_INCLUDE "trainer/internal/kernels.cc"
 #include "hwy/foreach_target.h"  // includes this file once a target
 #include "hwy/highway.h"
-// Needs the target that highway.h chose.
+// Need the target that highway.h chose.
 #include "hwy/contrib/math/math-inl.h"
+
+#include "trainer/internal/vector_loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace floe::trainer::kernels::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-using One = hn::CappedTag<float, 1>;
-
-// Calls body(tag, i) for whole vectors, then for the rest one by one.
-template <class Body>
-HWY_INLINE void ForEach(int64_t count, const Body& body) {
-  const D d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) body(d, i);
-  for (const One one; i < count; ++i) body(one, i);
-}
-
-// The sum of body(tag, i) over all elements: four vector chains, then the rest.
-template <class Body>
-HWY_INLINE float Sum(int64_t count, const Body& body) {
-  const D d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  V a = hn::Zero(d), b = hn::Zero(d), c = hn::Zero(d), e = hn::Zero(d);
-  int64_t i = 0;
-  for (; i + 4 * lanes <= count; i += 4 * lanes) {
-    a = hn::Add(a, body(d, i));
-    b = hn::Add(b, body(d, i + lanes));
-    c = hn::Add(c, body(d, i + 2 * lanes));
-    e = hn::Add(e, body(d, i + 3 * lanes));
-  }
-  for (; i + lanes <= count; i += lanes) a = hn::Add(a, body(d, i));
-  float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(a, b), hn::Add(c, e))));
-  for (const One one; i < count; ++i) sum += hn::GetLane(body(one, i));
-  return sum;
-}
 
 float DotImpl(const float* a, const float* b, int64_t width) {
   return Sum(width,
@@ -121,8 +90,7 @@ void SplitHeadsImpl(const float* rows, const HeadLayout& layout, const HeadTurn&
   const int64_t width = layout.head_dim, half = width / 2;
   for (int64_t n = begin; n < end; ++n) {
     const float* row = rows + n * layout.row_width();
-    const float* cos = turn.cos + n % layout.sequence * half;
-    const float* sin = turn.sin + n % layout.sequence * half;
+    const int64_t angles = n % layout.sequence * half;
     for (int64_t h = 0; h < layout.normed_heads(); ++h, row += width) {
       const bool query = h < layout.num_heads;
       float* to = query ? q + HeadAt(layout, layout.num_heads, n, h)
@@ -132,7 +100,11 @@ void SplitHeadsImpl(const float* rows, const HeadLayout& layout, const HeadTurn&
         rstd[n * layout.normed_heads() + h] = NormRow(row, gain, turn.eps, width, to);
         from = to;
       }
-      Turn(from, cos, sin, 1.0f, half, to);
+      if (turn.cos != nullptr) {
+        Turn(from, turn.cos + angles, turn.sin + angles, 1.0f, half, to);
+      } else if (from != to) {
+        std::copy_n(from, width, to);
+      }
     }
     for (int64_t h = 0; h < layout.num_kv_heads; ++h, row += width) {
       std::copy_n(row, width, v + HeadAt(layout, layout.num_kv_heads, n, h));
@@ -148,13 +120,16 @@ void SplitHeadsBackwardImpl(const float* dq, const float* dk, const float* dv, c
   for (int64_t n = begin; n < end; ++n) {
     const float* row = rows + n * layout.row_width();
     float* drow = drows + n * layout.row_width();
-    const float* cos = turn.cos + n % layout.sequence * half;
-    const float* sin = turn.sin + n % layout.sequence * half;
+    const int64_t angles = n % layout.sequence * half;
     for (int64_t h = 0; h < layout.normed_heads(); ++h, row += width, drow += width) {
       const bool query = h < layout.num_heads;
       const float* from = query ? dq + HeadAt(layout, layout.num_heads, n, h)
                                 : dk + HeadAt(layout, layout.num_kv_heads, n, h - layout.num_heads);
-      Turn(from, cos, sin, -1.0f, half, drow);
+      if (turn.cos != nullptr) {
+        Turn(from, turn.cos + angles, turn.sin + angles, -1.0f, half, drow);
+      } else {
+        std::copy_n(from, width, drow);
+      }
       if (const float* gain = query ? turn.q_gain : turn.k_gain) {
         NormRowBackward(drow, row, gain, rstd[n * layout.normed_heads() + h], width, drow,
                         query ? dq_gain : dk_gain);

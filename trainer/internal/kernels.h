@@ -27,7 +27,7 @@ struct HeadLayout {
   int64_t normed_heads() const { return num_heads + num_kv_heads; }
 };
 
-// What turns a token's q and k: gains of QK-norm (null: none) and RoPE's angles by position.
+// What turns a token's q and k: gains of QK-norm and RoPE's angles by position (null: none).
 struct HeadTurn {
   const float* q_gain = nullptr;  // [head_dim]
   const float* k_gain = nullptr;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "trainer/internal/gemm.h"
+#include "trainer/internal/row_tasks.h"
 
 namespace floe::trainer {
 namespace {
@@ -11,35 +12,11 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-constexpr int64_t kRowGrain = 64;  // rows a task: enough work to be worth a thread
-// Rows whose contribution to a parameter's gradient is summed in order, so that the sum does not
-// depend on the number of threads.
-constexpr int64_t kGradRows = 128;
-
 float* Data(const at::Tensor& tensor) { return tensor.data_ptr<float>(); }
 // Function::apply of LibTorch 1.13 takes no undefined tensors: an empty one stands for none.
 at::Tensor OrEmpty(const at::Tensor& tensor) { return tensor.defined() ? tensor : at::empty({0}); }
 const float* DataOrNull(const at::Tensor& tensor) {
   return tensor.numel() > 0 ? tensor.data_ptr<float>() : nullptr;
-}
-
-template <class Body>
-void ForRows(int64_t rows, const Body& body) {
-  at::parallel_for(0, rows, kRowGrain, body);
-}
-
-// body(begin, end, chunk) for runs of kGradRows rows, over the threads.
-template <class Body>
-void ForChunks(int64_t rows, const Body& body) {
-  const int64_t chunks = (rows + kGradRows - 1) / kGradRows;
-  at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
-    for (int64_t chunk = first; chunk < last; ++chunk) {
-      body(chunk * kGradRows, std::min(rows, (chunk + 1) * kGradRows), chunk);
-    }
-  });
-}
-at::Tensor ChunkSums(int64_t rows, int64_t width) {
-  return at::zeros({(rows + kGradRows - 1) / kGradRows, width});
 }
 
 class RmsNormFunction : public Function<RmsNormFunction> {
@@ -77,8 +54,8 @@ class SplitHeadsFunction : public Function<SplitHeadsFunction> {
     return {.q_gain = DataOrNull(q_gain),
             .k_gain = DataOrNull(k_gain),
             .eps = static_cast<float>(eps),
-            .cos = Data(cos),
-            .sin = Data(sin)};
+            .cos = DataOrNull(cos),
+            .sin = DataOrNull(sin)};
   }
   static variable_list forward(AutogradContext* context, const at::Tensor& qkv,
                                const at::Tensor& q_gain, const at::Tensor& k_gain,
@@ -274,7 +251,7 @@ Heads SplitHeads(const at::Tensor& qkv, const kernels::HeadLayout& layout,
                  const HeadParameters& parameters) {
   const variable_list heads =
       SplitHeadsFunction::apply(qkv, OrEmpty(parameters.q_gain), OrEmpty(parameters.k_gain),
-                                parameters.cos, parameters.sin, parameters.eps,
+                                OrEmpty(parameters.cos), OrEmpty(parameters.sin), parameters.eps,
                                 std::vector<int64_t>{layout.num_heads, layout.num_kv_heads,
                                                      layout.head_dim, layout.sequence});
   return {heads[0], heads[1], heads[2]};

@@ -13,7 +13,7 @@ namespace floe::trainer {
 // x [N, D], gain [D] -> [N, D].
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& gain, double eps);
 
-// Undefined gains: no QK-norm. cos, sin [T, head_dim / 2].
+// Undefined gains: no QK-norm. cos, sin [T, head_dim / 2]; undefined: no RoPE.
 struct HeadParameters {
   at::Tensor q_gain;
   at::Tensor k_gain;

@@ -9,6 +9,7 @@
 
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "trainer/internal/gpt2_ops.h"
 #include "trainer/rng.h"
 
 namespace floe::trainer {
@@ -26,14 +27,12 @@ void FillNormal(float* to, int64_t count, double deviation, uint64_t seed, std::
 
 absl::StatusOr<Transformer> Transformer::Create(const model::Blueprint& blueprint, uint64_t seed) {
   FLOE_RETURN_IF_ERROR(blueprint.Validate());
-  if (blueprint.family == model::Family::kGpt2 || blueprint.ffn != model::FfnKind::kGated) {
-    return absl::UnimplementedError(
-        absl::StrCat("family ", AbslView(model::FamilyName(blueprint.family)),
-                     blueprint.ffn == model::FfnKind::kGated ? "" : " with a plain FFN",
-                     " cannot be trained here; choose qwen3, llama or qwen2 with a gated FFN"));
-  }
   Transformer transformer(blueprint);
-  transformer.Build(seed);
+  if (blueprint.family == model::Family::kGpt2) {
+    transformer.BuildGpt2(seed);
+  } else {
+    transformer.Build(seed);
+  }
   return transformer;
 }
 
@@ -94,13 +93,13 @@ void Transformer::BuildLayer(int64_t index, uint64_t seed) {
   const int64_t q = b.num_heads * b.head_dim, kv = b.num_kv_heads * b.head_dim;
   const double residual = kDeviation / std::sqrt(2.0 * static_cast<double>(b.num_layers));
   Layer layer;
-  layer.input_norm = AddVector({{at + "input_layernorm.weight", 0, b.hidden_size}}, 1);
-  layer.qkv = AddMatrix({{at + "self_attn.q_proj.weight", 0, q},
-                         {at + "self_attn.k_proj.weight", 0, kv},
-                         {at + "self_attn.v_proj.weight", 0, kv}},
-                        b.hidden_size, kDeviation, seed);
+  layer.input_norm.gain = AddVector({{at + "input_layernorm.weight", 0, b.hidden_size}}, 1);
+  layer.qkv.weight = AddMatrix({{at + "self_attn.q_proj.weight", 0, q},
+                                {at + "self_attn.k_proj.weight", 0, kv},
+                                {at + "self_attn.v_proj.weight", 0, kv}},
+                               b.hidden_size, kDeviation, seed);
   if (b.family == model::Family::kQwen2) {
-    layer.qkv_bias = AddVector({{at + "self_attn.q_proj.bias", 0, q},
+    layer.qkv.bias = AddVector({{at + "self_attn.q_proj.bias", 0, q},
                                 {at + "self_attn.k_proj.bias", 0, kv},
                                 {at + "self_attn.v_proj.bias", 0, kv}},
                                0);
@@ -109,12 +108,15 @@ void Transformer::BuildLayer(int64_t index, uint64_t seed) {
     layer.q_norm = AddVector({{at + "self_attn.q_norm.weight", 0, b.head_dim}}, 1);
     layer.k_norm = AddVector({{at + "self_attn.k_norm.weight", 0, b.head_dim}}, 1);
   }
-  layer.output = AddMatrix({{at + "self_attn.o_proj.weight", 0, b.hidden_size}}, q, residual, seed);
-  layer.post_norm = AddVector({{at + "post_attention_layernorm.weight", 0, b.hidden_size}}, 1);
-  layer.gate_up = AddMatrix({{at + "mlp.gate_proj.weight", 0, b.ffn_hidden},
-                             {at + "mlp.up_proj.weight", 0, b.ffn_hidden}},
-                            b.hidden_size, kDeviation, seed);
-  layer.down =
+  layer.output.weight =
+      AddMatrix({{at + "self_attn.o_proj.weight", 0, b.hidden_size}}, q, residual, seed);
+  layer.post_norm.gain = AddVector({{at + "post_attention_layernorm.weight", 0, b.hidden_size}}, 1);
+  std::vector<ParameterPart> up = {{at + "mlp.up_proj.weight", 0, b.ffn_hidden}};
+  if (b.ffn == model::FfnKind::kGated) {
+    up.insert(up.begin(), {at + "mlp.gate_proj.weight", 0, b.ffn_hidden});
+  }
+  layer.up.weight = AddMatrix(std::move(up), b.hidden_size, kDeviation, seed);
+  layer.down.weight =
       AddMatrix({{at + "mlp.down_proj.weight", 0, b.hidden_size}}, b.ffn_hidden, residual, seed);
   layers_.push_back(layer);
 }
@@ -124,7 +126,7 @@ void Transformer::Build(uint64_t seed) {
   embedding_ =
       AddMatrix({{"model.embed_tokens.weight", 0, b.vocab_size}}, b.hidden_size, kDeviation, seed);
   for (int64_t i = 0; i < b.num_layers; ++i) BuildLayer(i, seed);
-  final_norm_ = AddVector({{"model.norm.weight", 0, b.hidden_size}}, 1);
+  final_norm_.gain = AddVector({{"model.norm.weight", 0, b.hidden_size}}, 1);
   head_ = b.tie_embeddings
               ? embedding_
               : AddMatrix({{"lm_head.weight", 0, b.vocab_size}}, b.hidden_size, kDeviation, seed);
@@ -146,39 +148,95 @@ void Transformer::BuildRope() {
   }
 }
 
+void Transformer::BuildGpt2Layer(int64_t index, uint64_t seed) {
+  const model::Blueprint& b = blueprint_;
+  const std::string at = absl::StrCat("transformer.h.", index, ".");
+  const double residual = kDeviation / std::sqrt(2.0 * static_cast<double>(b.num_layers));
+  const auto norm = [&](const char* name) {
+    return Norm{AddVector({{absl::StrCat(at, name, ".weight"), 0, b.hidden_size}}, 1),
+                AddVector({{absl::StrCat(at, name, ".bias"), 0, b.hidden_size}}, 0)};
+  };
+  const auto linear = [&](const char* name, int64_t in, int64_t out, double deviation) {
+    return Linear{AddMatrix({{absl::StrCat(at, name, ".weight"), 0, in}}, out, deviation, seed),
+                  AddVector({{absl::StrCat(at, name, ".bias"), 0, out}}, 0)};
+  };
+  Layer layer;
+  layer.input_norm = norm("ln_1");
+  layer.qkv = linear("attn.c_attn", b.hidden_size, 3 * b.hidden_size, kDeviation);
+  layer.output = linear("attn.c_proj", b.hidden_size, b.hidden_size, residual);
+  layer.post_norm = norm("ln_2");
+  layer.up = linear("mlp.c_fc", b.hidden_size, b.ffn_hidden, kDeviation);
+  layer.down = linear("mlp.c_proj", b.ffn_hidden, b.hidden_size, residual);
+  layers_.push_back(layer);
+}
+
+void Transformer::BuildGpt2(uint64_t seed) {
+  const model::Blueprint& b = blueprint_;
+  embedding_ =
+      AddMatrix({{"transformer.wte.weight", 0, b.vocab_size}}, b.hidden_size, kDeviation, seed);
+  positions_ =
+      AddMatrix({{"transformer.wpe.weight", 0, b.context}}, b.hidden_size, kDeviation, seed);
+  for (int64_t i = 0; i < b.num_layers; ++i) BuildGpt2Layer(i, seed);
+  final_norm_ = {AddVector({{"transformer.ln_f.weight", 0, b.hidden_size}}, 1),
+                 AddVector({{"transformer.ln_f.bias", 0, b.hidden_size}}, 0)};
+  head_ = b.tie_embeddings
+              ? embedding_
+              : AddMatrix({{"lm_head.weight", 0, b.vocab_size}}, b.hidden_size, kDeviation, seed);
+}
+
+at::Tensor Transformer::Normed(const at::Tensor& x, const Norm& norm) const {
+  return norm.shift < 0 ? RmsNorm(x, At(norm.gain), blueprint_.norm_eps)
+                        : LayerNorm(x, At(norm.gain), At(norm.shift), blueprint_.norm_eps);
+}
+
+at::Tensor Transformer::Applied(const Linear& linear, const at::Tensor& x) const {
+  const bool turned = blueprint_.family != model::Family::kGpt2;
+  const at::Tensor weight = turned ? At(linear.weight).t() : At(linear.weight);
+  return linear.bias < 0 ? at::mm(x, weight) : at::addmm(At(linear.bias), x, weight);
+}
+
+at::Tensor Transformer::AddTo(const at::Tensor& base, const Linear& linear,
+                              const at::Tensor& x) const {
+  if (linear.bias < 0) return at::addmm(base, x, At(linear.weight).t());
+  return base + Applied(linear, x);
+}
+
 at::Tensor Transformer::Attention(const at::Tensor& x, const Layer& layer, int64_t sequence,
                                   Heads* traced) const {
-  const at::Tensor normed = RmsNorm(x, At(layer.input_norm), blueprint_.norm_eps);
-  const at::Tensor qkv = layer.qkv_bias < 0
-                             ? at::mm(normed, At(layer.qkv).t())
-                             : at::addmm(At(layer.qkv_bias), normed, At(layer.qkv).t());
   const kernels::HeadLayout layout{.num_heads = blueprint_.num_heads,
                                    .num_kv_heads = blueprint_.num_kv_heads,
                                    .head_dim = blueprint_.head_dim,
                                    .sequence = sequence};
-  const Heads heads = SplitHeads(qkv, layout,
+  const Heads heads = SplitHeads(Applied(layer.qkv, Normed(x, layer.input_norm)), layout,
                                  {.q_gain = AtOrNone(layer.q_norm),
                                   .k_gain = AtOrNone(layer.k_norm),
                                   .eps = blueprint_.norm_eps,
                                   .cos = cos_,
                                   .sin = sin_});
   if (traced != nullptr) *traced = heads;
-  return at::addmm(x, CausalAttention(heads), At(layer.output).t());
+  return AddTo(x, layer.output, CausalAttention(heads));
+}
+
+at::Tensor Transformer::Embedded(const at::Tensor& ids) const {
+  const at::Tensor tokens = at::embedding(At(embedding_), ids.reshape({-1}));
+  if (positions_ < 0) return tokens;
+  const int64_t batch = ids.size(0), sequence = ids.size(1), width = blueprint_.hidden_size;
+  return (tokens.view({batch, sequence, width}) + At(positions_).narrow(0, 0, sequence))
+      .view({-1, width});
 }
 
 at::Tensor Transformer::Hidden(const at::Tensor& ids, Trace* trace) const {
   TORCH_CHECK(ids.dim() == 2 && ids.size(1) <= blueprint_.context,
               "ids must be [B, T] with T up to ", blueprint_.context);
-  at::Tensor x = at::embedding(At(embedding_), ids.reshape({-1}));
+  at::Tensor x = Embedded(ids);
   if (trace != nullptr) *trace = {x, {}};
   for (const Layer& layer : layers_) {
     LayerTrace* const traced = trace == nullptr ? nullptr : &trace->layers.emplace_back();
     const at::Tensor before = x;
     x = Attention(x, layer, ids.size(1), traced == nullptr ? nullptr : &traced->heads);
     const at::Tensor middle = x;
-    const at::Tensor normed = RmsNorm(x, At(layer.post_norm), blueprint_.norm_eps);
-    const at::Tensor gate_up = at::mm(normed, At(layer.gate_up).t());
-    x = at::addmm(x, SwiGlu(gate_up), At(layer.down).t());
+    const at::Tensor up = Applied(layer.up, Normed(x, layer.post_norm));
+    x = AddTo(x, layer.down, blueprint_.ffn == model::FfnKind::kGated ? SwiGlu(up) : Gelu(up));
     if (traced != nullptr) {
       traced->attention = middle - before;
       traced->ffn = x - middle;
@@ -189,7 +247,7 @@ at::Tensor Transformer::Hidden(const at::Tensor& ids, Trace* trace) const {
 }
 
 at::Tensor Transformer::FinalNorm(const at::Tensor& stream) const {
-  return RmsNorm(stream, At(final_norm_), blueprint_.norm_eps);
+  return Normed(stream, final_norm_);
 }
 
 at::Tensor Transformer::Logits(const at::Tensor& hidden) const {

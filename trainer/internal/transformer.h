@@ -1,5 +1,7 @@
-// The decoder-only transformer of a blueprint: qwen3, and llama and qwen2, which leave QK-norm out
-// and, for qwen2, add biases to q, k and v. Matrices that read the same input are stored as one.
+// The decoder-only transformer of a blueprint: qwen3; llama and qwen2, which leave QK-norm out and,
+// for qwen2, add biases to q, k and v; gpt2 with LayerNorm, learned positions and biases
+// everywhere. Matrices that read the same input are stored as one; gpt2's are [in, out], as its
+// checkpoints have them.
 //
 // Owns its parameters. Not thread-safe: one thread drives it, and the operations inside use all of
 // LibTorch's threads. c10 exceptions leave Hidden and Logits; callers catch them.
@@ -26,7 +28,7 @@ struct ParameterPart {
 };
 
 struct Parameter {
-  at::Tensor value;  // a leaf that requires gradients; [out, in] or [width]
+  at::Tensor value;  // a leaf that requires gradients; [out, in] ([in, out] in gpt2) or [width]
   std::vector<ParameterPart> parts;
   bool decays = false;  // matrices, the embedding included; not norms and biases
 
@@ -49,11 +51,11 @@ class Transformer {
  public:
   // Normal weights of deviation 0.02; those that write into the residual stream (o_proj, down_proj)
   // of 0.02 / sqrt(2 L); norms 1, biases 0. A function of blueprint and seed alone.
-  // INVALID_ARGUMENT as Blueprint::Validate; UNIMPLEMENTED names a family that is not built here.
+  // INVALID_ARGUMENT as Blueprint::Validate.
   static absl::StatusOr<Transformer> Create(const model::Blueprint& blueprint, uint64_t seed);
 
-  // The weights of a checkpoint, whatever type they are stored in. INVALID_ARGUMENT and
-  // UNIMPLEMENTED as Create; DATA_LOSS names a tensor with a number that is not finite.
+  // The weights of a checkpoint, whatever type they are stored in. INVALID_ARGUMENT as Create;
+  // DATA_LOSS names a tensor with a number that is not finite.
   static absl::StatusOr<Transformer> Load(const model::Checkpoint& checkpoint);
 
   const model::Blueprint& blueprint() const { return blueprint_; }
@@ -76,17 +78,32 @@ class Transformer {
   std::vector<model::NamedTensor> Export() const;
 
  private:
-  struct Layer {  // indices into parameters_; -1: not there
-    int input_norm = -1, qkv = -1, qkv_bias = -1, q_norm = -1, k_norm = -1, output = -1;
-    int post_norm = -1, gate_up = -1, down = -1;
+  // Indices into parameters_; -1: not there.
+  struct Norm {
+    int gain = -1, shift = -1;  // without shift: RMSNorm
+  };
+  struct Linear {
+    int weight = -1, bias = -1;
+  };
+  struct Layer {
+    Norm input_norm, post_norm;
+    Linear qkv, output, up, down;  // up holds gate and up where the FFN is gated
+    int q_norm = -1, k_norm = -1;
   };
 
   explicit Transformer(const model::Blueprint& blueprint) : blueprint_(blueprint) {}
   void Build(uint64_t seed);
   void BuildLayer(int64_t index, uint64_t seed);
+  void BuildGpt2(uint64_t seed);
+  void BuildGpt2Layer(int64_t index, uint64_t seed);
   int AddMatrix(std::vector<ParameterPart> parts, int64_t columns, double deviation, uint64_t seed);
   int AddVector(std::vector<ParameterPart> parts, float value);
   void BuildRope();
+  at::Tensor Normed(const at::Tensor& x, const Norm& norm) const;
+  // x W^T + b, and `base` more where it is given.
+  at::Tensor Applied(const Linear& linear, const at::Tensor& x) const;
+  at::Tensor AddTo(const at::Tensor& base, const Linear& linear, const at::Tensor& x) const;
+  at::Tensor Embedded(const at::Tensor& ids) const;
   at::Tensor Attention(const at::Tensor& x, const Layer& layer, int64_t sequence,
                        Heads* traced) const;
   const at::Tensor& At(int index) const { return parameters_[index].value; }
@@ -97,8 +114,9 @@ class Transformer {
   model::Blueprint blueprint_;
   std::vector<Parameter> parameters_;
   std::vector<Layer> layers_;
-  int embedding_ = 0, final_norm_ = 0, head_ = 0;
-  at::Tensor cos_, sin_;  // [context, head_dim / 2]
+  int embedding_ = 0, positions_ = -1, head_ = 0;
+  Norm final_norm_;
+  at::Tensor cos_, sin_;  // [context, head_dim / 2]; undefined in gpt2
 };
 
 }  // namespace floe::trainer

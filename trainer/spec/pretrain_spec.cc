@@ -13,6 +13,7 @@ namespace floe::trainer {
 namespace {
 
 constexpr int64_t kMaxDial = 1 << 24;
+constexpr double kGpt2NormEps = 1e-5;  // as its published checkpoints have it
 
 // Dials that do not fit one another, at the line of the dial to change.
 absl::Status CheckDials(const YamlMap& map, const model::Blueprint& dials) {
@@ -38,7 +39,7 @@ absl::Status CheckDials(const YamlMap& map, const model::Blueprint& dials) {
 absl::StatusOr<model::Blueprint> ReadBlueprint(const YAML::Node& node) {
   YamlMap map("blueprint", node);
   model::Blueprint dials;
-  std::string family = "qwen3";
+  std::string family = "qwen3", ffn = "gated";
   const IntRange dial{.least = 1, .most = kMaxDial};
   map.Read("family", family);
   map.Read("hidden_size", dials.hidden_size, dial, Presence::kRequired);
@@ -47,6 +48,7 @@ absl::StatusOr<model::Blueprint> ReadBlueprint(const YAML::Node& node) {
   map.Read("num_kv_heads", dials.num_kv_heads, dial);
   map.Read("head_dim", dials.head_dim, dial);
   map.Read("ffn_hidden", dials.ffn_hidden, dial, Presence::kRequired);
+  map.Read("ffn", ffn);
   map.Read("context", dials.context, dial, Presence::kRequired);
   map.Read("rope_theta", dials.rope_theta, {.least = 1, .most = 1e12});
   map.Read("norm_eps", dials.norm_eps, {.least = 0, .most = 1e-2, .above_least = true});
@@ -56,11 +58,16 @@ absl::StatusOr<model::Blueprint> ReadBlueprint(const YAML::Node& node) {
   auto known = model::ParseFamily(family);
   if (!known.ok()) return BadYaml(map.At("family"), StdView(known.status().message()));
   dials.family = *known;
-  if (dials.family == model::Family::kGpt2) {
-    return absl::UnimplementedError(
-        absl::StrCat("line ", map.At("family").Mark().line + 1,
-                     ": family gpt2 cannot be trained here; choose qwen3, llama or qwen2"));
+  if (ffn != "gated" && ffn != "plain") {
+    return BadYaml(map.At("ffn"),
+                   absl::StrCat("ffn is \"", absl::CHexEscape(ffn), "\"; known are gated, plain"));
   }
+  const bool gpt2 = dials.family == model::Family::kGpt2;
+  if (gpt2 && ffn == "gated" && map.Has("ffn")) {
+    return BadYaml(map.At("ffn"), "ffn is gated: family gpt2 needs plain");
+  }
+  dials.ffn = gpt2 || ffn == "plain" ? model::FfnKind::kPlain : model::FfnKind::kGated;
+  if (gpt2 && !map.Has("norm_eps")) dials.norm_eps = kGpt2NormEps;
   if (dials.num_kv_heads == 0) dials.num_kv_heads = dials.num_heads;
   if (dials.head_dim == 0) {
     if (dials.hidden_size % dials.num_heads != 0) {
@@ -140,6 +147,7 @@ std::string PretrainSpecJson(const PretrainSpec& spec) {
                        {"num_kv_heads", dials.num_kv_heads},
                        {"head_dim", dials.head_dim},
                        {"ffn_hidden", dials.ffn_hidden},
+                       {"ffn", dials.ffn == model::FfnKind::kPlain ? "plain" : "gated"},
                        {"context", dials.context},
                        {"rope_theta", dials.rope_theta},
                        {"norm_eps", dials.norm_eps},

@@ -9,9 +9,10 @@
 //               rope_theta: 10000, norm_eps: 0.000001}
 //   train: {steps: 600, batch_size: 8, sequence_length: 256, gradient_accumulation: 1, ...}
 //
-// Everything under `train` has a default but `steps`; of the blueprint, family (qwen3),
-// num_kv_heads (num_heads), head_dim (hidden_size / num_heads), tie_embeddings, rope_theta and
-// norm_eps have one. Pure: no torch, so that a service can check specifications.
+// Everything under `train` has a default but `steps`; of the blueprint, family (qwen3; llama, qwen2
+// and gpt2 are the others), num_kv_heads (num_heads), head_dim (hidden_size / num_heads), ffn
+// (gated; plain in gpt2), tie_embeddings, rope_theta and norm_eps have one. Pure: no torch, so that
+// a service can check specifications.
 #pragma once
 
 #include <cstdint>
@@ -64,8 +65,8 @@ struct PretrainSpec {
 std::string_view ScheduleName(ScheduleKind kind);  // "cosine", "wsd"
 
 // INVALID_ARGUMENT names the line and what is wrong there: unknown or repeated keys, wrong types,
-// missing keys, dials that do not divide, values out of range. UNIMPLEMENTED names a family that
-// cannot be trained. Dials that only the vocabulary decides are checked by the blueprint later.
+// missing keys, dials that do not divide, values out of range. Dials that only the vocabulary
+// decides are checked by the blueprint later.
 absl::StatusOr<PretrainSpec> ParsePretrainSpec(std::string_view text);
 
 // The same specification with every default filled in, as one line of JSON that ParsePretrainSpec
