@@ -13,6 +13,7 @@
 #include "trainer/batch_source.h"
 #include "trainer/compute.h"
 #include "trainer/internal/catch_torch.h"
+#include "trainer/internal/data_parallel.h"
 #include "trainer/internal/sample_text.h"
 #include "trainer/internal/train_step.h"
 #include "trainer/internal/training_loop.h"
@@ -22,37 +23,40 @@
 namespace floe::trainer {
 namespace {
 
-// Blueprint, settings and data: states of another run are not taken up.
-std::string RunIdentity(const PretrainOptions& options) {
-  PretrainSpec spec;
-  spec.blueprint = options.blueprint;
-  spec.train = options.settings;
-  return absl::StrCat(PretrainSpecJson(spec), " vocab_size ", options.blueprint.vocab_size, " of ",
-                      options.data);
-}
-
 // Next-token prediction on windows of token files.
 class NextToken final : public Objective {
  public:
   NextToken(const PretrainOptions& options, const tokenizer::Tokenizer& tokenizer,
-            Transformer& transformer, BatchSource source, const std::optional<TokenFile>& held_out)
+            Transformer& transformer, BatchSource source, const std::optional<TokenFile>& held_out,
+            DataParallel& parallel)
       : options_(options),
         tokenizer_(tokenizer),
         transformer_(transformer),
         source_(std::move(source)),
-        held_out_(held_out) {}
+        held_out_(held_out),
+        parallel_(parallel) {}
 
   absl::StatusOr<StepResult> AddGradients() override {
     const TrainSettings& settings = options_.settings;
-    StepResult result;
+    const int64_t length = settings.sequence_length, rank = parallel_.rank();
+    const int64_t sequences = settings.batch_size * settings.gradient_accumulation;
+    // Every process goes through the whole step's sequences, and takes its own from them.
+    std::vector<int64_t> ids, targets;
+    source_.Next(sequences, ids, targets);
+    const int64_t first = sequences * rank / parallel_.size();
+    const int64_t end = sequences * (rank + 1) / parallel_.size();
     std::vector<MicroBatch> batches;
-    for (int64_t i = 0; i < settings.gradient_accumulation; ++i) {
-      std::vector<int64_t> ids, targets;
-      source_.Next(settings.batch_size, ids, targets);
-      result.tokens += static_cast<int64_t>(targets.size());
-      batches.push_back(MakeMicroBatch(ids, targets, settings.sequence_length));
+    for (int64_t at = first; at < end; at += settings.batch_size) {
+      const int64_t to = std::min(at + settings.batch_size, end);
+      const auto cut = [&](const std::vector<int64_t>& all) {
+        return std::vector<int64_t>(all.begin() + at * length, all.begin() + to * length);
+      };
+      batches.push_back(MakeMicroBatch(cut(ids), cut(targets), length));
     }
-    result.loss = AccumulateGradients(transformer_, batches);
+    StepResult result;
+    result.tokens = std::ssize(targets);
+    result.loss = AccumulateGradients(
+        transformer_, batches, {CountTargets(targets.data(), std::ssize(targets)), &parallel_});
     return result;
   }
   DataCursor cursor() const override { return source_.cursor(); }
@@ -86,6 +90,7 @@ class NextToken final : public Objective {
   Transformer& transformer_;
   BatchSource source_;
   const std::optional<TokenFile>& held_out_;
+  DataParallel& parallel_;
 };
 
 }  // namespace
@@ -98,6 +103,16 @@ struct Pretrainer::State {
   const TokenFile train;
   const std::optional<TokenFile> held_out;
   StateStore store;
+
+  // Blueprint, settings, data and how it is split: states of another run are not taken up.
+  std::string RunIdentity() const {
+    PretrainSpec spec;
+    spec.blueprint = options.blueprint;
+    spec.train = options.settings;
+    return absl::StrCat(PretrainSpecJson(spec), " vocab_size ", options.blueprint.vocab_size,
+                        " of ", options.data, ", ", train.size(), " tokens and ",
+                        held_out ? held_out->size() : 0, " held out");
+  }
 };
 
 Pretrainer::Pretrainer(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -124,6 +139,14 @@ absl::StatusOr<std::unique_ptr<Pretrainer>> Pretrainer::Create(
                      ", the blueprint's vocab_size is ", options.blueprint.vocab_size,
                      ": raise vocab_size, or tokenize with the model's own tokenizer"));
   }
+  const int64_t sequences = options.settings.batch_size * options.settings.gradient_accumulation;
+  if (options.group != nullptr && sequences < options.group->size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a step has ", sequences,
+                     " sequences (batch_size times gradient_accumulation), too few "
+                     "for ",
+                     options.group->size(), " processes: each needs one"));
+  }
   FLOE_ASSIGN_OR_RETURN(StateStore store, StateStore::Open(options.state_folder));
   return CatchTorch<absl::StatusOr<std::unique_ptr<Pretrainer>>>(
       [&]() -> absl::StatusOr<std::unique_ptr<Pretrainer>> {
@@ -143,11 +166,12 @@ absl::StatusOr<PretrainOutcome> Pretrainer::Run(TrainingObserver& observer, std:
     FLOE_ASSIGN_OR_RETURN(BatchSource source,
                           BatchSource::Create(state.train, settings.sequence_length,
                                               Rng::SeedFor(settings.seed, "data")));
+    DataParallel parallel(state.options.group, state.transformer.parameters());
     NextToken objective(state.options, state.tokenizer, state.transformer, std::move(source),
-                        state.held_out);
-    TrainingLoop loop({state.transformer, objective, state.store, state.clock},
+                        state.held_out, parallel);
+    TrainingLoop loop({state.transformer, objective, state.store, state.clock, parallel},
                       {.settings = settings,
-                       .identity = RunIdentity(state.options),
+                       .identity = state.RunIdentity(),
                        .folder = state.options.state_folder.string(),
                        .threads = state.options.threads});
     return loop.Run(observer, stop);

@@ -21,6 +21,7 @@
 #include "model/blueprint.h"
 #include "model/checkpoint.h"
 #include "tokenizer/tokenizer.h"
+#include "trainer/distributed/process_group.h"
 #include "trainer/ports.h"
 #include "trainer/spec/pretrain_spec.h"
 
@@ -34,6 +35,9 @@ struct PretrainOptions {
   std::filesystem::path state_folder;     // saved states; of this run only
   std::string data;  // what the tokens were made from: part of the run's identity
   int threads = 1;
+  // Of several processes that train together, joined; borrowed. nullptr: this one alone. All share
+  // the files, and each step's sequences are dealt out among them.
+  ProcessGroup* group = nullptr;
 };
 
 using PretrainOutcome = TrainOutcome;
@@ -54,7 +58,7 @@ class Pretrainer {
   // stop, its state saved; FAILED_PRECONDITION when the loss or a gradient is no number (nothing of
   // that step is kept) or when the states are of another run; DATA_LOSS when no saved state is
   // whole. A state that cannot be written (disk full) is told to the observer, the last good one
-  // stays, and training goes on.
+  // stays, and training goes on. UNAVAILABLE when another process of the group has gone.
   absl::StatusOr<PretrainOutcome> Run(TrainingObserver& observer, std::stop_token stop);
 
   // The checkpoint folder of the weights as they are; returns its digest. `folder` must not exist.

@@ -76,6 +76,7 @@ Json HeaderOf(const TrainingPosition& position, const std::vector<StateTensor>& 
                  {"rng", position.cursor.rng},
                  {"tokens", position.tokens},
                  {"threads", position.threads},
+                 {"processes", position.processes},
                  {"run", position.run},
                  {"last_loss", position.last_loss},
                  {"held_out", position.held_out},
@@ -146,6 +147,7 @@ absl::Status StateFile::ParseHeader(std::string_view header, std::string_view te
     position_.cursor.rng = json.at("rng").get<Rng::State>();
     position_.tokens = json.at("tokens");
     position_.threads = json.at("threads");
+    position_.processes = json.value("processes", 1);
     position_.run = json.at("run");
     position_.last_loss = json.at("last_loss");
     position_.held_out = json.at("held_out");

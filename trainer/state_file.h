@@ -26,6 +26,7 @@ struct TrainingPosition {
   DataCursor cursor;
   int64_t tokens = 0;    // trained on so far
   int threads = 0;       // sums of floats follow the number of threads
+  int processes = 1;     // and of processes
   std::string run;       // what the run is: blueprint, settings, data; see Pretrainer
   double last_loss = 0;  // of the last step
   double held_out = 0;   // the last held-out loss; 0: none yet

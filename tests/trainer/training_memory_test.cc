@@ -49,7 +49,7 @@ Measured TrainTwoSteps(const model::Blueprint& blueprint, int64_t batch_size, in
     const MicroBatch batch = {at::randint(blueprint.vocab_size, {batch_size, length}, at::kLong),
                               at::randint(blueprint.vocab_size, {batch_size * length}, at::kLong)};
     AccumulateGradients(transformer, {batch, batch});
-    adamw.Step(step, 1e-3, adamw.GradNorm());
+    adamw.Step(step, 1e-3, GradNorm(transformer.parameters()));
   }
   int64_t state = 0;
   for (const StateTensor& tensor : adamw.State()) {

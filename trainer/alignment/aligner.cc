@@ -72,7 +72,8 @@ struct Aligner::State {
 
   absl::StatusOr<TrainOutcome> Train(Objective& objective, TrainingObserver& observer,
                                      std::stop_token stop) {
-    TrainingLoop loop({transformer, objective, store, clock},
+    DataParallel alone(nullptr, transformer.parameters());
+    TrainingLoop loop({transformer, objective, store, clock, alone},
                       {.settings = options.settings,
                        .identity = RunIdentity(options),
                        .folder = options.state_folder.string(),

@@ -13,17 +13,9 @@ constexpr int64_t kRun = 1 << 16;  // parameters a task
 
 }  // namespace
 
-AdamW::AdamW(std::vector<Parameter>& parameters, const TrainSettings& settings)
-    : parameters_(parameters), settings_(settings) {
-  for (const Parameter& parameter : parameters_) {
-    m_.emplace_back(parameter.value.numel(), 0.0f);
-    v_.emplace_back(parameter.value.numel(), 0.0f);
-  }
-}
-
-double AdamW::GradNorm() const {
+double GradNorm(const std::vector<Parameter>& parameters) {
   double sum = 0;
-  for (const Parameter& parameter : parameters_) {
+  for (const Parameter& parameter : parameters) {
     const at::Tensor& grad = parameter.value.grad();
     if (!grad.defined()) continue;
     const float* values = grad.data_ptr<float>();
@@ -38,6 +30,14 @@ double AdamW::GradNorm() const {
     for (const double part : sums) sum += part;
   }
   return std::sqrt(sum);
+}
+
+AdamW::AdamW(std::vector<Parameter>& parameters, const TrainSettings& settings)
+    : parameters_(parameters), settings_(settings) {
+  for (const Parameter& parameter : parameters_) {
+    m_.emplace_back(parameter.value.numel(), 0.0f);
+    v_.emplace_back(parameter.value.numel(), 0.0f);
+  }
 }
 
 void AdamW::Step(int64_t step, double learning_rate, double grad_norm) {

@@ -10,13 +10,14 @@
 
 namespace floe::trainer {
 
+// The global norm of all gradients; the same whatever the number of threads.
+double GradNorm(const std::vector<Parameter>& parameters);
+
 // Borrows the parameters. Not thread-safe.
 class AdamW {
  public:
   AdamW(std::vector<Parameter>& parameters, const TrainSettings& settings);
 
-  // The global norm of all gradients; the same whatever the number of threads.
-  double GradNorm() const;
   // One step, the gradients scaled down to the norm `settings.grad_clip` when they exceed it; then
   // the gradients are gone. `step` counts from 1.
   void Step(int64_t step, double learning_rate, double grad_norm);

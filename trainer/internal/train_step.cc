@@ -22,14 +22,25 @@ MicroBatch MakeMicroBatch(const std::vector<int64_t>& ids, const std::vector<int
   return {copy(ids).reshape({-1, sequence_length}), copy(targets)};
 }
 
+int64_t CountTargets(const int64_t* targets, int64_t count) {
+  return std::count_if(targets, targets + count, [](int64_t id) { return id >= 0; });
+}
+
 double AccumulateGradients(const std::vector<int64_t>& tokens,
-                           absl::FunctionRef<at::Tensor(size_t, double)> loss_of) {
-  int64_t total = 0;
-  for (const int64_t count : tokens) total += count;
-  if (total == 0) return 0;
+                           absl::FunctionRef<at::Tensor(size_t, double)> loss_of,
+                           const StepShare& share) {
+  int64_t total = share.total;
+  size_t last = tokens.size();  // that has a token
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (share.total == 0) total += tokens[i];
+    if (tokens[i] > 0) last = i;
+  }
+  // Also without a token of its own: the others count on what this process sends.
+  if (last == tokens.size() && share.parallel != nullptr) share.parallel->BeginBackward();
   double loss = 0;
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] == 0) continue;
+    if (i == last && share.parallel != nullptr) share.parallel->BeginBackward();
     const at::Tensor part = loss_of(i, 1.0 / static_cast<double>(total));
     part.backward();
     loss += part.item<double>();
@@ -37,15 +48,15 @@ double AccumulateGradients(const std::vector<int64_t>& tokens,
   return loss;
 }
 
-double AccumulateGradients(const Transformer& transformer, const std::vector<MicroBatch>& batches) {
+double AccumulateGradients(const Transformer& transformer, const std::vector<MicroBatch>& batches,
+                           const StepShare& share) {
   std::vector<int64_t> tokens;
   for (const MicroBatch& batch : batches) {
-    const int64_t* target = batch.targets.data_ptr<int64_t>();
-    tokens.push_back(
-        std::count_if(target, target + batch.targets.numel(), [](int64_t id) { return id >= 0; }));
+    tokens.push_back(CountTargets(batch.targets.data_ptr<int64_t>(), batch.targets.numel()));
   }
   return AccumulateGradients(
-      tokens, [&](size_t i, double scale) { return SummedLoss(transformer, batches[i], scale); });
+      tokens, [&](size_t i, double scale) { return SummedLoss(transformer, batches[i], scale); },
+      share);
 }
 
 double EvaluateLoss(const Transformer& transformer, const TokenFile& tokens,

@@ -13,6 +13,13 @@
 namespace floe::trainer {
 namespace {
 
+// What the processes without a voice report to.
+class Silence final : public TrainingObserver {
+ public:
+  void OnProgress(const TrainProgress&) override {}
+  void OnLine(LineLevel, std::string_view) override {}
+};
+
 constexpr absl::Duration kReportInterval = absl::Seconds(1);
 
 std::span<float> ValuesOf(Parameter& parameter) {
@@ -24,36 +31,45 @@ std::span<float> ValuesOf(Parameter& parameter) {
 TrainingLoop::TrainingLoop(const Parts& parts, Options options)
     : parts_(parts),
       options_(std::move(options)),
-      adamw_(parts.transformer.parameters(), options_.settings) {}
+      adamw_(parts.parallel.owned(), options_.settings) {}
 
-std::vector<StateTensor> TrainingLoop::Tensors() const {
-  std::vector<StateTensor> tensors = adamw_.State();
-  for (Parameter& parameter : parts_.transformer.parameters()) {
-    tensors.push_back({"p/" + parameter.name(), ValuesOf(parameter)});
+// Rank 0 chooses the state, and all take that one.
+absl::StatusOr<std::optional<StateFile>> TrainingLoop::Load(TrainingObserver& observer) {
+  std::optional<StateFile> saved;
+  if (parts_.parallel.rank() == 0) {
+    FLOE_ASSIGN_OR_RETURN(saved, parts_.store.LoadNewest([&](const absl::Status& damage) {
+      observer.OnLine(LineLevel::kWarning, StdView(damage.message()));
+    }));
   }
-  return tensors;
+  double step[] = {saved ? static_cast<double>(saved->position().step) : -1};
+  FLOE_RETURN_IF_ERROR(parts_.parallel.Broadcast(step));
+  if (parts_.parallel.rank() != 0 && step[0] >= 0) {
+    FLOE_ASSIGN_OR_RETURN(saved,
+                          StateFile::Open(parts_.store.PathOf(static_cast<int64_t>(step[0]))));
+  }
+  return saved;
 }
 
 absl::Status TrainingLoop::Resume(TrainingObserver& observer) {
-  FLOE_ASSIGN_OR_RETURN(const std::optional<StateFile> saved,
-                        parts_.store.LoadNewest([&](const absl::Status& damage) {
-                          observer.OnLine(LineLevel::kWarning, StdView(damage.message()));
-                        }));
+  FLOE_ASSIGN_OR_RETURN(const std::optional<StateFile> saved, Load(observer));
   position_ = {};
   position_.run = options_.identity;
   position_.threads = options_.threads;
-  if (!saved) return absl::OkStatus();
+  position_.processes = parts_.parallel.size();
+  if (!saved) return parts_.parallel.ShareWeights();  // machines may differ in the last bits
   if (saved->position().run != position_.run) {
     return absl::FailedPreconditionError(
         absl::StrCat(options_.folder,
                      " holds states of another run (blueprint, settings or data "
                      "differ); delete it to train from the start"));
   }
-  if (saved->position().threads != options_.threads) {
+  if (saved->position().threads != position_.threads ||
+      saved->position().processes != position_.processes) {
     observer.OnLine(LineLevel::kWarning,
-                    absl::StrCat("the saved state was computed with ", saved->position().threads,
-                                 " threads, now there are ", options_.threads,
-                                 ": results may differ in the last bits"));
+                    absl::StrCat("the saved state was computed by ", saved->position().processes,
+                                 " processes of ", saved->position().threads,
+                                 " threads, now there are ", position_.processes, " of ",
+                                 position_.threads, ": results may differ in the last bits"));
   }
   FLOE_RETURN_IF_ERROR(adamw_.Restore(*saved));
   for (Parameter& parameter : parts_.transformer.parameters()) {
@@ -62,14 +78,20 @@ absl::Status TrainingLoop::Resume(TrainingObserver& observer) {
   FLOE_RETURN_IF_ERROR(parts_.objective.Seek(saved->position().cursor));
   position_ = saved->position();
   position_.threads = options_.threads;
+  position_.processes = parts_.parallel.size();
   observer.OnLine(LineLevel::kInfo, absl::StrCat("resumed at step ", position_.step));
   return absl::OkStatus();
 }
 
-absl::Status TrainingLoop::OneStep() {
+absl::Status TrainingLoop::OneStep(const std::stop_token& stop) {
   const double rate = LearningRate(options_.settings, position_.step);
   FLOE_ASSIGN_OR_RETURN(StepResult result, parts_.objective.AddGradients());
-  const double norm = std::isfinite(result.loss) ? adamw_.GradNorm() : 0;
+  FLOE_RETURN_IF_ERROR(parts_.parallel.FinishBackward());
+  double shared[] = {result.loss, stop.stop_requested() ? 1.0 : 0.0};
+  FLOE_RETURN_IF_ERROR(parts_.parallel.Sum(shared));
+  result.loss = shared[0];
+  stopping_ = shared[1] > 0;
+  const double norm = std::isfinite(result.loss) ? GradNorm(parts_.transformer.parameters()) : 0;
   if (!std::isfinite(result.loss) || !std::isfinite(norm)) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "training diverged: %s is no finite number at step %d (learning rate %g); lower "
@@ -77,6 +99,7 @@ absl::Status TrainingLoop::OneStep() {
         std::isfinite(result.loss) ? "the gradient's norm" : "the loss", position_.step + 1, rate));
   }
   adamw_.Step(position_.step + 1, rate, norm);
+  FLOE_RETURN_IF_ERROR(parts_.parallel.ShareWeights());
   ++position_.step;
   position_.tokens += result.tokens;
   position_.last_loss = result.loss;
@@ -85,23 +108,34 @@ absl::Status TrainingLoop::OneStep() {
   return absl::OkStatus();
 }
 
-void TrainingLoop::Evaluate() {
-  std::optional<HeldOutResult> result = parts_.objective.Evaluate();
+absl::Status TrainingLoop::Evaluate() {
+  std::optional<HeldOutResult> result;
+  if (parts_.parallel.rank() == 0) result = parts_.objective.Evaluate();
   evaluated_ = true;
-  if (!result) return;
-  position_.held_out = result->loss;
-  held_out_metrics_ = std::move(result->metrics);
+  double loss[] = {result ? result->loss : position_.held_out};
+  FLOE_RETURN_IF_ERROR(parts_.parallel.Broadcast(loss));
+  position_.held_out = loss[0];
+  if (result) held_out_metrics_ = std::move(result->metrics);
+  return absl::OkStatus();
 }
 
-void TrainingLoop::Save(TrainingObserver& observer) {
-  const absl::Status saved = parts_.store.Save(position_, Tensors());
+absl::Status TrainingLoop::Save(TrainingObserver& observer) {
+  std::vector<StateTensor> tensors = adamw_.State();
+  std::vector<std::vector<float>> received;
+  FLOE_RETURN_IF_ERROR(parts_.parallel.GatherToRankZero(tensors, received));
+  if (parts_.parallel.rank() != 0) return absl::OkStatus();
+  for (Parameter& parameter : parts_.transformer.parameters()) {
+    tensors.push_back({"p/" + parameter.name(), ValuesOf(parameter)});
+  }
+  const absl::Status saved = parts_.store.Save(position_, tensors);
   if (saved.ok()) {
     observer.OnLine(LineLevel::kInfo, absl::StrCat("state saved at step ", position_.step));
-    return;
+    return absl::OkStatus();
   }
   observer.OnLine(LineLevel::kWarning,
                   absl::StrCat("no state saved at step ", position_.step, ": ", saved.message(),
                                "; training goes on, and the last saved state stays"));
+  return absl::OkStatus();
 }
 
 void TrainingLoop::Report(TrainingObserver& observer, absl::Duration started, int64_t first_step) {
@@ -131,7 +165,8 @@ void TrainingLoop::Report(TrainingObserver& observer, absl::Duration started, in
 
 absl::Status TrainingLoop::TrainToEnd(TrainingObserver& observer, std::stop_token stop) {
   const TrainSettings& settings = options_.settings;
-  if (position_.step == 0) parts_.objective.Sample(observer, "before");
+  const bool speaks = parts_.parallel.rank() == 0;
+  if (position_.step == 0 && speaks) parts_.objective.Sample(observer, "before");
   const absl::Duration started = parts_.clock.Monotonic();
   const int64_t first_step = position_.step;
   reported_step_ = first_step;
@@ -139,30 +174,35 @@ absl::Status TrainingLoop::TrainToEnd(TrainingObserver& observer, std::stop_toke
   reported_at_ = started;
   training_ = absl::ZeroDuration();
   while (position_.step < settings.steps) {
-    if (stop.stop_requested()) {
-      if (position_.step > first_step) Save(observer);
+    // Alone a process stops at once; several agree in a step.
+    if (parts_.parallel.size() == 1 ? stop.stop_requested() : stopping_) {
+      if (position_.step > first_step) FLOE_RETURN_IF_ERROR(Save(observer));
       return absl::CancelledError(absl::StrCat("stopped at step ", position_.step));
     }
     const absl::Duration before = parts_.clock.Monotonic();
-    FLOE_RETURN_IF_ERROR(OneStep());
+    FLOE_RETURN_IF_ERROR(OneStep(stop));
     const absl::Duration took = parts_.clock.Monotonic() - before;
     training_ += took;
     position_.seconds += absl::ToDoubleSeconds(took);
     const bool last = position_.step == settings.steps;
     const bool evaluate = last || position_.step % settings.eval_interval == 0;
-    if (evaluate) Evaluate();
+    if (evaluate) FLOE_RETURN_IF_ERROR(Evaluate());
     if (evaluate || position_.step == first_step + 1 ||
         parts_.clock.Monotonic() - reported_at_ >= kReportInterval) {
       Report(observer, started, first_step);
     }
-    if (last || position_.step % settings.checkpoint_interval == 0) Save(observer);
+    if (last || position_.step % settings.checkpoint_interval == 0) {
+      FLOE_RETURN_IF_ERROR(Save(observer));
+    }
   }
-  if (!evaluated_) Evaluate();  // an attempt that had only the end left
-  parts_.objective.Sample(observer, "after");
+  if (!evaluated_) FLOE_RETURN_IF_ERROR(Evaluate());  // an attempt that had only the end left
+  if (speaks) parts_.objective.Sample(observer, "after");
   return absl::OkStatus();
 }
 
-absl::StatusOr<TrainOutcome> TrainingLoop::Run(TrainingObserver& observer, std::stop_token stop) {
+absl::StatusOr<TrainOutcome> TrainingLoop::Run(TrainingObserver& given, std::stop_token stop) {
+  Silence silence;
+  TrainingObserver& observer = parts_.parallel.rank() == 0 ? given : silence;
   FLOE_RETURN_IF_ERROR(Resume(observer));
   FLOE_RETURN_IF_ERROR(TrainToEnd(observer, stop));
   TrainOutcome outcome;

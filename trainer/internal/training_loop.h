@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "trainer/batch_source.h"
 #include "trainer/internal/adamw.h"
+#include "trainer/internal/data_parallel.h"
 #include "trainer/internal/transformer.h"
 #include "trainer/ports.h"
 #include "trainer/spec/pretrain_spec.h"
@@ -43,7 +44,8 @@ class Objective {
  public:
   virtual ~Objective() = default;
 
-  // Adds the gradients of the next step to the transformer's parameters; takes the data on.
+  // Adds the gradients of the next step to the transformer's parameters; takes the data on. With
+  // several processes: those of this one's share, its part of the loss, and all the tokens.
   virtual absl::StatusOr<StepResult> AddGradients() = 0;
   // Where the data stands, and going back to there.
   virtual DataCursor cursor() const = 0;
@@ -56,7 +58,8 @@ class Objective {
   virtual double FlopsPerToken() const = 0;
 };
 
-// One run. Borrows its parts, which outlive it. Not thread-safe.
+// One run. Borrows its parts, which outlive it. Not thread-safe. Of several processes rank 0
+// speaks, measures and saves; all of them decide from the same numbers, and stop at the same step.
 class TrainingLoop {
  public:
   struct Parts {
@@ -64,6 +67,7 @@ class TrainingLoop {
     Objective& objective;
     StateStore& store;
     const Clock& clock;
+    DataParallel& parallel;
   };
   struct Options {
     TrainSettings settings;
@@ -81,15 +85,16 @@ class TrainingLoop {
  private:
   absl::Status Resume(TrainingObserver& observer);
   absl::Status TrainToEnd(TrainingObserver& observer, std::stop_token stop);
-  absl::Status OneStep();
-  void Evaluate();
-  void Save(TrainingObserver& observer);
+  absl::StatusOr<std::optional<StateFile>> Load(TrainingObserver& observer);
+  absl::Status OneStep(const std::stop_token& stop);
+  absl::Status Evaluate();
+  absl::Status Save(TrainingObserver& observer);
   void Report(TrainingObserver& observer, absl::Duration started, int64_t first_step);
-  std::vector<StateTensor> Tensors() const;
 
   const Parts parts_;
   const Options options_;
-  AdamW adamw_;  // borrows the transformer
+  AdamW adamw_;            // over the parameters that this process owns
+  bool stopping_ = false;  // one of the processes was asked to
   TrainingPosition position_;
   std::map<std::string, double> step_metrics_;
   std::map<std::string, double> held_out_metrics_;

@@ -1,0 +1,223 @@
+// Several ranks, each on a thread of its own with its own group, model and optimizer: what they
+// compute does not ask whether they are processes. Those are in pretrain_processes_test.cc.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/files.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tokenizer/sample_tokenizer.h"
+#include "tests/trainer/recorder.h"
+#include "tests/trainer/tiny_model.h"
+#include "trainer/distributed/process_group.h"
+#include "trainer/internal/data_parallel.h"
+#include "trainer/pretrainer.h"
+#include "trainer/state_store.h"
+#include "trainer/tokenize_corpus.h"
+
+namespace floe::trainer {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(OwnersBySizeTest, GivesEachWholeParameterToWhoHasLeast) {
+  const std::vector<int64_t> sizes = {4, 100, 30, 30, 40, 4};
+  EXPECT_THAT(OwnersBySize(sizes, 2), ElementsAre(0, 0, 1, 1, 1, 1));
+  EXPECT_THAT(OwnersBySize(sizes, 1), testing::Each(0));
+}
+
+absl::StatusOr<RankPlace> PlaceOf(const std::map<std::string, std::string>& variables) {
+  return ReadRankPlace([&](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    if (found == variables.end()) return std::nullopt;
+    return found->second;
+  });
+}
+
+TEST(RankPlaceTest, ReadsTorchrunsAndKubernetesNames) {
+  EXPECT_EQ(PlaceOf({})->size, 1);
+  EXPECT_EQ(PlaceOf({{"JOB_COMPLETION_INDEX", "3"}})->size, 1);
+  const std::map<std::string, std::string> rest = {
+      {"WORLD_SIZE", "4"}, {"MASTER_ADDR", "train-0.train"}, {"MASTER_PORT", "29500"}};
+  for (const std::string name : {"RANK", "JOB_COMPLETION_INDEX"}) {
+    auto variables = rest;
+    variables[name] = "3";
+    const auto place = PlaceOf(variables);
+    ASSERT_TRUE(place.ok()) << place.status();
+    EXPECT_EQ(place->rank, 3);
+    EXPECT_EQ(place->size, 4);
+    EXPECT_EQ(place->address, "train-0.train");
+    EXPECT_EQ(place->port, 29500);
+    variables[name] = "4";
+    EXPECT_THAT(PlaceOf(variables).status().message(), HasSubstr(name + " is \"4\""));
+  }
+  EXPECT_THAT(PlaceOf(rest).status().message(), HasSubstr("RANK is not set"));
+  EXPECT_THAT(PlaceOf({{"RANK", "0"}}).status().message(), HasSubstr("WORLD_SIZE is not set"));
+}
+
+class DistributedTest : public testing::Test {
+ protected:
+  struct Result {
+    absl::Status status;
+    std::string digest;
+    Recorder recorder;
+  };
+
+  void SetUp() override {
+    std::string corpus;
+    for (int i = 0; i < 400; ++i)
+      absl::StrAppend(&corpus, "Number ", i, " follows ", i - 1, ".\n\n");
+    TokenizeOptions tokens;
+    tokens.corpus = folder_.Write("corpus.txt", corpus);
+    tokens.folder = folder_ / "tokens";
+    tokens.held_out_fraction = 0.1;
+    const TokenizedCorpus corpus_tokens = TokenizeCorpus(*tokenizer_, tokens).value();
+    options_.blueprint = TinyBlueprint();
+    options_.train_tokens = corpus_tokens.train;
+    options_.held_out_tokens = corpus_tokens.held_out;
+    options_.data = "numbers";
+    TrainSettings& settings = options_.settings;
+    settings.steps = 8;
+    settings.batch_size = 8;
+    settings.sequence_length = 16;
+    settings.learning_rate = 0.01;
+    settings.warmup_steps = 2;
+    settings.eval_interval = 1;
+    settings.checkpoint_interval = 4;
+    settings.held_out_fraction = 0.1;
+  }
+
+  // One rank from rendezvous to export; rank 0 leaves after `steps` when they are given.
+  void RunRank(ProcessGroup* group, const std::string& name, std::optional<int64_t> stop_at,
+               Result& result) {
+    PretrainOptions options = options_;
+    options.state_folder = folder_ / name / "states";
+    options.group = group;
+    const int rank = group == nullptr ? 0 : group->rank();
+    const auto pretrainer = Pretrainer::Create(options, *tokenizer_, clock_).value();
+    std::stop_source stop;
+    result.recorder.on_progress = [&](const TrainProgress& progress) {
+      if (stop_at && progress.step == *stop_at) stop.request_stop();
+    };
+    result.status = pretrainer->Run(result.recorder, stop.get_token()).status();
+    if (!result.status.ok()) return;
+    result.digest =
+        pretrainer->Export(folder_ / name / absl::StrCat("checkpoint-", rank), {}, {}).value();
+  }
+
+  // All ranks of a run; what each came to.
+  std::vector<Result> Run(int ranks, const std::string& name,
+                          std::optional<int64_t> stop_at = std::nullopt) {
+    std::vector<Result> results(static_cast<size_t>(ranks));
+    if (ranks == 1) {
+      RunRank(nullptr, name, stop_at, results[0]);
+      return results;
+    }
+    RankPlace place{.rank = 0, .size = ranks};
+    std::vector<std::unique_ptr<ProcessGroup>> groups;
+    for (place.rank = 0; place.rank < ranks; ++place.rank) {
+      groups.push_back(ProcessGroup::Open(place).value());
+      place.port = groups[0]->port();
+    }
+    std::vector<std::jthread> threads;
+    for (int rank = 0; rank < ranks; ++rank) {
+      threads.emplace_back([&, rank] {
+        ProcessGroup& group = *groups[static_cast<size_t>(rank)];
+        Result& result = results[static_cast<size_t>(rank)];
+        result.status = group.Join(name, nullptr);
+        if (result.status.ok()) RunRank(&group, name, stop_at, result);
+      });
+    }
+    threads.clear();
+    return results;
+  }
+
+  const test::TempDir folder_;
+  const std::unique_ptr<const tokenizer::Tokenizer> tokenizer_ = tokenizer::SampleTokenizer();
+  const SystemClock clock_;
+  PretrainOptions options_;
+};
+
+// The same global batch, however it is dealt out, is the same step but for the order of sums.
+TEST_F(DistributedTest, ProcessesAndAccumulationChangeTheLossByRoundingAlone) {
+  const auto alone = Run(1, "alone");
+  ASSERT_TRUE(alone[0].status.ok()) << alone[0].status;
+  const auto expect_alike = [&](const std::vector<Result>& results) {
+    for (const Result& result : results) {
+      ASSERT_TRUE(result.status.ok()) << result.status;
+      EXPECT_EQ(result.digest, results[0].digest);
+    }
+    const auto& reports = results[0].recorder.reports;
+    ASSERT_EQ(reports.size(), 8u);
+    for (size_t i = 0; i < reports.size(); ++i) {
+      EXPECT_NEAR(reports[i].loss, alone[0].recorder.reports[i].loss, 2e-5) << i;
+      EXPECT_NEAR(*reports[i].held_out_loss, *alone[0].recorder.reports[i].held_out_loss, 2e-5);
+    }
+    for (size_t rank = 1; rank < results.size(); ++rank) {
+      EXPECT_THAT(results[rank].recorder.lines, testing::IsEmpty());
+    }
+  };
+  expect_alike(Run(2, "two"));
+  expect_alike(Run(4, "four"));
+  options_.settings.batch_size = 2;
+  options_.settings.gradient_accumulation = 4;
+  expect_alike(Run(1, "accumulated"));
+  expect_alike(Run(3, "three"));  // shares of 2, 3 and 3 sequences
+}
+
+TEST_F(DistributedTest, AStoppedRunEndsInTheSameBytes) {
+  const auto straight = Run(2, "straight");
+  ASSERT_TRUE(straight[0].status.ok()) << straight[0].status;
+  for (const Result& result : Run(2, "parts", 3)) {
+    EXPECT_EQ(result.status.code(), absl::StatusCode::kCancelled) << result.status;
+  }
+  const auto resumed = Run(2, "parts");
+  EXPECT_EQ(resumed[1].digest, straight[0].digest);
+  EXPECT_EQ(resumed[0].recorder.reports.back().loss, straight[0].recorder.reports.back().loss);
+}
+
+TEST_F(DistributedTest, AStepOfTooFewSequencesIsRefused) {
+  options_.settings.batch_size = 1;
+  PretrainOptions options = options_;
+  const auto group = ProcessGroup::Open({.rank = 0, .size = 2}).value();
+  options.group = group.get();
+  options.state_folder = folder_ / "few";
+  EXPECT_THAT(Pretrainer::Create(options, *tokenizer_, clock_).status().message(),
+              HasSubstr("too few for 2 processes"));
+}
+
+TEST_F(DistributedTest, AStateGoesOnWithAnotherNumberOfProcesses) {
+  const auto alone = Run(1, "alone");
+  Run(2, "changing", 3);
+  Run(4, "changing", 5);
+  const auto last = Run(1, "changing");
+  ASSERT_TRUE(last[0].status.ok()) << last[0].status;
+  EXPECT_THAT(last[0].recorder.lines, Contains(HasSubstr("by 4 processes of 1 threads")));
+  EXPECT_NEAR(last[0].recorder.reports.back().loss, alone[0].recorder.reports.back().loss, 2e-5);
+}
+
+TEST_F(DistributedTest, WhoWasGivenAnotherRunIsTurnedAway) {
+  auto first = ProcessGroup::Open({.rank = 0, .size = 2}).value();
+  auto second = ProcessGroup::Open({.rank = 1, .size = 2, .port = first->port()}).value();
+  absl::Status other;
+  std::jthread thread([&] { other = second->Join("another", nullptr); });
+  int asked = 0;
+  // Rank 0 would wait for the connections; it is told that the other has gone.
+  const absl::Status lost = first->Join("one", [&] {
+    return ++asked < 2 ? absl::OkStatus() : absl::UnavailableError("rank 1 ended");
+  });
+  thread.join();
+  EXPECT_EQ(other.code(), absl::StatusCode::kFailedPrecondition) << other;
+  EXPECT_THAT(other.message(), HasSubstr("another run than rank 0"));
+}
+
+}  // namespace
+}  // namespace floe::trainer
