@@ -21,8 +21,10 @@ double LearningRate(const TrainSettings& settings, int64_t step) {
     const double p = progress(settings.warmup_steps);
     return low + (high - low) * 0.5 * (1.0 + std::cos(std::numbers::pi * p));
   }
+  const auto decay_steps =
+      static_cast<int64_t>(settings.decay_fraction * static_cast<double>(settings.steps));
   const int64_t decay_from =
-      std::max(settings.warmup_steps, settings.steps - std::max<int64_t>(1, settings.steps / 5));
+      std::max(settings.warmup_steps, settings.steps - std::max<int64_t>(1, decay_steps));
   if (step < decay_from) return high;
   return high + (low - high) * progress(decay_from - 1);
 }

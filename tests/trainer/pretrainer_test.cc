@@ -142,6 +142,18 @@ TEST_F(PretrainerTest, EveryFamilyLearnsAndGoesOnBitForBit) {
   }
 }
 
+TEST_F(PretrainerTest, MuonGoesOnBitForBit) {
+  options_.settings.optimizer = OptimizerKind::kMuon;
+  options_.settings.schedule = ScheduleKind::kWsd;
+  Recorder whole, first, second;
+  const auto straight = Make("muon");
+  ASSERT_TRUE(straight->Run(whole, {}).ok());
+  EXPECT_EQ(RunUntil(13, "muon-parts", first).code(), absl::StatusCode::kCancelled);
+  const auto resumed = Make("muon-parts");
+  ASSERT_TRUE(resumed->Run(second, {}).ok());
+  EXPECT_EQ(Export(*resumed, "muon-parts"), Export(*straight, "muon"));
+}
+
 TEST_F(PretrainerTest, AFinishedRunIsTakenUpWithoutTraining) {
   Recorder first, second;
   const auto trained = Make("a");

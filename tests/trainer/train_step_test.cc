@@ -6,7 +6,7 @@
 
 #include "tests/support/temp_dir.h"
 #include "tests/trainer/tiny_model.h"
-#include "trainer/internal/adamw.h"
+#include "trainer/internal/optimizer.h"
 
 namespace floe::trainer {
 namespace {
@@ -61,12 +61,12 @@ TEST_F(TrainStepTest, LearnsATinyBatchByHeart) {
   Transformer transformer = Transformer::Create(TinyBlueprint(), 1).value();
   TrainSettings settings;
   settings.weight_decay = 0;
-  AdamW adamw(transformer.parameters(), settings);
+  Optimizer optimizer(transformer.parameters(), settings);
   const MicroBatch batch = RandomBatch(2, 24);
   double loss = 0;
   for (int64_t step = 1; step <= 150; ++step) {
     loss = AccumulateGradients(transformer, {batch});
-    adamw.Step(step, 0.01, GradNorm(transformer.parameters()));
+    optimizer.Step(step, 0.01, GradNorm(transformer.parameters()));
   }
   EXPECT_LT(loss, 0.05);
 }
@@ -75,7 +75,7 @@ TEST_F(TrainStepTest, ClipsTheGlobalNorm) {
   Transformer clipped = Transformer::Create(TinyBlueprint(), 1).value();
   TrainSettings settings;
   settings.grad_clip = 0.01;
-  AdamW adamw(clipped.parameters(), settings);
+  Optimizer optimizer(clipped.parameters(), settings);
   AccumulateGradients(clipped, {RandomBatch(2, 24)});
   double squares = 0;
   for (const Parameter& parameter : clipped.parameters()) {
@@ -85,9 +85,9 @@ TEST_F(TrainStepTest, ClipsTheGlobalNorm) {
   EXPECT_NEAR(norm, std::sqrt(squares), 1e-4 * norm);
   ASSERT_GT(norm, settings.grad_clip);
   const at::Tensor grad = clipped.parameters().front().value.grad().clone();
-  adamw.Step(1, 1e-3, norm);
+  optimizer.Step(1, 1e-3, norm);
   // The first moment after one step is (1 - beta1) * clipped gradient.
-  const std::span<const float> m = adamw.State().front().values;
+  const std::span<const float> m = optimizer.State().front().values;
   const at::Tensor expected = grad * ((1 - settings.beta1) * settings.grad_clip / norm);
   for (int64_t i = 0; i < grad.numel(); i += 97) {
     EXPECT_NEAR(m[static_cast<size_t>(i)], expected.reshape({-1})[i].item<float>(), 1e-9);

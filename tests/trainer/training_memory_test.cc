@@ -9,7 +9,7 @@
 #include <c10/core/Allocator.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 
-#include "trainer/internal/adamw.h"
+#include "trainer/internal/optimizer.h"
 #include "trainer/internal/train_step.h"
 #include "trainer/internal/transformer.h"
 
@@ -43,16 +43,16 @@ Measured TrainTwoSteps(const model::Blueprint& blueprint, int64_t batch_size, in
   const auto counter = std::make_shared<AllocationCounter>();
   const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, counter);
   Transformer transformer = Transformer::Create(blueprint, 1).value();
-  AdamW adamw(transformer.parameters(), TrainSettings());
+  Optimizer optimizer(transformer.parameters(), TrainSettings());
   for (int64_t step = 1; step <= 2; ++step) {
     // Two micro-batches: the gradients of the first are there while the second goes forward.
     const MicroBatch batch = {at::randint(blueprint.vocab_size, {batch_size, length}, at::kLong),
                               at::randint(blueprint.vocab_size, {batch_size * length}, at::kLong)};
     AccumulateGradients(transformer, {batch, batch});
-    adamw.Step(step, 1e-3, GradNorm(transformer.parameters()));
+    optimizer.Step(step, 1e-3, GradNorm(transformer.parameters()));
   }
   int64_t state = 0;
-  for (const StateTensor& tensor : adamw.State()) {
+  for (const StateTensor& tensor : optimizer.State()) {
     if (tensor.name[0] != 'p') state += static_cast<int64_t>(tensor.values.size_bytes());
   }
   const model::TrainingMemory estimate = model::EstimateTrainingMemory(

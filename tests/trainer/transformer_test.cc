@@ -8,7 +8,7 @@
 #include "inference/engine/cpu_engine.h"
 #include "tests/support/temp_dir.h"
 #include "tests/trainer/tiny_model.h"
-#include "trainer/internal/adamw.h"
+#include "trainer/internal/optimizer.h"
 #include "trainer/internal/train_step.h"
 
 namespace floe::trainer {
@@ -81,13 +81,13 @@ TEST_F(TransformerTest, OnlyMatricesDecay) {
     // With gradients of zero, decay is all that moves a parameter.
     TrainSettings settings;
     settings.weight_decay = 0.5;
-    AdamW adamw(transformer.parameters(), settings);
+    Optimizer optimizer(transformer.parameters(), settings);
     std::vector<at::Tensor> before;
     for (Parameter& parameter : transformer.parameters()) {
       before.push_back(parameter.value.detach().clone());
       parameter.value.mutable_grad() = at::zeros_like(parameter.value);
     }
-    adamw.Step(1, 0.1, 0);
+    optimizer.Step(1, 0.1, 0);
     for (size_t i = 0; i < before.size(); ++i) {
       const Parameter& parameter = transformer.parameters()[i];
       const double kept = parameter.decays ? 1 - 0.1 * 0.5 : 1.0;

@@ -31,7 +31,7 @@ std::span<float> ValuesOf(Parameter& parameter) {
 TrainingLoop::TrainingLoop(const Parts& parts, Options options)
     : parts_(parts),
       options_(std::move(options)),
-      adamw_(parts.parallel.owned(), options_.settings) {}
+      optimizer_(parts.parallel.owned(), options_.settings) {}
 
 // Rank 0 chooses the state, and all take that one.
 absl::StatusOr<std::optional<StateFile>> TrainingLoop::Load(TrainingObserver& observer) {
@@ -71,7 +71,7 @@ absl::Status TrainingLoop::Resume(TrainingObserver& observer) {
                                  " threads, now there are ", position_.processes, " of ",
                                  position_.threads, ": results may differ in the last bits"));
   }
-  FLOE_RETURN_IF_ERROR(adamw_.Restore(*saved));
+  FLOE_RETURN_IF_ERROR(optimizer_.Restore(*saved));
   for (Parameter& parameter : parts_.transformer.parameters()) {
     FLOE_RETURN_IF_ERROR(saved->Read("p/" + parameter.name(), ValuesOf(parameter)));
   }
@@ -98,7 +98,7 @@ absl::Status TrainingLoop::OneStep(const std::stop_token& stop) {
         "learning_rate, raise warmup_steps or set grad_clip",
         std::isfinite(result.loss) ? "the gradient's norm" : "the loss", position_.step + 1, rate));
   }
-  adamw_.Step(position_.step + 1, rate, norm);
+  optimizer_.Step(position_.step + 1, rate, norm);
   FLOE_RETURN_IF_ERROR(parts_.parallel.ShareWeights());
   ++position_.step;
   position_.tokens += result.tokens;
@@ -120,7 +120,7 @@ absl::Status TrainingLoop::Evaluate() {
 }
 
 absl::Status TrainingLoop::Save(TrainingObserver& observer) {
-  std::vector<StateTensor> tensors = adamw_.State();
+  std::vector<StateTensor> tensors = optimizer_.State();
   std::vector<std::vector<float>> received;
   FLOE_RETURN_IF_ERROR(parts_.parallel.GatherToRankZero(tensors, received));
   if (parts_.parallel.rank() != 0) return absl::OkStatus();

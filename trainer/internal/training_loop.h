@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "trainer/batch_source.h"
-#include "trainer/internal/adamw.h"
 #include "trainer/internal/data_parallel.h"
+#include "trainer/internal/optimizer.h"
 #include "trainer/internal/transformer.h"
 #include "trainer/ports.h"
 #include "trainer/spec/pretrain_spec.h"
@@ -93,7 +93,7 @@ class TrainingLoop {
 
   const Parts parts_;
   const Options options_;
-  AdamW adamw_;            // over the parameters that this process owns
+  Optimizer optimizer_;    // over the parameters that this process owns
   bool stopping_ = false;  // one of the processes was asked to
   TrainingPosition position_;
   std::map<std::string, double> step_metrics_;

@@ -33,6 +33,7 @@ absl::StatusOr<Transformer> Transformer::Create(const model::Blueprint& blueprin
   } else {
     transformer.Build(seed);
   }
+  transformer.MarkLayers();
   return transformer;
 }
 
@@ -182,6 +183,15 @@ void Transformer::BuildGpt2(uint64_t seed) {
   head_ = b.tie_embeddings
               ? embedding_
               : AddMatrix({{"lm_head.weight", 0, b.vocab_size}}, b.hidden_size, kDeviation, seed);
+}
+
+void Transformer::MarkLayers() {
+  for (const Layer& layer : layers_) {
+    for (const Linear& linear : {layer.qkv, layer.output, layer.up, layer.down}) {
+      parameters_[linear.weight].in_layer = true;
+      parameters_[linear.weight].turned = blueprint_.family == model::Family::kGpt2;
+    }
+  }
 }
 
 at::Tensor Transformer::Normed(const at::Tensor& x, const Norm& norm) const {

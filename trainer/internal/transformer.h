@@ -30,7 +30,9 @@ struct ParameterPart {
 struct Parameter {
   at::Tensor value;  // a leaf that requires gradients; [out, in] ([in, out] in gpt2) or [width]
   std::vector<ParameterPart> parts;
-  bool decays = false;  // matrices, the embedding included; not norms and biases
+  bool decays = false;    // matrices, the embedding included; not norms and biases
+  bool in_layer = false;  // a matrix inside a layer: neither embedding, positions nor head
+  bool turned = false;    // [in, out]
 
   const std::string& name() const { return parts.front().name; }
 };
@@ -95,6 +97,7 @@ class Transformer {
   void Build(uint64_t seed);
   void BuildLayer(int64_t index, uint64_t seed);
   void BuildGpt2(uint64_t seed);
+  void MarkLayers();
   void BuildGpt2Layer(int64_t index, uint64_t seed);
   int AddMatrix(std::vector<ParameterPart> parts, int64_t columns, double deviation, uint64_t seed);
   int AddVector(std::vector<ParameterPart> parts, float value);

@@ -28,8 +28,11 @@ namespace floe::trainer {
 inline constexpr std::string_view kPretrainJobKind = "pretrain";
 
 // cosine: falls along half a cosine to min_learning_rate. wsd: warm-up, stable, then a linear decay
-// over the last fifth of the steps.
+// over the last `decay_fraction` of the steps.
 enum class ScheduleKind { kCosine, kWsd };
+
+// adamw: for every parameter. muon: Muon for the matrices inside the layers, AdamW for the rest.
+enum class OptimizerKind { kAdamW, kMuon };
 
 struct TrainSettings {
   int64_t steps = 0;                  // optimizer steps
@@ -40,7 +43,10 @@ struct TrainSettings {
   double min_learning_rate = 1e-4;    // at the end
   int64_t warmup_steps = 20;
   ScheduleKind schedule = ScheduleKind::kCosine;
-  double weight_decay = 0.1;  // of matrices; never of norms and biases
+  double decay_fraction = 0.2;  // of the steps: wsd's decay
+  OptimizerKind optimizer = OptimizerKind::kAdamW;
+  double muon_learning_rate = 0.02;  // the highest, of what Muon takes
+  double weight_decay = 0.1;         // of matrices; never of norms and biases
   double beta1 = 0.9;
   double beta2 = 0.95;
   double grad_clip = 1.0;  // global norm; 0: never
@@ -62,7 +68,8 @@ struct PretrainSpec {
   TrainSettings train;
 };
 
-std::string_view ScheduleName(ScheduleKind kind);  // "cosine", "wsd"
+std::string_view ScheduleName(ScheduleKind kind);    // "cosine", "wsd"
+std::string_view OptimizerName(OptimizerKind kind);  // "adamw", "muon"
 
 // INVALID_ARGUMENT names the line and what is wrong there: unknown or repeated keys, wrong types,
 // missing keys, dials that do not divide, values out of range. Dials that only the vocabulary

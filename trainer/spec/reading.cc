@@ -71,6 +71,17 @@ void ReadTrainKeys(YamlMap& map, TrainSettings& train, std::string& schedule) {
   map.Read("checkpoint_interval", train.checkpoint_interval, count);
   map.Read("learning_rate", train.learning_rate, {.least = 0, .most = 10, .above_least = true});
   map.Read("min_learning_rate", train.min_learning_rate, {.least = 0, .most = 10});
+  map.Read("decay_fraction", train.decay_fraction, {.least = 0, .most = 1});
+  std::string optimizer(OptimizerName(train.optimizer));
+  map.Read("optimizer", optimizer);
+  if (optimizer != "adamw" && optimizer != "muon") {
+    map.Fail(BadYaml(
+        map.At("optimizer"),
+        absl::StrCat("optimizer is \"", absl::CHexEscape(optimizer), "\"; known are adamw, muon")));
+  }
+  train.optimizer = optimizer == "muon" ? OptimizerKind::kMuon : OptimizerKind::kAdamW;
+  map.Read("muon_learning_rate", train.muon_learning_rate,
+           {.least = 0, .most = 10, .above_least = true});
   map.Read("weight_decay", train.weight_decay, {.least = 0, .most = 10});
   map.Read("beta1", train.beta1, {.least = 0, .most = 1, .below_most = true});
   map.Read("beta2", train.beta2, {.least = 0, .most = 1, .below_most = true});
@@ -106,6 +117,9 @@ nlohmann::ordered_json TrainJson(const TrainSettings& train) {
           {"min_learning_rate", train.min_learning_rate},
           {"warmup_steps", train.warmup_steps},
           {"schedule", std::string(ScheduleName(train.schedule))},
+          {"decay_fraction", train.decay_fraction},
+          {"optimizer", std::string(OptimizerName(train.optimizer))},
+          {"muon_learning_rate", train.muon_learning_rate},
           {"weight_decay", train.weight_decay},
           {"beta1", train.beta1},
           {"beta2", train.beta2},
@@ -113,6 +127,10 @@ nlohmann::ordered_json TrainJson(const TrainSettings& train) {
           {"seed", train.seed},
           {"eval_interval", train.eval_interval},
           {"checkpoint_interval", train.checkpoint_interval}};
+}
+
+std::string_view OptimizerName(OptimizerKind kind) {
+  return kind == OptimizerKind::kMuon ? "muon" : "adamw";
 }
 
 std::string_view ScheduleName(ScheduleKind kind) {

@@ -1,0 +1,176 @@
+// floe-bench-train CORPUS THREADS SEEDS JOB...: how fast recipes learn a text. Each job file of
+// kind `pretrain` is run once a seed, bytes as tokens, nine tenths of the text to learn from and
+// the whole last tenth to be measured on. Prints
+//
+//   {corpus_bytes, held_out_bytes, threads, runs: [{job, parameters, tokens_per_step, seeds: [
+//     {seed, loss, seconds, curve: [[tokens, held-out loss], …]}, …]}, …]}
+#include <stdlib.h>
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "nlohmann/json.hpp"
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/status_macros.h"
+#include "model/accounting.h"
+#include "tokenizer/trainer.h"
+#include "trainer/compute.h"
+#include "trainer/pretrainer.h"
+#include "trainer/token_file.h"
+
+namespace floe::trainer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The 256 bytes and no merges.
+absl::StatusOr<std::unique_ptr<const tokenizer::Tokenizer>> ByteTokenizer() {
+  tokenizer::TrainOptions options;
+  options.vocab_size = 256;
+  options.special_tokens = {};
+  FLOE_ASSIGN_OR_RETURN(tokenizer::Trainer trainer, tokenizer::Trainer::Create(options));
+  trainer.Add("bytes");
+  FLOE_ASSIGN_OR_RETURN(tokenizer::Vocabulary vocabulary, trainer.Train());
+  return tokenizer::Tokenizer::Create(std::move(vocabulary));
+}
+
+absl::Status WriteTokens(const std::filesystem::path& path, const tokenizer::Tokenizer& tokenizer,
+                         std::string_view text) {
+  FLOE_ASSIGN_OR_RETURN(auto writer, TokenFileWriter::Create(path, tokenizer.vocab_size()));
+  FLOE_RETURN_IF_ERROR(writer.Append(tokenizer.Encode(text)));
+  return writer.Finish();
+}
+
+// Keeps the held-out losses, and says on the way how it goes.
+class Curve final : public TrainingObserver {
+ public:
+  Curve(std::string name, int64_t tokens_per_step)
+      : name_(std::move(name)), tokens_per_step_(tokens_per_step) {}
+
+  void OnProgress(const TrainProgress& progress) override {
+    std::cerr << absl::StrFormat("%s  step %d/%d  loss %.4f  %.0f tokens/s\n", name_, progress.step,
+                                 progress.steps, progress.loss, progress.tokens_per_second);
+    if (!progress.held_out_loss || *progress.held_out_loss == last_) return;
+    last_ = *progress.held_out_loss;
+    points_.push_back({progress.step * tokens_per_step_, last_});
+    std::cerr << absl::StrFormat("%s  held-out loss %.4f\n", name_, last_);
+  }
+  void OnLine(LineLevel, std::string_view) override {}
+  const Json& points() const { return points_; }
+
+ private:
+  const std::string name_;
+  const int64_t tokens_per_step_;
+  double last_ = 0;
+  Json points_ = Json::array();
+};
+
+struct Bench {
+  std::filesystem::path folder;
+  const tokenizer::Tokenizer& tokenizer;
+  int threads = 1;
+  int64_t held_out_tokens = 0;
+};
+
+absl::StatusOr<Json> RunSeed(const Bench& bench, const std::string& name, const PretrainSpec& spec,
+                             uint64_t seed) {
+  PretrainOptions options;
+  options.blueprint = spec.blueprint;
+  options.settings = spec.train;
+  options.settings.seed = seed;
+  options.settings.held_out_tokens = bench.held_out_tokens;
+  options.settings.checkpoint_interval = options.settings.steps;
+  options.train_tokens = bench.folder / "train.tokens";
+  options.held_out_tokens = bench.folder / "held_out.tokens";
+  options.state_folder = bench.folder / absl::StrCat("states-", name, "-", seed);
+  options.threads = bench.threads;
+  const TrainSettings& train = options.settings;
+  Curve curve(absl::StrCat(name, " seed ", seed),
+              train.batch_size * train.sequence_length * train.gradient_accumulation);
+  const SystemClock clock;
+  FLOE_ASSIGN_OR_RETURN(const auto pretrainer, Pretrainer::Create(options, bench.tokenizer, clock));
+  FLOE_ASSIGN_OR_RETURN(const PretrainOutcome outcome, pretrainer->Run(curve, {}));
+  return Json{{"seed", seed},
+              {"loss", outcome.held_out_loss},
+              {"seconds", outcome.seconds},
+              {"curve", curve.points()}};
+}
+
+absl::StatusOr<Json> RunJob(const Bench& bench, const std::filesystem::path& job, int64_t seeds) {
+  FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(job, 1 << 20));
+  auto spec = ParsePretrainSpec(text);
+  if (!spec.ok()) {
+    return absl::Status(spec.status().code(),
+                        absl::StrCat(job.string(), ": ", spec.status().message()));
+  }
+  spec->blueprint.vocab_size = bench.tokenizer.vocab_size();
+  const TrainSettings& train = spec->train;
+  Json run = {
+      {"job", job.stem().string()},
+      {"parameters", model::CountParameters(spec->blueprint).Total()},
+      {"tokens_per_step", train.batch_size * train.sequence_length * train.gradient_accumulation},
+      {"seeds", Json::array()}};
+  for (int64_t seed = 1; seed <= seeds; ++seed) {
+    FLOE_ASSIGN_OR_RETURN(Json one, RunSeed(bench, job.stem().string(), *spec, seed));
+    run["seeds"].push_back(std::move(one));
+  }
+  return run;
+}
+
+absl::Status Measure(const std::filesystem::path& folder, char** argv) {
+  int64_t threads = 0, seeds = 0;
+  if (!absl::SimpleAtoi(argv[2], &threads) || !absl::SimpleAtoi(argv[3], &seeds) || threads < 1 ||
+      seeds < 1) {
+    return absl::InvalidArgumentError("THREADS and SEEDS are numbers above 0");
+  }
+  FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(argv[1]));
+  FLOE_ASSIGN_OR_RETURN(const auto tokenizer, ByteTokenizer());
+  const std::string_view all = text;
+  const size_t split = all.size() * 9 / 10;
+  FLOE_RETURN_IF_ERROR(WriteTokens(folder / "train.tokens", *tokenizer, all.substr(0, split)));
+  FLOE_RETURN_IF_ERROR(WriteTokens(folder / "held_out.tokens", *tokenizer, all.substr(split)));
+  const auto held_out = static_cast<int64_t>(all.size() - split);
+  const Bench bench{folder, *tokenizer, static_cast<int>(threads), held_out};
+  Json result = {{"corpus_bytes", all.size()},
+                 {"held_out_bytes", held_out},
+                 {"threads", threads},
+                 {"runs", Json::array()}};
+  for (char** job = argv + 4; *job != nullptr; ++job) {
+    FLOE_ASSIGN_OR_RETURN(Json run, RunJob(bench, *job, seeds));
+    result["runs"].push_back(std::move(run));
+  }
+  std::cout << result.dump() << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status Run(int argc, char** argv) {
+  if (argc < 5) {
+    return absl::InvalidArgumentError("usage: floe-bench-train CORPUS THREADS SEEDS JOB...");
+  }
+  std::string folder = (std::filesystem::temp_directory_path() / "floe-bench-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) return ErrnoStatus(errno, "cannot make " + folder);
+  const absl::Status status = Measure(folder, argv);
+  std::error_code ignored;  // a folder that stays behind does not spoil the figures
+  std::filesystem::remove_all(folder, ignored);
+  return status;
+}
+
+}  // namespace
+}  // namespace floe::trainer
+
+int main(int argc, char** argv) {
+  floe::trainer::RestartWithPatientThreads(argv);
+  const absl::Status status = floe::trainer::Run(argc, argv);
+  if (status.ok()) return 0;
+  std::cerr << "floe-bench-train: " << status.message() << "\n";
+  return 1;
+}
