@@ -4,6 +4,8 @@
     ./dev bench                 all of them, as tables
     ./dev bench tokenizer       one
     ./dev bench inference --json  one object: {name, machine, rows: [...]}
+    ./dev bench train --corpus shakespeare.txt [--seeds 3] [--svg curves.svg]
+                                  how fast recipes learn a text (bench_train.py)
 
 Each program bench/<name> prints one JSON object {"rows": [{work, ours, unit, peer, peer_name, limit}]}.
 `ratio` is ours against the peer, above 1 when ours is better; `share_of_limit` is ours against what the
@@ -15,6 +17,8 @@ import os
 import platform
 import subprocess
 import sys
+
+import bench_train
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
 NAMES = ['tokenizer', 'trainer', 'inference', 'gateway', 'billing', 'guardrails']
@@ -81,9 +85,13 @@ def table(result):
 
 def main():
     parser = argparse.ArgumentParser(prog='./dev bench', description='Measures this machine.')
-    parser.add_argument('name', nargs='?', choices=NAMES, help='one subject; all of them without it')
+    parser.add_argument('name', nargs='?', choices=NAMES + ['train'],
+                        help='one subject; all of them but train without it')
     parser.add_argument('--json', action='store_true', help='one JSON object a subject')
+    bench_train.add_arguments(parser)
     arguments = parser.parse_args()
+    if arguments.name == 'train':
+        sys.exit(bench_train.run(arguments, machine()))
     for name in [arguments.name] if arguments.name else NAMES:
         result = run(name)
         print(json.dumps(result)) if arguments.json else table(result)

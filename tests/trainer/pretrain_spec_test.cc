@@ -46,12 +46,16 @@ TEST(PretrainSpecTest, FillsDefaultsIn) {
   EXPECT_EQ(spec.blueprint.num_kv_heads, 2);
   EXPECT_EQ(spec.blueprint.vocab_size, 0);
   EXPECT_EQ(spec.train.sequence_length, 128);
-  EXPECT_EQ(spec.train.schedule, ScheduleKind::kCosine);
+  EXPECT_EQ(spec.train.schedule, ScheduleKind::kWsd);
+  EXPECT_EQ(spec.train.optimizer, OptimizerKind::kMuon);
 }
 
 TEST(PretrainSpecTest, ReadsItsOwnJson) {
   PretrainSpec spec = ParsePretrainSpec(kSpec).value();
-  spec.train.schedule = ScheduleKind::kWsd;
+  spec.train.schedule = ScheduleKind::kCosine;
+  spec.train.optimizer = OptimizerKind::kAdamW;
+  spec.train.decay_fraction = 0.25;
+  spec.train.muon_learning_rate = 0.01;
   spec.train.sample_prompt = "\"Ünï\n";
   spec.train.seed = UINT64_MAX;
   spec.blueprint.family = model::Family::kLlama;
@@ -86,6 +90,8 @@ TEST(PretrainSpecTest, NamesWrongTypesAndRangesWithTheirLine) {
   EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 9\n  learning_rate: nan")),
               HasSubstr("line 13: learning_rate"));
   EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 9\n  beta2: 1")), HasSubstr("below 1"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 9\n  optimizer: lion")),
+              HasSubstr("known are adamw, muon"));
   EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 9\n  schedule: linear")),
               HasSubstr("known are cosine, wsd"));
   EXPECT_THAT(RefusalOf(With("context: 128", "context: 128\n  tie_embeddings: perhaps")),

@@ -82,9 +82,21 @@ absl::StatusOr<model::Blueprint> ReadBlueprint(const YAML::Node& node) {
   return dials;
 }
 
+// The default recipe: Muon inside the layers, AdamW beside it, warm-up, stable, decay. Its numbers
+// are those that bench/train/ measures.
+TrainSettings DefaultRecipe() {
+  TrainSettings train;
+  train.optimizer = OptimizerKind::kMuon;
+  train.schedule = ScheduleKind::kWsd;
+  train.decay_fraction = 0.5;
+  train.learning_rate = 0.004;
+  train.min_learning_rate = 0;
+  return train;
+}
+
 absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context) {
   YamlMap map("train", node);
-  TrainSettings train;
+  TrainSettings train = DefaultRecipe();
   std::string schedule(ScheduleName(train.schedule));
   train.sequence_length = context;
   ReadTrainKeys(map, train, schedule);
