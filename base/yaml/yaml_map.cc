@@ -11,6 +11,27 @@
 #include "base/view.h"
 
 namespace floe {
+namespace {
+
+constexpr size_t kMaxMistakesBytes = 4096;  // gRPC takes about 8 KiB of trailers
+
+}  // namespace
+
+absl::Status JoinMistakes(const std::vector<absl::Status>& statuses) {
+  absl::Status joined;
+  for (const absl::Status& status : statuses) {
+    if (status.ok()) continue;
+    if (joined.ok()) {
+      joined = status;
+    } else if (joined.message().size() + status.message().size() > kMaxMistakesBytes) {
+      return absl::Status(joined.code(),
+                          absl::StrCat(joined.message(), "\nand more: mend these first"));
+    } else {
+      joined = absl::Status(joined.code(), absl::StrCat(joined.message(), "\n", status.message()));
+    }
+  }
+  return joined;
+}
 
 absl::Status BadYaml(const YAML::Node& node, std::string_view what) {
   return absl::InvalidArgumentError(
@@ -36,7 +57,7 @@ YamlMap::YamlMap(std::string name, const YAML::Node& node) : name_(std::move(nam
 }
 
 void YamlMap::Fail(absl::Status status) {
-  if (status_.ok()) status_ = std::move(status);
+  if (!status.ok()) mistakes_.push_back(std::move(status));
 }
 
 bool YamlMap::Has(std::string_view key) const {
@@ -49,7 +70,7 @@ YAML::Node YamlMap::At(std::string_view key) const {
 
 YAML::Node YamlMap::Child(std::string_view key, Presence presence) {
   known_.emplace_back(key);
-  if (!status_.ok()) return YAML::Node(YAML::NodeType::Undefined);
+  if (!node_.IsMap()) return YAML::Node(YAML::NodeType::Undefined);
   if (Has(key)) return node_[std::string(key)];
   if (presence == Presence::kRequired) {
     Fail(BadYaml(node_, absl::StrCat("\"", AbslView(key), "\" is missing in ", name_, "; add it")));
@@ -123,21 +144,26 @@ void YamlMap::Read(std::string_view key, std::string& value, Presence presence) 
 }
 
 absl::Status YamlMap::Finish() const {
-  if (!node_.IsMap()) return status_;
+  std::vector<absl::Status> mistakes = mistakes_;
+  if (!node_.IsMap()) return JoinMistakes(mistakes);
   std::set<std::string> seen;
   for (const auto& entry : node_) {
-    if (!entry.first.IsScalar()) return BadYaml(entry.first, "a key must be a string");
+    if (!entry.first.IsScalar()) {
+      mistakes.push_back(BadYaml(entry.first, "a key must be a string"));
+      continue;
+    }
     const std::string key = entry.first.Scalar();
     const std::string shown = absl::CHexEscape(key);
     if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-      return BadYaml(entry.first, absl::StrCat("unknown key \"", shown, "\" in ", name_,
-                                               "; known are ", absl::StrJoin(known_, ", ")));
-    }
-    if (!seen.insert(key).second) {
-      return BadYaml(entry.first, absl::StrCat("\"", shown, "\" is given twice in ", name_));
+      mistakes.push_back(
+          BadYaml(entry.first, absl::StrCat("unknown key \"", shown, "\" in ", name_,
+                                            "; known are ", absl::StrJoin(known_, ", "))));
+    } else if (!seen.insert(key).second) {
+      mistakes.push_back(
+          BadYaml(entry.first, absl::StrCat("\"", shown, "\" is given twice in ", name_)));
     }
   }
-  return status_;
+  return JoinMistakes(mistakes);
 }
 
 }  // namespace floe

@@ -28,6 +28,10 @@ absl::Status ReadYaml(std::string_view text, size_t max_bytes,
 // "line 3: <what>" as INVALID_ARGUMENT.
 absl::Status BadYaml(const YAML::Node& node, std::string_view what);
 
+// All of several mistakes, one a line, under the code of the first; OK when there is none. A text
+// of many mistakes is cut after some kilobytes, so that it fits the status of an RPC.
+absl::Status JoinMistakes(const std::vector<absl::Status>& statuses);
+
 struct IntRange {
   int64_t least = 0;
   int64_t most = INT64_MAX;
@@ -41,8 +45,8 @@ struct NumberRange {
 
 enum class Presence { kRequired, kOptional };
 
-// Not thread-safe. Remembers the first mistake; later reads do nothing. A key that is not there
-// leaves its value as it was.
+// Not thread-safe. Remembers all mistakes, so that a person mends a file once. A key that is not
+// there or is wrong leaves its value as it was.
 class YamlMap {
  public:
   // `name` is shown in messages: "train".
@@ -62,18 +66,18 @@ class YamlMap {
   YAML::Node At(std::string_view key) const;
   void Fail(absl::Status status);
 
-  // The first mistake, an unknown or repeated key included.
+  // All mistakes, unknown and repeated keys included; see JoinMistakes.
   absl::Status Finish() const;
 
  private:
-  // The scalar under `key`, registered as known; empty node when absent or after a mistake.
+  // The scalar under `key`, registered as known; undefined when absent or no scalar.
   YAML::Node Scalar(std::string_view key, Presence presence, std::string_view type);
   void WrongValue(std::string_view key, const YAML::Node& node, std::string_view must);
 
   const std::string name_;
   const YAML::Node node_;
   std::vector<std::string> known_;
-  absl::Status status_;
+  std::vector<absl::Status> mistakes_;
 };
 
 }  // namespace floe

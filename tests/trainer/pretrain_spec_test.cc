@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 
 namespace floe::trainer {
 namespace {
@@ -79,6 +80,32 @@ TEST(PretrainSpecTest, NamesUnknownRepeatedAndMissingKeysWithTheirLine) {
               HasSubstr("\"hidden_size\" is missing in blueprint"));
   EXPECT_THAT(RefusalOf("model: m\ndataset: d\ntokenizer: t\nblueprint: {}\n"),
               HasSubstr("\"train\" is missing"));
+}
+
+TEST(PretrainSpecTest, NamesAllMistakesOfAllPartsAtOnce) {
+  const std::string refusal = RefusalOf(
+      "model: Lexicon!\n"
+      "dataset: [wordnet]\n"
+      "blueprint: {hidden_size: 64, num_layers: 0, num_heads: 4, ffn_hidden: 1, context: 8}\n"
+      "train:\n"
+      "  stepps: 100\n"
+      "  learning_rate: -1\n"
+      "job: x\n");
+  EXPECT_THAT(
+      absl::StrSplit(refusal, '\n'),
+      testing::ElementsAre(
+          HasSubstr("line 1: model is"), HasSubstr("line 2: dataset must be a string"),
+          HasSubstr("\"tokenizer\" is missing"), HasSubstr("line 7: unknown key \"job\""),
+          HasSubstr("line 3: num_layers is \"0\""), HasSubstr("\"steps\" is missing in train"),
+          HasSubstr("line 6: learning_rate"), HasSubstr("line 5: unknown key \"stepps\"")));
+}
+
+TEST(PretrainSpecTest, KeepsTheTextOfManyMistakesShortEnoughForAnRpc) {
+  std::string text = kSpec;
+  for (int i = 0; i < 500; ++i) absl::StrAppend(&text, "key", i, ": 1\n");
+  const std::string refusal = RefusalOf(text);
+  EXPECT_LT(refusal.size(), 6000);
+  EXPECT_THAT(refusal, testing::EndsWith("\nand more: mend these first"));
 }
 
 TEST(PretrainSpecTest, NamesWrongTypesAndRangesWithTheirLine) {

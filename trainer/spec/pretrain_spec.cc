@@ -94,6 +94,7 @@ TrainSettings DefaultRecipe() {
   return train;
 }
 
+// `context` 0: not known, the blueprint has mistakes of its own.
 absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context) {
   YamlMap map("train", node);
   TrainSettings train = DefaultRecipe();
@@ -106,7 +107,7 @@ absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context)
   map.Read("sample_prompt", train.sample_prompt);
   FLOE_RETURN_IF_ERROR(map.Finish());
   FLOE_RETURN_IF_ERROR(CheckTrainKeys(map, train, schedule));
-  if (train.sequence_length > context) {
+  if (context > 0 && train.sequence_length > context) {
     return BadYaml(map.At("sequence_length"),
                    absl::StrCat("sequence_length is ", train.sequence_length,
                                 ", more than the context ", context));
@@ -128,9 +129,14 @@ absl::StatusOr<PretrainSpec> ReadSpec(const YAML::Node& root) {
   ReadReference(map, "tokenizer", "tokenizers", spec.tokenizer);
   const YAML::Node blueprint = map.Child("blueprint", Presence::kRequired);
   const YAML::Node train = map.Child("train", Presence::kRequired);
-  FLOE_RETURN_IF_ERROR(map.Finish());
-  FLOE_ASSIGN_OR_RETURN(spec.blueprint, ReadBlueprint(blueprint));
-  FLOE_ASSIGN_OR_RETURN(spec.train, ReadTrain(train, spec.blueprint.context));
+  // A part that is missing is a mistake of the map above it.
+  absl::StatusOr<model::Blueprint> dials = spec.blueprint;
+  if (blueprint.IsDefined()) dials = ReadBlueprint(blueprint);
+  absl::StatusOr<TrainSettings> settings = spec.train;
+  if (train.IsDefined()) settings = ReadTrain(train, dials.ok() ? dials->context : 0);
+  FLOE_RETURN_IF_ERROR(JoinMistakes({map.Finish(), dials.status(), settings.status()}));
+  spec.blueprint = *std::move(dials);
+  spec.train = *std::move(settings);
   return spec;
 }
 

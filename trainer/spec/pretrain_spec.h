@@ -73,9 +73,9 @@ struct PretrainSpec {
 std::string_view ScheduleName(ScheduleKind kind);    // "cosine", "wsd"
 std::string_view OptimizerName(OptimizerKind kind);  // "adamw", "muon"
 
-// INVALID_ARGUMENT names the line and what is wrong there: unknown or repeated keys, wrong types,
-// missing keys, dials that do not divide, values out of range. Dials that only the vocabulary
-// decides are checked by the blueprint later.
+// INVALID_ARGUMENT names every line with a mistake and what is wrong there: unknown or repeated
+// keys, wrong types, missing keys, dials that do not divide, values out of range. Dials that only
+// the vocabulary decides are checked by the blueprint later.
 absl::StatusOr<PretrainSpec> ParsePretrainSpec(std::string_view text);
 
 // The same specification with every default filled in, as one line of JSON that ParsePretrainSpec

@@ -21,7 +21,7 @@ void ReadKind(YamlMap& map, std::string_view expected) {
 
 void ReadModelId(YamlMap& map, std::string& model) {
   map.Read("model", model, Presence::kRequired);
-  if (!map.Has("model") || IsResourceId(model)) return;
+  if (!map.At("model").IsScalar() || IsResourceId(model)) return;
   map.Fail(BadYaml(map.At("model"), absl::StrCat("model is \"", absl::CHexEscape(model),
                                                  "\"; an id is 1 to 63 of a-z 0-9 - _ . and "
                                                  "starts with a letter or digit")));
@@ -40,7 +40,7 @@ bool IsReference(std::string_view text, std::string_view collection) {
 void ReadReference(YamlMap& map, std::string_view key, std::string_view collection,
                    std::string& value, Presence presence) {
   map.Read(key, value, presence);
-  if (!map.Has(key) || IsReference(value, collection)) return;
+  if (!map.At(key).IsScalar() || IsReference(value, collection)) return;
   map.Fail(
       BadYaml(map.At(key), absl::StrCat(AbslView(key), " is \"", absl::CHexEscape(value),
                                         "\"; write its id or teams/<team>/", AbslView(collection),

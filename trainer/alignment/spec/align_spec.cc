@@ -68,7 +68,7 @@ absl::StatusOr<AlignSpec> ReadSpec(AlignKind kind, const YAML::Node& root) {
   ReadKind(map, kind == AlignKind::kSft ? kSftJobKind : kDpoJobKind);
   ReadModelId(map, spec.model);
   map.Read("base", spec.base, Presence::kRequired);
-  if (map.Has("base") && !IsModelReference(spec.base)) {
+  if (map.At("base").IsScalar() && !IsModelReference(spec.base)) {
     map.Fail(BadYaml(map.At("base"),
                      absl::StrCat("base is \"", absl::CHexEscape(spec.base),
                                   "\"; write <model>@<alias>, <model>@<number>, <model>@latest or "
@@ -83,14 +83,18 @@ absl::StatusOr<AlignSpec> ReadSpec(AlignKind kind, const YAML::Node& root) {
   YAML::Node loss(YAML::NodeType::Undefined);
   if (kind == AlignKind::kDpo) loss.reset(map.Child("loss"));
   const YAML::Node train = map.Child("train", Presence::kRequired);
-  FLOE_RETURN_IF_ERROR(map.Finish());
   if (too_long != "refuse" && too_long != "skip") {
-    return BadYaml(map.At("too_long"), absl::StrCat("too_long is \"", absl::CHexEscape(too_long),
-                                                    "\"; known are refuse, skip"));
+    map.Fail(BadYaml(map.At("too_long"), absl::StrCat("too_long is \"", absl::CHexEscape(too_long),
+                                                      "\"; known are refuse, skip")));
   }
   spec.skip_too_long = too_long == "skip";
-  FLOE_ASSIGN_OR_RETURN(spec.loss, ReadLoss(loss));
-  FLOE_ASSIGN_OR_RETURN(spec.train, ReadTrain(kind, train));
+  auto loss_settings = ReadLoss(loss);
+  // A part that is missing is a mistake of the map above it.
+  absl::StatusOr<TrainSettings> settings = spec.train;
+  if (train.IsDefined()) settings = ReadTrain(kind, train);
+  FLOE_RETURN_IF_ERROR(JoinMistakes({map.Finish(), loss_settings.status(), settings.status()}));
+  spec.loss = *std::move(loss_settings);
+  spec.train = *std::move(settings);
   return spec;
 }
 
