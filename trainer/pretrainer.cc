@@ -109,6 +109,7 @@ struct Pretrainer::State {
     PretrainSpec spec;
     spec.blueprint = options.blueprint;
     spec.train = options.settings;
+    spec.train.processes = 1;  // any number of them may go on with it
     return absl::StrCat(PretrainSpecJson(spec), " vocab_size ", options.blueprint.vocab_size,
                         " of ", options.data, ", ", train.size(), " tokens and ",
                         held_out ? held_out->size() : 0, " held out");

@@ -105,12 +105,19 @@ absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context)
   map.Read("held_out_fraction", train.held_out_fraction, {.least = 0, .most = 0.5});
   map.Read("held_out_tokens", train.held_out_tokens, {.least = 1, .most = kMaxCount});
   map.Read("sample_prompt", train.sample_prompt);
+  map.Read("processes", train.processes, {.least = 1, .most = 64});
   FLOE_RETURN_IF_ERROR(map.Finish());
   FLOE_RETURN_IF_ERROR(CheckTrainKeys(map, train, schedule));
   if (context > 0 && train.sequence_length > context) {
     return BadYaml(map.At("sequence_length"),
                    absl::StrCat("sequence_length is ", train.sequence_length,
                                 ", more than the context ", context));
+  }
+  if (train.processes > train.batch_size * train.gradient_accumulation) {
+    return BadYaml(map.At("processes"),
+                   absl::StrCat("processes is ", train.processes, ", more than the ",
+                                train.batch_size * train.gradient_accumulation,
+                                " sequences of a step (batch_size times gradient_accumulation)"));
   }
   if (train.sample_prompt.size() > kMaxPromptBytes) {
     return BadYaml(map.At("sample_prompt"),
@@ -174,7 +181,8 @@ std::string PretrainSpecJson(const PretrainSpec& spec) {
   json["train"].update({{"sequence_length", train.sequence_length},
                         {"held_out_fraction", train.held_out_fraction},
                         {"held_out_tokens", train.held_out_tokens},
-                        {"sample_prompt", train.sample_prompt}});
+                        {"sample_prompt", train.sample_prompt},
+                        {"processes", train.processes}});
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

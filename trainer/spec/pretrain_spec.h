@@ -58,6 +58,7 @@ struct TrainSettings {
   double held_out_fraction = 0.02;     // of the documents; 0: no held-out loss
   int64_t held_out_tokens = 32768;     // at most so many are evaluated each time
   std::string sample_prompt = "The ";  // continued before and after training
+  int64_t processes = 1;               // that share each step's sequences, on one machine
 
   bool operator==(const TrainSettings&) const = default;
 };

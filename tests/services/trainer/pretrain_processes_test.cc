@@ -1,0 +1,225 @@
+// floe-pretrain as real processes: killed anywhere, asked to leave, torn while it saves. However
+// often it ends before its time, the weights are in the end those of a run that never did.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <map>
+#include <random>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+
+#include "base/files.h"
+#include "tests/support/child_process.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tokenizer/sample_tokenizer.h"
+
+namespace floe::trainer {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kKilled = 128 + SIGKILL;
+constexpr int kSuspended = 75;
+constexpr absl::Duration kPatience = absl::Seconds(120);
+
+constexpr char kSpec[] = R"(model: counter
+dataset: numbers
+tokenizer: sample
+blueprint: {hidden_size: 32, num_layers: 2, num_heads: 2, num_kv_heads: 1, ffn_hidden: 64, context: 32}
+train:
+  steps: 24
+  batch_size: 4
+  learning_rate: 0.01
+  warmup_steps: 5
+  held_out_fraction: 0.1
+  eval_interval: 1
+  checkpoint_interval: 3
+  processes: PROCESSES
+)";
+
+class PretrainProcessesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string corpus;
+    for (int i = 0; i < 400; ++i)
+      absl::StrAppend(&corpus, "Number ", i, " follows ", i - 1, ".\n\n");
+    dir_.Write("corpus.txt", corpus);
+    dir_.Write("tokenizer.json", tokenizer::SampleTokenizer()->ToJson());
+    SetProcesses(1);
+  }
+
+  void SetProcesses(int processes) {
+    processes_ = processes;
+    dir_.Write("spec.yaml", absl::StrReplaceAll(kSpec, {{"PROCESSES", absl::StrCat(processes)}}));
+  }
+
+  test::ChildProcess Start(const std::string& name, const std::string& kill_at = "",
+                           std::vector<std::string> environment = {}) {
+    std::filesystem::create_directories(dir_ / name);
+    if (!kill_at.empty()) {
+      environment.push_back(absl::StrCat("LD_PRELOAD=", FLOE_KILL_AT_CALL));
+      environment.push_back(absl::StrCat("KILL_AT=", kill_at));
+    }
+    auto child = test::ChildProcess::Start(
+        {.argv = {FLOE_BIN "/floe-pretrain", "--spec", dir_ / "spec.yaml", "--corpus",
+                  dir_ / "corpus.txt", "--tokenizer", dir_ / "tokenizer.json", "--work-dir",
+                  dir_ / name, "--threads", "1"},
+         .environment = environment,
+         .output = dir_ / name / "log"});
+    EXPECT_TRUE(child.ok()) << child.status();
+    return *std::move(child);
+  }
+  std::string Log(const std::string& name) { return ReadFile(dir_ / name / "log").value_or(""); }
+
+  // The digest that a run told at its end.
+  std::string Digest(const std::string& name) {
+    const std::string log = Log(name);
+    const size_t at = log.rfind("checkpoint sha256:");
+    return at == std::string::npos ? "" : log.substr(at, 18 + 64);
+  }
+  std::string Finish(const std::string& name) {
+    EXPECT_EQ(Start(name).Wait(kPatience), 0) << Log(name);
+    return Digest(name);
+  }
+  // What a run of so many processes comes to that never ends before its time.
+  std::string Straight() {
+    static std::map<int, std::string> known;
+    std::string& digest = known[processes_];
+    if (digest.empty()) digest = Finish(absl::StrCat("straight-", processes_));
+    EXPECT_THAT(digest, HasSubstr("sha256:"));
+    return digest;
+  }
+  // The pids of the children of a process.
+  static std::vector<pid_t> ChildrenOf(pid_t pid) {
+    std::vector<pid_t> children;
+    std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
+    for (pid_t child = 0; file >> child;) children.push_back(child);
+    return children;
+  }
+  // Until the run has told of `text`.
+  void WaitForLine(test::ChildProcess& child, const std::string& name, std::string_view text) {
+    while (!absl::StrContains(Log(name), absl::string_view(text.data(), text.size()))) {
+      ASSERT_EQ(child.Wait(absl::Milliseconds(2)), std::nullopt) << Log(name);
+    }
+  }
+
+  // Starts again and again, `ending` some time after each start, until a run comes to its end.
+  template <class End>
+  int EndAtRandomTimes(const std::string& name, uint32_t seed, int times, const End& end) {
+    std::mt19937 random(seed);
+    int ended = 0;
+    for (int i = 0; i < times; ++i) {
+      test::ChildProcess child = Start(name);
+      // From before the first step to after the last, on most machines.
+      if (child.Wait(absl::Milliseconds(20 + random() % 500)) == 0) break;
+      end(child);
+      ++ended;
+    }
+    return ended;
+  }
+
+  test::TempDir dir_;
+  int processes_ = 1;
+};
+
+TEST_F(PretrainProcessesTest, KilledAtAnyInstantItEndsInTheSameWeights) {
+  const std::string straight = Straight();
+  EXPECT_GT(EndAtRandomTimes("killed", 7, 5,
+                             [](test::ChildProcess& child) {
+                               child.Signal(SIGKILL);
+                               child.Wait(kPatience);
+                             }),
+            0);
+  EXPECT_EQ(Finish("killed"), straight);
+}
+
+TEST_F(PretrainProcessesTest, AskedToLeaveAtAnyInstantItSavesAndEndsInTheSameWeights) {
+  const std::string straight = Straight();
+  test::ChildProcess child = Start("asked");
+  WaitForLine(child, "asked", "step 5/24");
+  child.Signal(SIGTERM);
+  EXPECT_EQ(child.Wait(kPatience), kSuspended) << Log("asked");
+  EXPECT_THAT(Log("asked"),
+              testing::AllOf(HasSubstr("state saved at step"), HasSubstr("stopped at step")));
+  EndAtRandomTimes("asked", 11, 2, [](test::ChildProcess& running) {
+    running.Signal(SIGTERM);
+    running.Wait(kPatience);
+  });
+  EXPECT_EQ(Finish("asked"), straight);
+}
+
+TEST_F(PretrainProcessesTest, KilledWhileItSavesItEndsInTheSameWeights) {
+  const std::string straight = Straight();
+  // The header, a tensor in the middle, the digest's neighbourhood; each later step of the write.
+  for (const std::string at :
+       {"write:1", "write:20", "write:95", "fsync:2", "rename:1", "renamed:2"}) {
+    test::ChildProcess child = Start("torn", at);
+    EXPECT_EQ(child.Wait(kPatience), kKilled) << at << Log("torn");
+  }
+  EXPECT_EQ(Finish("torn"), straight);
+}
+
+TEST_F(PretrainProcessesTest, ATornStateIsPassedOverForTheOneBefore) {
+  const std::string straight = Straight();
+  EXPECT_EQ(Start("torn", "rename:5").Wait(kPatience), kKilled);
+  std::vector<std::filesystem::path> states;
+  for (const auto& entry : std::filesystem::directory_iterator(dir_ / "torn" / "states")) {
+    if (entry.path().extension() == ".floe") states.push_back(entry.path());
+  }
+  ASSERT_EQ(states.size(), 2u);
+  std::sort(states.begin(), states.end());
+  std::filesystem::resize_file(states.back(), std::filesystem::file_size(states.back()) / 2);
+  EXPECT_EQ(Finish("torn"), straight);
+  EXPECT_THAT(Log("torn"), testing::AllOf(HasSubstr("is damaged"), HasSubstr("resumed at step 9")));
+}
+
+// With 2 and 4 processes: one of them is killed, all end with the reason, and the next start goes
+// on.
+TEST_F(PretrainProcessesTest, OneLostProcessEndsTheRunWhichThenGoesOn) {
+  for (const int processes : {2, 4}) {
+    SetProcesses(processes);
+    const std::string straight = Straight();
+    const std::string name = absl::StrCat("lost", processes);
+    test::ChildProcess run = Start(name);
+    WaitForLine(run, name, "state saved at step 3");
+    const std::vector<pid_t> children = ChildrenOf(run.pid());
+    ASSERT_EQ(children.size(), static_cast<size_t>(processes - 1)) << Log(name);
+    ::kill(children.back(), SIGKILL);
+    EXPECT_EQ(run.Wait(kPatience), 1) << Log(name);
+    EXPECT_THAT(Log(name), HasSubstr("was killed by signal 9"));
+    for (const pid_t child : children) EXPECT_NE(::kill(child, 0), 0) << child << " still runs";
+    EXPECT_EQ(Finish(name), straight);
+    EXPECT_THAT(Log(name), HasSubstr("resumed at step"));
+  }
+}
+
+TEST_F(PretrainProcessesTest, SeveralProcessesKilledAtAnyInstantEndInTheSameWeights) {
+  SetProcesses(2);
+  const std::string straight = Straight();
+  EXPECT_EQ(Start("killed", "rename:2").Wait(kPatience), kKilled) << Log("killed");
+  std::mt19937 random(5);
+  EndAtRandomTimes("killed", 13, 3, [&](test::ChildProcess& run) {
+    const std::vector<pid_t> children = ChildrenOf(run.pid());
+    const bool child = !children.empty() && random() % 2 == 0;
+    ::kill(child ? children[0] : run.pid(), SIGKILL);
+    EXPECT_NE(run.Wait(kPatience), std::nullopt) << Log("killed");
+  });
+  EXPECT_EQ(Finish("killed"), straight);
+}
+
+TEST_F(PretrainProcessesTest, APlaceThatIsToldInPartIsRefused) {
+  test::ChildProcess alone =
+      Start("refused", "", {"WORLD_SIZE=2", "JOB_COMPLETION_INDEX=1", "MASTER_ADDR=127.0.0.1"});
+  EXPECT_EQ(alone.Wait(kPatience), 1);
+  EXPECT_THAT(Log("refused"), HasSubstr("MASTER_PORT is not set"));
+}
+
+}  // namespace
+}  // namespace floe::trainer
