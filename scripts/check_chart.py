@@ -32,6 +32,7 @@ VARIANTS = {
         '--set', 'monitoring.grafanaDashboard.enabled=true,networkPolicies.enabled=false',
         '--set-string', 'policy=version: 1'],
 }
+PODS = 'docs/examples/pretrain-pods.yaml'
 REFUSED = ['services.inference.replicas=-1', 'postgres.bundled=false', 'services.gateway.colour=red',
            'services.gateway.kind=DaemonSet', 'image.pullPolicy=Sometimes',
            'services.registry.volumes.blobs.size=lots']
@@ -77,7 +78,7 @@ def options_of(binary, folder, cache={}):
             cache[binary] = None
         else:
             text = subprocess.run([path, '--help'], capture_output=True, text=True, check=False).stdout
-            cache[binary] = set(re.findall(r'--([a-z][a-z0-9-]*)', text)), set(re.findall(r'FLOE_[A-Z_]+', text))
+            cache[binary] = set(re.findall(r'--([a-z][a-z0-9-]*)', text)), set(re.findall(r'\b[A-Z]+_[A-Z_]+\b', text))
     return cache[binary]
 
 
@@ -190,6 +191,9 @@ def main():
         problems += [f'with {title}: {problem}' for problem in check_documents(documents, arguments.bin)]
         if title == 'the defaults':
             problems += list(check_arrows(documents))
+    with open(os.path.join(ROOT, PODS), encoding='utf-8') as file:
+        pods = list(yaml.safe_load_all(file))
+    problems += [f'{PODS}: {problem}' for problem in check_documents(pods, arguments.bin)]
     for value in REFUSED:
         if render(helm, ['--set', value])[0] is not None:
             problems.append(f'values.schema.json accepts {value}')

@@ -1,5 +1,6 @@
 #include "services/trainer/executor/pretrain_executor.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -17,6 +18,8 @@
 #include "tokenizer/documents.h"
 #include "tokenizer/tokenizer.h"
 #include "trainer/compute.h"
+#include "trainer/distributed/local_ranks.h"
+#include "trainer/distributed/process_group.h"
 #include "trainer/pretrainer.h"
 #include "trainer/spec/pretrain_spec.h"
 #include "trainer/tokenize_corpus.h"
@@ -95,6 +98,50 @@ absl::StatusOr<trainer::TokenizedCorpus> Tokenize(const Assignment& job, const M
   return tokens;
 }
 
+// The processes of a job with more than one: this one is rank 0, floe-pretrain beside this program
+// is each of the others, on what Fetch and Tokenize left in the job's folder.
+struct Ranks {
+  std::unique_ptr<trainer::ProcessGroup> group;  // nullptr: this process alone
+  trainer::LocalRanks others;                    // end before the group
+};
+
+absl::StatusOr<Ranks> StartRanks(const Assignment& job, const Materials& materials,
+                                 const trainer::PretrainOptions& options, std::stop_token stop) {
+  Ranks ranks;
+  trainer::RankPlace place;
+  place.size = static_cast<int>(options.settings.processes);
+  if (place.size == 1) return ranks;
+  FLOE_RETURN_IF_ERROR(WriteFileAtomically(job.folder / "spec.json", job.spec));
+  FLOE_RETURN_IF_ERROR(WriteFileAtomically(job.folder / "tokenizer.json",
+                                           materials.tokenizer_files.at("tokenizer.json")));
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return ErrnoStatus(error.value(), "cannot read /proc/self/exe");
+  FLOE_ASSIGN_OR_RETURN(ranks.group, trainer::ProcessGroup::Open(place));
+  place.port = ranks.group->port();
+  trainer::LocalRanksOptions others;
+  others.argv = {self.parent_path() / "floe-pretrain",
+                 "--spec",
+                 job.folder / "spec.json",
+                 "--corpus",
+                 materials.corpus,
+                 "--format",
+                 materials.dataset.format(),
+                 "--tokenizer",
+                 job.folder / "tokenizer.json",
+                 "--work-dir",
+                 job.folder,
+                 "--threads",
+                 absl::StrCat(options.threads)};
+  others.place = place;
+  others.logs = job.folder;
+  FLOE_ASSIGN_OR_RETURN(ranks.others, trainer::LocalRanks::Start(others));
+  FLOE_RETURN_IF_ERROR(ranks.others.Explain(ranks.group->Join(options.data, [&] {
+    return stop.stop_requested() ? absl::CancelledError("stopped") : ranks.others.Lost();
+  })));
+  return ranks;
+}
+
 absl::StatusOr<std::string> Publish(registry::RegistryClient& registry, const Assignment& job,
                                     const trainer::PretrainSpec& spec, const Materials& materials,
                                     const trainer::Pretrainer& pretrainer,
@@ -144,15 +191,19 @@ absl::StatusOr<std::string> PretrainExecutor::Execute(const Assignment& job, Rep
   options.held_out_tokens = tokens.held_out;
   options.state_folder = job.folder / "states";
   options.data = absl::StrCat(materials.dataset.digest(), " ", materials.tokenizer.digest());
-  options.threads = threads_;
+  options.threads = std::max(1, threads_ / static_cast<int>(spec.train.processes));
+  FLOE_ASSIGN_OR_RETURN(Ranks ranks, StartRanks(job, materials, options, stop));
+  options.group = ranks.group.get();
   FLOE_ASSIGN_OR_RETURN(const auto pretrainer,
                         trainer::Pretrainer::Create(options, *materials.encoder, clock_));
-  reporter.Info(absl::StrFormat("%s transformer of %d parameters, %d threads",
+  reporter.Info(absl::StrFormat("%s transformer of %d parameters, %d threads in %d processes",
                                 std::string(model::FamilyName(options.blueprint.family)),
-                                model::CountParameters(options.blueprint).Total(), threads_));
+                                model::CountParameters(options.blueprint).Total(), options.threads,
+                                spec.train.processes));
   EventsOfTraining observer(reporter, trainer::DeviceName(threads_));
-  FLOE_ASSIGN_OR_RETURN(const trainer::PretrainOutcome outcome, pretrainer->Run(observer, stop));
-  return Publish(registry_, job, spec, materials, *pretrainer, outcome, reporter);
+  const auto outcome = pretrainer->Run(observer, stop);
+  FLOE_RETURN_IF_ERROR(ranks.others.Explain(outcome.status()));
+  return Publish(registry_, job, spec, materials, *pretrainer, *outcome, reporter);
 }
 
 }  // namespace floe::runner

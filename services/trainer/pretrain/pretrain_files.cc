@@ -73,7 +73,9 @@ class Run {
       FLOE_ASSIGN_OR_RETURN(others_, LocalRanks::Start({argv, place_, options_.work_dir}));
     }
     if (group_ == nullptr) return absl::OkStatus();
-    return others_.Explain(group_->Join(data_, [this] { return others_.Lost(); }));
+    return others_.Explain(group_->Join(data_, [&] {
+      return stop.stop_requested() ? absl::CancelledError("stopped") : others_.Lost();
+    }));
   }
 
   absl::Status Train(std::stop_token stop) {

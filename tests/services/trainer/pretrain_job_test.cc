@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
+#include <fstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -154,6 +156,40 @@ TEST_F(PretrainJobTest, AKilledRunnersJobGoesOnFromItsStateAndEndsInTheSameBytes
   EXPECT_EQ(straight.attempt(), 1);
   EXPECT_EQ(DigestOf(resumed), DigestOf(straight));
   EXPECT_EQ(resumed.result(), straight.result());  // the same content is one version
+}
+
+// The children of the runner's threads.
+std::vector<pid_t> ChildrenOf(pid_t runner) {
+  std::vector<pid_t> children;
+  for (const auto& task :
+       std::filesystem::directory_iterator(absl::StrCat("/proc/", runner, "/task"))) {
+    std::ifstream file(task.path() / "children");
+    for (pid_t child = 0; file >> child;) children.push_back(child);
+  }
+  return children;
+}
+
+TEST_F(PretrainJobTest, ALostProcessFailsTheAttemptAndTheNextEndsInTheSameBytes) {
+  const std::string spec =
+      absl::StrReplaceAll(kSpec, {{"steps: 60", "steps: 300\n  processes: 2"},
+                                  {"checkpoint_interval: 20", "checkpoint_interval: 25"}});
+  const Job lost = Submit(spec);
+  person_.Watch(lost.name(), 0, [](const jobs::v1::JobEvent& event) {
+    return absl::StrContains(jobs::Words(event), "state saved at step");
+  });
+  const std::vector<pid_t> children = ChildrenOf(fleet_->runner_pid());
+  ASSERT_EQ(children.size(), 1u);
+  ASSERT_EQ(::kill(children[0], SIGKILL), 0);
+  const Job resumed = Finish(lost);
+  ASSERT_EQ(resumed.state(), Job::SUCCEEDED) << resumed.error();
+  EXPECT_EQ(resumed.attempt(), 2);
+  EXPECT_THAT(words_, Contains(HasSubstr("rank 1 was killed by signal 9")));
+  EXPECT_THAT(words_, Contains(HasSubstr("resumed at step ")));
+  EXPECT_THAT(ChildrenOf(fleet_->runner_pid()), testing::IsEmpty());
+
+  const Job straight = Finish(Submit(spec));
+  ASSERT_EQ(straight.state(), Job::SUCCEEDED) << straight.error();
+  EXPECT_EQ(DigestOf(resumed), DigestOf(straight));
 }
 
 // Threads that spin while they wait make a busy machine train ten times slower.
