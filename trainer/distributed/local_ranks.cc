@@ -40,7 +40,8 @@ std::vector<std::string> EnvironmentOf(const RankPlace& place, int rank) {
   std::vector<std::string> all;
   for (const auto& [name, value] : told) all.push_back(absl::StrCat(name, "=", value));
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    bool replaced = false;
+    // Options of the parent's, secrets among them, are none of theirs.
+    bool replaced = absl::StartsWith(*variable, "FLOE_");
     for (const auto& [name, value] : told) {
       replaced = replaced || absl::StartsWith(*variable, name + "=");
     }

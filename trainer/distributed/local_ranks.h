@@ -15,7 +15,7 @@
 namespace floe::trainer {
 
 struct LocalRanksOptions {
-  std::vector<std::string> argv;  // argv[0] is the path of the program
+  std::vector<std::string> argv;  // argv[0] is the path of the program; FLOE_ variables stay here
   RankPlace place;                // of rank 0, listening; the children are told theirs by variables
   std::filesystem::path logs;     // a folder: rank-<n>.log is what a rank said
 };

@@ -18,9 +18,9 @@ namespace floe::runner {
 // In the job's folder: `corpus` and `tokenizer.json` (verified by digest, kept between attempts),
 // `tokens/`, `states/` (where the next attempt goes on, bit for bit) and `checkpoint/`. The result
 // is the version's resource name, its metrics held_out_loss, loss, tokens, steps and
-// training_seconds. With train.processes above 1 the others run beside this one (floe-pretrain, what
-// they said is `rank-<n>.log`); when one is lost all end, and the attempt fails with the reason and
-// is tried again.
+// training_seconds. With train.processes above 1 the others run beside this one (floe-pretrain,
+// what they said is `rank-<n>.log`); when one is lost all end, and the attempt fails with the
+// reason and is tried again.
 class PretrainExecutor final : public Executor {
  public:
   PretrainExecutor(registry::RegistryClient& registry, const Clock& clock, int threads)

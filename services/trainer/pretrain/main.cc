@@ -42,13 +42,25 @@ void AddOptions(floe::runtime::Config& config, floe::trainer::PretrainFilesOptio
   });
 }
 
-absl::Status Train(const floe::trainer::PretrainFilesOptions& options, char** argv, int argc,
-                   std::stop_token stop) {
+absl::Status Train(const floe::trainer::PretrainFilesOptions& options, std::stop_token stop) {
   const auto place = floe::trainer::RankPlaceOfEnvironment();
   if (!place.ok()) return place.status();
   std::error_code error;
-  std::vector<std::string> same(argv, argv + argc);
-  same[0] = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  // As flags, wherever they came from.
+  const std::vector<std::string> same = {self,
+                                         "--spec",
+                                         options.spec,
+                                         "--corpus",
+                                         options.corpus,
+                                         "--format",
+                                         options.format,
+                                         "--tokenizer",
+                                         options.tokenizer,
+                                         "--work-dir",
+                                         options.work_dir,
+                                         "--threads",
+                                         absl::StrCat(options.threads)};
   return floe::trainer::PretrainFiles(options, *place, same, std::cout, stop);
 }
 
@@ -67,7 +79,7 @@ int main(int argc, char** argv) {
     floe::runtime::ShutdownSignal().Wait();
     stop.request_stop();
   }).detach();
-  const absl::Status status = Train(options, argv, argc, stop.get_token());
+  const absl::Status status = Train(options, stop.get_token());
   const int code = absl::IsCancelled(status)
                        ? (std::cerr << status.message() << std::endl, kSuspended)
                        : floe::runtime::ExitCode(status);
