@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tokenizer/sample_tokenizer.h"
+#include "tests/trainer/file_size_limit.h"
 #include "tests/trainer/recorder.h"
 #include "tests/trainer/tiny_model.h"
 #include "trainer/distributed/process_group.h"
@@ -182,6 +183,21 @@ TEST_F(DistributedTest, AStoppedRunEndsInTheSameBytes) {
   const auto resumed = Run(2, "parts");
   EXPECT_EQ(resumed[1].digest, straight[0].digest);
   EXPECT_EQ(resumed[0].recorder.reports.back().loss, straight[0].recorder.reports.back().loss);
+}
+
+TEST_F(DistributedTest, AFullDiskKeepsTheLastGoodStateAndTrainingGoesOn) {
+  const auto straight = Run(2, "straight");
+  Run(2, "full", 3);
+  std::vector<Result> full;
+  {
+    const test::FileSizeLimit limit(4096);  // the weights are larger: neither state nor export fits
+    full = Run(2, "full", 6);
+  }
+  EXPECT_EQ(full[0].status.code(), absl::StatusCode::kCancelled) << full[0].status;
+  EXPECT_THAT(full[0].recorder.lines, Contains(HasSubstr("the last saved state stays")));
+  const auto resumed = Run(2, "full");
+  EXPECT_THAT(resumed[0].recorder.lines, Contains("resumed at step 4"));
+  EXPECT_EQ(resumed[0].digest, straight[0].digest);
 }
 
 TEST_F(DistributedTest, AStepOfTooFewSequencesIsRefused) {
