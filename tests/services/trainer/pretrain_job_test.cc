@@ -247,9 +247,8 @@ TEST_F(PretrainJobTest, MistakesAreNamedBeforeAnythingIsQueued) {
               HasSubstr("teams/nlp/tokenizers/none"));
   EXPECT_THAT(refusal(With("dataset: numbers", "dataset: teams/vision/datasets/numbers"), invalid),
               HasSubstr("of that team"));
-  EXPECT_THAT(
-      refusal(With("blueprint:", "blueprint:\n  family: gpt2"), absl::StatusCode::kUnimplemented),
-      HasSubstr("gpt2"));
+  EXPECT_THAT(refusal(With("blueprint:", "blueprint:\n  family: mamba"), invalid),
+              HasSubstr("mamba"));
   jobs::JobCaller stranger(fleet_->trainer(), "vision");
   const auto foreign = stranger.Create(kSpec, "", kKind, "teams/vision");
   EXPECT_EQ(foreign.status().code(), absl::StatusCode::kNotFound) << foreign.status();
