@@ -18,6 +18,7 @@
 #include "tests/trainer/tiny_model.h"
 #include "trainer/distributed/process_group.h"
 #include "trainer/internal/data_parallel.h"
+#include "trainer/internal/train_step.h"
 #include "trainer/pretrainer.h"
 #include "trainer/state_store.h"
 #include "trainer/tokenize_corpus.h"
@@ -33,6 +34,46 @@ TEST(OwnersBySizeTest, GivesEachWholeParameterToWhoHasLeast) {
   const std::vector<int64_t> sizes = {4, 100, 30, 30, 40, 4};
   EXPECT_THAT(OwnersBySize(sizes, 2), ElementsAre(0, 0, 1, 1, 1, 1));
   EXPECT_THAT(OwnersBySize(sizes, 1), testing::Each(0));
+}
+
+// Remembers the sizes of what is summed.
+class RecordingGroup final : public ProcessGroup {
+ public:
+  RecordingGroup() : ProcessGroup({.rank = 0, .size = 2}) {}
+  absl::Status Join(const std::string&, const std::function<absl::Status()>&) override {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<std::string>> Exchange(const std::string&,
+                                                    const std::string&) override {
+    return std::vector<std::string>();
+  }
+  Pending Sum(const at::Tensor& tensor) override {
+    sums.push_back(tensor.numel());
+    return [] { return absl::OkStatus(); };
+  }
+  Pending Broadcast(const at::Tensor&, int) override { return Sum({}); }
+  Pending Send(const at::Tensor&, int) override { return Sum({}); }
+  Pending Receive(const at::Tensor&, int) override { return Sum({}); }
+
+  std::vector<int64_t> sums;
+};
+
+TEST(DataParallelTest, BucketsLeaveDuringTheLastBackwardOnly) {
+  Transformer transformer = Transformer::Create(TinyBlueprint(), 1).value();
+  int64_t elements = 0;
+  for (const Parameter& parameter : transformer.parameters()) elements += parameter.value.numel();
+  RecordingGroup group;
+  DataParallel parallel(&group, transformer.parameters(), 2000);
+  const MicroBatch batch =
+      MakeMicroBatch(std::vector<int64_t>(16, 5), std::vector<int64_t>(16, 6), 8);
+  AccumulateGradients(transformer, {batch, batch});  // not told: nothing leaves
+  EXPECT_THAT(group.sums, testing::IsEmpty());
+  AccumulateGradients(transformer, {batch, batch}, {0, &parallel});
+  const std::vector<int64_t> during = group.sums;
+  EXPECT_GT(during.size(), 5u);
+  EXPECT_EQ(std::accumulate(during.begin(), during.end(), int64_t{0}), elements);
+  ASSERT_TRUE(parallel.FinishBackward().ok());
+  EXPECT_EQ(group.sums, during);  // none was left over
 }
 
 absl::StatusOr<RankPlace> PlaceOf(const std::map<std::string, std::string>& variables) {
