@@ -6,12 +6,15 @@
     ./dev bench inference --json  one object: {name, machine, rows: [...]}
     ./dev bench train --corpus shakespeare.txt [--seeds 3] [--svg curves.svg]
                                   how fast recipes learn a text (bench_train.py)
+    ./dev bench exactness --node-modules DIR [--texts DIR]
+                                  our token ids beside the originals' (bench/tokenizer/exactness.mjs)
 
 Each program bench/<name> prints one JSON object {"rows": [{work, ours, unit, peer, peer_name, limit}]}.
 `ratio` is ours against the peer, above 1 when ours is better; `share_of_limit` is ours against what the
 machine itself can do, measured in the same run. Where there is no peer it says `not measured`.
 """
 import argparse
+import glob
 import json
 import os
 import platform
@@ -83,13 +86,26 @@ def table(result):
             print('  ' + '  '.join('-' * width for width in widths))
 
 
+def exactness(arguments):
+    texts = sorted(glob.glob(os.path.join(arguments.texts, '*.txt'))) if arguments.texts else []
+    script = os.path.join(ROOT, 'bench', 'tokenizer', 'exactness.mjs')
+    return subprocess.run(['node', script, arguments.node_modules, '--strings', str(arguments.strings), *texts],
+                          check=False).returncode
+
+
 def main():
     parser = argparse.ArgumentParser(prog='./dev bench', description='Measures this machine.')
-    parser.add_argument('name', nargs='?', choices=NAMES + ['train'],
-                        help='one subject; all of them but train without it')
+    parser.add_argument('name', nargs='?', choices=NAMES + ['train', 'exactness'],
+                        help='one subject; without it all that need no file')
     parser.add_argument('--json', action='store_true', help='one JSON object a subject')
     bench_train.add_arguments(parser)
+    parser.add_argument('--node-modules', default='node_modules',
+                        help='exactness: where tiktoken, llama3-tokenizer-js and tokenizers are installed')
+    parser.add_argument('--texts', help='exactness: a folder of *.txt, such as scripts/language_texts.sh makes')
+    parser.add_argument('--strings', type=int, default=100000, help='exactness: how many to generate')
     arguments = parser.parse_args()
+    if arguments.name == 'exactness':
+        sys.exit(exactness(arguments))
     if arguments.name == 'train':
         sys.exit(bench_train.run(arguments, machine()))
     for name in [arguments.name] if arguments.name else NAMES:

@@ -14,11 +14,13 @@ constexpr size_t kShort = 48;
 
 }  // namespace
 
-MergeTable::MergeTable(std::span<const Merge> merges) {
+MergeTable::MergeTable(std::span<const Merge> merges, bool equal_merges) {
   slots_.resize(std::bit_ceil(merges.size() * 2 + 2));
   mask_ = slots_.size() - 1;
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const Merge& merge = merges[rank];
+  size_t rank = 0;
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const Merge& merge = merges[i];
+    if (!equal_merges || i == 0 || merge.result != merges[i - 1].result) rank = i;
     const uint64_t key = Key(merge.left, merge.right);
     size_t slot = Hash(key) & mask_;
     while (slots_[slot].rank != kNoMerge && slots_[slot].key != key) slot = (slot + 1) & mask_;

@@ -20,7 +20,8 @@ class MergeTable {
   };
 
   // A pair listed twice takes its later place, as Hugging Face reads such files.
-  explicit MergeTable(std::span<const Merge> merges);
+  // With `equal_merges`, neighbours in the list that have one result are of one rank.
+  explicit MergeTable(std::span<const Merge> merges, bool equal_merges = false);
 
   // rank is kNoMerge when the pair does not merge.
   Entry Find(TokenId left, TokenId right) const {

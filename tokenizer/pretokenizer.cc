@@ -19,6 +19,14 @@ constexpr std::string_view kQwen2Regex =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+constexpr std::string_view kO200kRegex =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+constexpr Pattern kPatterns[] = {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2,
+                                 Pattern::kO200k};
+
 struct Symbol {
   CharClass kind;
   uint8_t length;  // in bytes
@@ -128,6 +136,16 @@ size_t SpacesOrLinesEnd(std::string_view text, size_t begin) {
   return after_break != begin ? after_break : SpacesEnd(text, begin);
 }
 
+// `\p{N}{1,max}`, whose first number ends at `next`.
+size_t NumberEnd(std::string_view text, size_t next, int max_digits) {
+  for (int digits = 1; digits < max_digits && next < text.size(); ++digits) {
+    const Symbol digit = SymbolAt(text, next);
+    if (digit.kind != CharClass::kNumber) break;
+    next += digit.length;
+  }
+  return next;
+}
+
 size_t Cl100kEnd(std::string_view text, size_t begin, int max_digits) {
   const char first = text[begin];
   if (first == '\'') {
@@ -136,14 +154,7 @@ size_t Cl100kEnd(std::string_view text, size_t begin, int max_digits) {
   const Symbol symbol = SymbolAt(text, begin);
   size_t next = begin + symbol.length;
   if (symbol.kind == CharClass::kLetter) return RunEnd(text, next, CharClass::kLetter);
-  if (symbol.kind == CharClass::kNumber) {
-    for (int digits = 1; digits < max_digits && next < text.size(); ++digits) {
-      const Symbol digit = SymbolAt(text, next);
-      if (digit.kind != CharClass::kNumber) break;
-      next += digit.length;
-    }
-    return next;
-  }
+  if (symbol.kind == CharClass::kNumber) return NumberEnd(text, next, max_digits);
   if (next < text.size() && !IsLineBreak(first)) {
     const Symbol following = SymbolAt(text, next);
     if (following.kind == CharClass::kLetter) {
@@ -153,6 +164,82 @@ size_t Cl100kEnd(std::string_view text, size_t begin, int max_digits) {
   }
   if (symbol.kind == CharClass::kOther) return PunctuationEnd(text, begin);
   return SpacesOrLinesEnd(text, begin);
+}
+
+struct Sided {
+  WordSide side;
+  uint8_t length;  // in bytes
+};
+
+inline Sided SideAt(std::string_view text, size_t position) {
+  const auto byte = static_cast<uint8_t>(text[position]);
+  if (byte >= 'a' && byte <= 'z') return {WordSide::kBehind, 1};
+  if (byte >= 'A' && byte <= 'Z') return {WordSide::kFront, 1};
+  if (byte < 0x80) return {WordSide::kNone, 1};
+  const Utf8Char c = ReadUtf8(text, position);
+  if (c.code_point == kNotUtf8) return {WordSide::kNone, 1};
+  return {SideOf(c.code_point), static_cast<uint8_t>(c.length)};
+}
+
+// Front* Behind+ from `begin`, as a backtracking engine finds it; `begin` when there is none. Where
+// no symbol of behind follows the run of front, the run gives back its end up to its last symbol
+// of both sides.
+size_t LowerWordEnd(std::string_view text, size_t begin) {
+  size_t end = begin, after_both = begin;
+  while (end < text.size()) {
+    const Sided symbol = SideAt(text, end);
+    if (symbol.side == WordSide::kBehind) break;
+    if (symbol.side == WordSide::kNone) return after_both;
+    end += symbol.length;
+    if (symbol.side == WordSide::kBoth) after_both = end;
+  }
+  if (end == text.size()) return after_both;
+  while (end < text.size()) {
+    const Sided symbol = SideAt(text, end);
+    if (symbol.side != WordSide::kBehind && symbol.side != WordSide::kBoth) break;
+    end += symbol.length;
+  }
+  return end;
+}
+
+// Front+ (Behind* is empty wherever LowerWordEnd has found nothing).
+size_t UpperWordEnd(std::string_view text, size_t begin) {
+  size_t end = begin;
+  while (end < text.size()) {
+    const Sided symbol = SideAt(text, end);
+    if (symbol.side != WordSide::kFront && symbol.side != WordSide::kBoth) break;
+    end += symbol.length;
+  }
+  return end;
+}
+
+// The two alternatives of words, each with the symbol in front of it and without; `begin` when none
+// of them matches. A contraction belongs to the word before it.
+size_t O200kWordEnd(std::string_view text, size_t begin, const Symbol& symbol) {
+  const bool may_lead = symbol.kind != CharClass::kLetter && symbol.kind != CharClass::kNumber &&
+                        !IsLineBreak(text[begin]);
+  const size_t behind = begin + symbol.length;
+  for (const auto word_end : {LowerWordEnd, UpperWordEnd}) {
+    for (const size_t start : {may_lead ? behind : begin, begin}) {
+      const size_t end = word_end(text, start);
+      if (end == start) continue;
+      if (end == text.size() || text[end] != '\'') return end;
+      return end + ContractionLength(text, end, true);
+    }
+  }
+  return begin;
+}
+
+size_t O200kEnd(std::string_view text, size_t begin) {
+  const Symbol symbol = SymbolAt(text, begin);
+  if (const size_t end = O200kWordEnd(text, begin, symbol); end != begin) return end;
+  if (symbol.kind == CharClass::kNumber) return NumberEnd(text, begin + symbol.length, 3);
+  const bool spaced = text[begin] == ' ' && begin + 1 < text.size() &&
+                      SymbolAt(text, begin + 1).kind == CharClass::kOther;
+  if (symbol.kind != CharClass::kOther && !spaced) return SpacesOrLinesEnd(text, begin);
+  size_t end = RunEnd(text, spaced ? begin + 1 : begin, CharClass::kOther);
+  while (end < text.size() && (IsLineBreak(text[end]) || text[end] == '/')) ++end;
+  return end;
 }
 
 }  // namespace
@@ -165,6 +252,8 @@ std::string_view PatternName(Pattern pattern) {
       return "cl100k";
     case Pattern::kQwen2:
       return "qwen2";
+    case Pattern::kO200k:
+      return "o200k";
   }
   return "unknown";
 }
@@ -177,19 +266,21 @@ std::string_view PatternRegex(Pattern pattern) {
       return kCl100kRegex;
     case Pattern::kQwen2:
       return kQwen2Regex;
+    case Pattern::kO200k:
+      return kO200kRegex;
   }
   return "";
 }
 
 std::optional<Pattern> PatternFromName(std::string_view name) {
-  for (const Pattern pattern : {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2}) {
+  for (const Pattern pattern : kPatterns) {
     if (name == PatternName(pattern)) return pattern;
   }
   return std::nullopt;
 }
 
 std::optional<Pattern> PatternFromRegex(std::string_view regex) {
-  for (const Pattern pattern : {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2}) {
+  for (const Pattern pattern : kPatterns) {
     if (regex == PatternRegex(pattern)) return pattern;
   }
   return std::nullopt;
@@ -203,6 +294,8 @@ size_t PieceEnd(Pattern pattern, std::string_view text, size_t begin) {
       return Cl100kEnd(text, begin, 3);
     case Pattern::kQwen2:
       return Cl100kEnd(text, begin, 1);
+    case Pattern::kO200k:
+      return O200kEnd(text, begin);
   }
   return text.size();
 }

@@ -27,7 +27,9 @@ absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::Load(std::string_vie
 std::string Tokenizer::ToJson() const { return WriteTokenizerJson(vocabulary_); }
 
 Tokenizer::Tokenizer(Vocabulary vocabulary)
-    : vocabulary_(std::move(vocabulary)), merges_(vocabulary_.merges), bytes_(vocabulary_.tokens) {
+    : vocabulary_(std::move(vocabulary)),
+      merges_(vocabulary_.merges, vocabulary_.equal_merges),
+      bytes_(vocabulary_.tokens) {
   for (size_t id = 0; id < bytes_.size(); ++id) {
     const std::string& token = bytes_[id];
     if (token.size() == 1) id_of_byte_[static_cast<uint8_t>(token[0])] = static_cast<TokenId>(id);

@@ -112,8 +112,9 @@ absl::StatusOr<Pattern> ReadSplit(const Json& split, std::string_view field) {
   }
   const std::optional<Pattern> known = PatternFromRegex(regex);
   if (!known) {
-    return Bad(field, absl::StrCat("has the pattern ", Shown(pattern),
-                                   "; known are those of GPT-2, cl100k (Llama-3) and Qwen2"));
+    return Bad(field,
+               absl::StrCat("has the pattern ", Shown(pattern),
+                            "; known are those of GPT-2, cl100k (Llama-3), Qwen2 and o200k"));
   }
   return *known;
 }

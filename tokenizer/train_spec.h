@@ -3,7 +3,7 @@
 //   name: wordnet-4k              # the tokenizer to make
 //   dataset: wordnet              # dataset id or resource name, optionally @sha256:<digest>
 //   vocab_size: 4096              # bytes, merges and special tokens together
-//   pattern: qwen2                # gpt2, cl100k, qwen2
+//   pattern: qwen2                # gpt2, cl100k, qwen2, o200k
 //   special_tokens: ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 //
 // The last three have these defaults.

@@ -42,6 +42,9 @@ struct Vocabulary {
   std::vector<AddedToken> added;  // by ascending id
   // A piece that is itself a token is that token, whatever the merges say (Llama-3's files).
   bool ignore_merges = false;
+  // Merges of one result are equals, of which the leftmost wins: tiktoken's rule. (Hugging Face
+  // goes by the place of each in the list.) No file says it: only tiktoken_ranks.h sets it.
+  bool equal_merges = false;
   // Text is brought into NFC before it is cut (Qwen's files). Decode then gives the NFC form back,
   // not the bytes themselves; tokenizers that are trained here do not do this.
   bool normalize_nfc = false;

@@ -53,6 +53,8 @@ void AddFleetCommands(CommandLine& line);
 void AddPlanCommand(CommandLine& line);
 void AddDataCommands(CommandLine& line);
 void AddTokenizerCommands(CommandLine& line);
+// import and export, in the group `tokenizer`.
+void AddTokenizerFileCommands(CLI::App& group, CommandLine& line);
 void AddTrainCommand(CommandLine& line);
 void AddJobCommands(CommandLine& line);
 void AddModelCommands(CommandLine& line);

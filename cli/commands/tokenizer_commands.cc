@@ -1,4 +1,4 @@
-// floe tokenizer train | encode | decode | ls
+// floe tokenizer train | encode | decode | ls; import and export in tokenizer_file_commands.cc
 #include <iostream>
 #include <iterator>
 
@@ -157,7 +157,9 @@ void AddTokenizerCommands(CommandLine& line) {
       ->required();
   command->add_option("--vocab-size", train.vocab_size, "Ids in all, special tokens included")
       ->capture_default_str();
-  command->add_option("--pattern", train.pattern, "How text is cut first: gpt2, cl100k or qwen2")
+  command
+      ->add_option("--pattern", train.pattern,
+                   "How text is cut first: gpt2, cl100k, qwen2 or o200k")
       ->capture_default_str();
   command
       ->add_option("--special-token", train.special_tokens,
@@ -187,6 +189,7 @@ void AddTokenizerCommands(CommandLine& line) {
 
   command = AddCommand(*group, "ls", "List the team's tokenizers", "  floe tokenizer ls");
   line.OnRun(command, List);
+  AddTokenizerFileCommands(*group, line);
 }
 
 }  // namespace floe::cli

@@ -50,6 +50,16 @@ TEST(PretokenizerTest, Qwen2CutsWhereARegexEngineCuts) {
   }
 }
 
+TEST(PretokenizerTest, O200kCutsWhereARegexEngineCuts) {
+  const std::vector<std::pair<std::string_view, std::vector<size_t>>> goldens = {
+#include "tests/tokenizer/golden_pieces_o200k.inc"
+  };
+  ASSERT_GT(goldens.size(), 400u);
+  for (const auto& [text, lengths] : goldens) {
+    EXPECT_EQ(Lengths(Pattern::kO200k, text), lengths) << text;
+  }
+}
+
 TEST(PretokenizerTest, LongSEndsAContractionOnlyWhereCaseIsIgnored) {
   EXPECT_THAT(SplitPieces(Pattern::kQwen2, "it'\u017Fx"), ElementsAre("it", "'\u017F", "x"));
   EXPECT_THAT(SplitPieces(Pattern::kGpt2, "it'\u017Fx"), ElementsAre("it", "'", "\u017Fx"));
@@ -63,7 +73,8 @@ TEST(PretokenizerTest, BadBytesAreSymbolsOfTheirOwnKind) {
 
 TEST(PretokenizerTest, PiecesOfRandomBytesPutTogetherAreTheInput) {
   std::mt19937 random(7);
-  for (const Pattern pattern : {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2}) {
+  for (const Pattern pattern :
+       {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2, Pattern::kO200k}) {
     for (int round = 0; round < 300; ++round) {
       const std::string text =
           round % 2 ? RandomBytes(random, random() % 60) : RandomText(random, random() % 40);
@@ -78,11 +89,12 @@ TEST(PretokenizerTest, PiecesOfRandomBytesPutTogetherAreTheInput) {
 }
 
 TEST(PretokenizerTest, NamesAndRegexesLeadBackToTheirPattern) {
-  for (const Pattern pattern : {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2}) {
+  for (const Pattern pattern :
+       {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2, Pattern::kO200k}) {
     EXPECT_EQ(PatternFromName(PatternName(pattern)), pattern);
     EXPECT_EQ(PatternFromRegex(PatternRegex(pattern)), pattern);
   }
-  EXPECT_EQ(PatternFromName("o200k"), std::nullopt);
+  EXPECT_EQ(PatternFromName("p99k"), std::nullopt);
   EXPECT_EQ(PatternFromRegex("\\w+"), std::nullopt);
 }
 

@@ -30,7 +30,8 @@ std::string RefusalOf(const std::function<void(Json&)>& spoil) {
 }
 
 TEST(TokenizerJsonTest, WhatIsWrittenIsReadBack) {
-  for (const Pattern pattern : {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2}) {
+  for (const Pattern pattern :
+       {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2, Pattern::kO200k}) {
     Vocabulary vocabulary = TrainSample(pattern);
     vocabulary.added.push_back({410, "<t\"\n\u00E9>", false, false});
     vocabulary.ignore_merges = pattern == Pattern::kCl100k;

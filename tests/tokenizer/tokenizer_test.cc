@@ -27,7 +27,8 @@ TEST(TokenizerTest, EncodesAsHuggingFaceDoes) {
 
 TEST(TokenizerTest, AnyBytesComeBackUnchanged) {
   std::mt19937 random(3);
-  for (const Pattern pattern : {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2}) {
+  for (const Pattern pattern :
+       {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2, Pattern::kO200k}) {
     const auto tokenizer = SampleTokenizer(pattern);
     for (int round = 0; round < 300; ++round) {
       const std::string text =

@@ -50,7 +50,8 @@ TEST(TrainSpecTest, NamesTheKeyAndTheLine) {
   EXPECT_THAT(RefusalOf("name: t\ndataset: d\nvocab_size: many\n"),
               HasSubstr("line 3: vocab_size"));
   EXPECT_THAT(RefusalOf("name: t\ndataset: d\nvocab_size: 99999999999\n"), HasSubstr("line 3"));
-  EXPECT_THAT(RefusalOf("name: t\ndataset: d\npattern: o200k\n"), HasSubstr("gpt2, cl100k, qwen2"));
+  EXPECT_THAT(RefusalOf("name: t\ndataset: d\npattern: p99k\n"),
+              HasSubstr("gpt2, cl100k, qwen2, o200k"));
   EXPECT_THAT(RefusalOf("name: t\ndataset: d\nspecial_tokens: x\n"), HasSubstr("line 3"));
   EXPECT_THAT(RefusalOf("name: t\n"), HasSubstr("\"dataset\" is missing"));
 }

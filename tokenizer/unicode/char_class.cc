@@ -3,12 +3,16 @@
 namespace floe::tokenizer {
 namespace {
 #include "tokenizer/unicode_tables.inc"
+
+// The class in the two low bits, the side above them.
+uint32_t EntryOf(char32_t code_point) {
+  if (code_point > 0x10FFFF) return 0;
+  return kBlocks[kBlockOf[code_point >> 7] * 128u + (code_point & 127)];
+}
 }  // namespace
 
-CharClass ClassOf(char32_t code_point) {
-  if (code_point > 0x10FFFF) return CharClass::kOther;
-  const uint32_t block = kBlockOf[code_point >> 7];
-  return static_cast<CharClass>(kBlocks[block * 128 + (code_point & 127)]);
-}
+CharClass ClassOf(char32_t code_point) { return static_cast<CharClass>(EntryOf(code_point) & 3); }
+
+WordSide SideOf(char32_t code_point) { return static_cast<WordSide>(EntryOf(code_point) >> 2); }
 
 }  // namespace floe::tokenizer

@@ -4,8 +4,9 @@
 //   generate_tables <UnicodeData.txt> <PropList.txt> <output.inc>
 //
 // Letters are the general categories L*, numbers N*, spaces the property White_Space: what \p{L},
-// \p{N} and \s mean in the regex engines that published tokenizers were trained with. The code
-// space is cut into blocks of 128; equal blocks are stored once.
+// \p{N} and \s mean in the regex engines that published tokenizers were trained with. An entry
+// holds the class in its two low bits and the side of o200k's words above them. The code space is
+// cut into blocks of 128; equal blocks are stored once.
 #include <map>
 
 #include "tokenizer/unicode/database.h"
@@ -15,6 +16,18 @@ namespace {
 
 constexpr uint32_t kBlock = 128;
 enum : uint8_t { kOther = 0, kLetter = 1, kNumber = 2, kSpace = 3 };
+enum : uint8_t { kNone = 0, kFront = 1, kBehind = 2, kBoth = 3 };
+
+// The class and, two bits up, the side of o200k's words, of a general category such as Lu.
+uint8_t EntryOf(const std::string& category) {
+  const char major = category.empty() ? 'C' : category[0];
+  const uint8_t kind = major == 'L' ? kLetter : major == 'N' ? kNumber : kOther;
+  uint8_t side = kNone;
+  if (category == "Lu" || category == "Lt") side = kFront;
+  if (category == "Ll") side = kBehind;
+  if (category == "Lm" || category == "Lo" || major == 'M') side = kBoth;
+  return static_cast<uint8_t>(kind | side << 2);
+}
 
 void ReadCategories(const std::string& path, std::vector<uint8_t>& classes) {
   uint32_t range_first = 0;
@@ -25,8 +38,7 @@ void ReadCategories(const std::string& path, std::vector<uint8_t>& classes) {
     const bool closes_range = fields[1].find(", Last>") != std::string::npos;
     if (opens_range) range_first = code;
     if (opens_range) return;
-    const char category = fields[2].empty() ? 'C' : fields[2][0];
-    const uint8_t value = category == 'L' ? kLetter : category == 'N' ? kNumber : kOther;
+    const uint8_t value = EntryOf(fields[2]);
     for (uint32_t c = closes_range ? range_first : code; c <= code; ++c) classes[c] = value;
   });
 }

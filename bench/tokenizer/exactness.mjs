@@ -1,0 +1,208 @@
+// Are our ids the originals' ids? Run by `./dev bench exactness`.
+//
+//   npm install tiktoken llama3-tokenizer-js tokenizers      in a folder of its own
+//   node bench/tokenizer/exactness.mjs NODE_MODULES [--strings 100000] [TEXT...]
+//
+// Generated strings over all of Unicode and every paragraph of the TEXT files are encoded by ours and
+// by the original: GPT-2, cl100k and o200k by `tiktoken`, Llama-3 by `llama3-tokenizer-js`, and what we
+// export as tokenizer.json (of those ranks, and of a tokenizer trained here) by Hugging Face's native
+// `tokenizers`. The code points that the others class differently (another version of Unicode; in
+// JavaScript's \s also U+FEFF in and U+0085 out) are found first, one by one over all of Unicode, and
+// listed. Differing ids without such a code point are mistakes: it then ends with 1.
+import {execFileSync, spawnSync} from 'node:child_process';
+import fs from 'node:fs';
+import {createRequire} from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import {pathToFileURL} from 'node:url';
+
+const args = process.argv.slice(2);
+const modules = path.resolve(args.shift() ?? 'node_modules');
+let wanted = 100000;
+if (args[0] === '--strings') wanted = Number(args.splice(0, 2)[1]);
+const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../..');
+const program = path.join(root, 'build/release/bin/floe-bench-encode');
+const require = createRequire(modules + '/');
+const version = (name) => `${name} ${JSON.parse(fs.readFileSync(path.join(modules, name, 'package.json'))).version}`;
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'floe-exactness-'));
+
+// xorshift32: the same strings every time.
+let state = 2463534242;
+const random = (below) => {
+  state ^= state << 13; state >>>= 0;
+  state ^= state >>> 17;
+  state ^= state << 5; state >>>= 0;
+  return state % below;
+};
+const pick = (list) => list[random(list.length)];
+const point = (low, high) => {
+  const code = low + random(high - low + 1);
+  return code >= 0xd800 && code <= 0xdfff ? '\ufffd' : String.fromCodePoint(code);
+};
+const ranges = {
+  ascii: [0x20, 0x7e], latin: [0xa0, 0x24f], greek: [0x370, 0x3ff], cyrillic: [0x400, 0x52f],
+  hebrew: [0x590, 0x5ff], arabic: [0x600, 0x6ff], devanagari: [0x900, 0x97f], thai: [0xe00, 0xe7f],
+  hangul: [0xac00, 0xd7a3], kana: [0x3040, 0x30ff], cjk: [0x4e00, 0x9fff], rare: [0x20000, 0x2a6df],
+  marks: [0x300, 0x36f], spaces: [0x2000, 0x200f], symbols: [0x2190, 0x2bff], emoji: [0x1f300, 0x1faff],
+  control: [0, 0x1f], private: [0xe000, 0xf8ff], digits: [0x660, 0x669], all: [0, 0x10ffff],
+};
+const words = ["don't", "I'LL", "WE'VE", "it'\u017f", "'s", 'Hello', 'wOrLd', 'HTTPServer', '\r\n', '\n\n', ' \n ', '   ',
+  '\t', '12345678', '3.14', '//', '/\n/', '...\n', '<|endoftext|>', '<|im_start|>', 'e\u0301', '\u1e9e', 'ǅ', 'ʰ', '٣٤',
+  '👩‍👩‍👧‍👦', '🇩🇪', '👍🏽', '1️⃣', '\u200d', '\ufeff', '\u00a0', '\u3000', 'שלום', 'مرحبا', '日本語', '한국어', 'ไทย', 'ß', 'İ', 'ﬁ'];
+const generated = () => {
+  let text = '';
+  const parts = 1 + random(12);
+  for (let i = 0; i < parts; ++i) {
+    const kind = random(10);
+    if (kind < 4) text += pick(words);
+    else if (kind < 5) text += ' ';
+    else if (kind < 6) text += pick([...'aA1 .\n', 'é', '字', '😀']).repeat(1 + random(random(40) ? 20 : 800));
+    else {
+      const [low, high] = ranges[pick(Object.keys(ranges))];
+      for (let n = 1 + random(6); n > 0; --n) text += point(low, high);
+    }
+  }
+  return text;
+};
+const strings = Array.from({length: wanted}, generated);
+const paragraphs = args.flatMap((file) => fs.readFileSync(file, 'utf8').split(/\n{2,}/)).filter((text) => text);
+
+const ours = (texts, ...how) => {
+  const lines = texts.map((text) => Buffer.from(text).toString('base64')).join('\n') + '\n';
+  const run = spawnSync(program, how, {input: lines, maxBuffer: 1 << 30, encoding: 'utf8'});
+  if (run.status !== 0) throw new Error(run.stderr);
+  return run.stdout.split('\n').slice(0, texts.length);
+};
+
+// Of which code points has the other another idea? A vocabulary that joins an `a`, `1`, `.` or tab with
+// whatever byte begins the character behind it shows in its ids whether the two stand in one piece.
+const leads = Array.from({length: 0xf4 - 0xc2 + 1}, (_, i) => 0xc2 + i);
+const probeTokens = [...Array.from({length: 256}, (_, byte) => [byte]),
+  ...['a', '1', '.', '\t'].flatMap((c) => leads.map((lead) => [c.charCodeAt(0), lead]))];
+const probeRanks = probeTokens.map((bytes, rank) => `${Buffer.from(bytes).toString('base64')} ${rank}`).join('\n') + '\n';
+const probeFile = path.join(scratch, 'probe.tiktoken');
+fs.writeFileSync(probeFile, probeRanks);
+const probesOf = (code) => ['a', '1', '.', '\t'].map((c) => c + String.fromCodePoint(code) + '\n').join('');
+const allPoints = Array.from({length: 0x110000 - 0x80}, (_, i) => i + 0x80).filter((c) => c < 0xd800 || c > 0xdfff);
+
+const disagreements = async (pattern, theirs) => {
+  const differing = async (codes) => {
+    const texts = [];
+    const step = 256;
+    for (let i = 0; i < codes.length; i += step) texts.push(codes.slice(i, i + step));
+    const mine = ours(texts.map((some) => some.map(probesOf).join('')), 'encode', 'pattern:' + pattern, probeFile);
+    const suspicious = [];
+    for (let i = 0; i < texts.length; ++i) {
+      if (mine[i] !== (await theirs(texts[i].map(probesOf).join('')))) suspicious.push(...texts[i]);
+    }
+    return suspicious;
+  };
+  const suspicious = await differing(allPoints);
+  const mine = ours(suspicious.map(probesOf), 'encode', 'pattern:' + pattern, probeFile);
+  const found = new Set();
+  for (let i = 0; i < suspicious.length; ++i) {
+    if (mine[i] !== (await theirs(probesOf(suspicious[i])))) found.add(suspicious[i]);
+  }
+  return found;
+};
+const hex = (code) => 'U+' + code.toString(16).toUpperCase().padStart(4, '0');
+const rangesOf = (codes) => {
+  const found = [];
+  for (const code of [...codes].sort((a, b) => a - b)) {
+    const last = found.at(-1);
+    if (last && last[1] === code - 1) last[1] = code; else found.push([code, code]);
+  }
+  return found.map(([low, high]) => (low === high ? hex(low) : `${hex(low)}..${hex(high)}`)).join(' ');
+};
+
+let failed = false;
+const compare = async (name, peer, points, how, theirs) => {
+  for (const [what, texts] of [['generated', strings], ['text', paragraphs]]) {
+    if (!texts.length) continue;
+    const mine = ours(texts, ...how);
+    const differing = [];
+    for (let i = 0; i < texts.length; ++i) if (mine[i] !== (await theirs(texts[i]))) differing.push(texts[i]);
+    const unexplained = differing.filter((text) => ![...text].some((c) => points.has(c.codePointAt(0))));
+    console.log(`${name.padEnd(22)} ${peer.padEnd(20)} ${what.padEnd(9)} ${String(texts.length).padStart(7)} strings  ` +
+                `${differing.length} differ` + (differing.length ? `, ${unexplained.length} without a code point below` : ''));
+    if (unexplained.length) console.log('  for example ' + JSON.stringify(unexplained[0].slice(0, 120)));
+    failed ||= unexplained.length > 0;
+  }
+};
+const tell = (who, points) => {
+  console.log(`${who} and ours class ${points.size} code points differently${points.size ? ': ' + rangesOf(points) : ''}`);
+  return points;
+};
+
+const ranksOf = (encoding) => {
+  const json = JSON.parse(fs.readFileSync(path.join(modules, 'tiktoken/encoders', encoding + '.json')));
+  const lines = json.bpe_ranks.split('\n').flatMap((line) => {
+    const [, offset, ...tokens] = line.split(' ');
+    return tokens.map((token, i) => `${token} ${Number(offset) + i}`);
+  });
+  const file = path.join(scratch, encoding + '.tiktoken');
+  fs.writeFileSync(file, lines.join('\n') + '\n');
+  return file;
+};
+const native = (json) => {
+  const {Tokenizer} = require('tokenizers');
+  const tokenizer = Tokenizer.fromString(fs.readFileSync(json, 'utf8'));
+  return async (text) => (await tokenizer.encode(text, null, {addSpecialTokens: false})).getIds().join(' ');
+};
+
+try {
+  console.log(`${version('tiktoken')}, ${version('llama3-tokenizer-js')}, ${version('tokenizers')}; ` +
+              `${strings.length} generated strings, ${paragraphs.length} paragraphs of ${args.length} files\n`);
+  const {get_encoding, Tiktoken} = require('tiktoken');
+  const patterns = {gpt2: 'gpt2', cl100k_base: 'cl100k', o200k_base: 'o200k'};
+  const compressed = '! 0 ' + probeTokens.map((bytes) => Buffer.from(bytes).toString('base64')).join(' ');
+  const cl100k = JSON.parse(fs.readFileSync(path.join(modules, 'tiktoken/encoders/cl100k_base.json')));
+  const probe = new Tiktoken(compressed, {}, cl100k.pat_str);
+  const ofTiktoken = tell('tiktoken', await disagreements('cl100k', async (text) => probe.encode_ordinary(text).join(' ')));
+  const probeJson = path.join(scratch, 'probe.json');
+  execFileSync(program, ['convert', 'pattern:cl100k', probeFile, probeJson]);
+  const ofNative = tell('tokenizers', await disagreements('cl100k', native(probeJson)));
+  // The JavaScript engine's regular expressions, which llama3-tokenizer-js runs on.
+  const cut = /[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+/gu;
+  const joined = new Map(probeTokens.slice(256).map(([c, lead], i) => [c * 256 + lead, 256 + i]));
+  const ofEngine = tell(`node ${process.version}`, await disagreements('cl100k', async (text) =>
+    (text.match(cut) ?? []).flatMap((piece) => {
+      const bytes = [...Buffer.from(piece)], ids = [];
+      for (let i = 0; i < bytes.length; ++i) {
+        const pair = joined.get(bytes[i] * 256 + bytes[i + 1]);
+        ids.push(pair ?? bytes[i]);
+        if (pair) ++i;
+      }
+      return ids;
+    }).join(' ')));
+  console.log();
+  for (const encoding of ['gpt2', 'cl100k_base', 'o200k_base']) {
+    const original = get_encoding(encoding);
+    const ranks = ranksOf(encoding);
+    await compare(encoding, 'tiktoken', ofTiktoken, ['encode', encoding, ranks],
+                  async (text) => original.encode_ordinary(text).join(' '));
+    original.free();
+    const json = path.join(scratch, encoding + '.json');
+    execFileSync(program, ['convert', encoding, ranks, json]);
+    await compare(encoding + ', exported', 'tokenizers', ofNative, ['encode-trusted', json], native(json));
+  }
+  const llama = (await import(pathToFileURL(path.join(modules, 'llama3-tokenizer-js/bundle/llama3-tokenizer-with-baked-data.js')))).default;
+  const spelled = new Map();
+  for (let byte = 0, extra = 256; byte < 256; ++byte) {
+    const plain = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+    spelled.set(String.fromCodePoint(plain ? byte : extra++), byte);
+  }
+  const file = path.join(scratch, 'llama3.tiktoken');
+  fs.writeFileSync(file, llama.vocabById.slice(0, 128000).map((token, id) =>
+    `${Buffer.from([...token].map((c) => spelled.get(c))).toString('base64')} ${id}`).join('\n') + '\n');
+  await compare('llama-3', 'llama3-tokenizer-js', ofEngine, ['encode', 'pattern:cl100k', file],
+                async (text) => llama.encode(text, {bos: false, eos: false}).join(' '));
+  const corpus = path.join(scratch, 'corpus.txt'), own = path.join(scratch, 'own.json');
+  fs.writeFileSync(corpus, strings.slice(0, 20000).concat(paragraphs).join('\n\n'));
+  execFileSync(program, ['train', corpus, '4096', own]);
+  await compare('own, trained here', 'tokenizers', ofNative, ['encode-trusted', own], native(own));
+} finally {
+  fs.rmSync(scratch, {recursive: true});
+}
+console.log(failed ? '\nthere are differences that no code point explains' : '\nthe same ids wherever the two agree on Unicode');
+process.exit(failed ? 1 : 0);
