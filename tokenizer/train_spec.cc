@@ -80,7 +80,8 @@ absl::Status ReadValue(const std::string& key, const YAML::Node& node, TrainSpec
   } else if (key == "pattern") {
     const std::optional<Pattern> pattern = PatternFromName(value);
     if (!pattern) {
-      return Bad(node, absl::StrCat("pattern is \"", shown, "\"; known are gpt2, cl100k, qwen2, o200k"));
+      return Bad(node,
+                 absl::StrCat("pattern is \"", shown, "\"; known are gpt2, cl100k, qwen2, o200k"));
     }
     spec.options.pattern = *pattern;
   }
