@@ -1,7 +1,8 @@
 #include "tokenizer/chat_template.h"
 
 #include <algorithm>
-#include <optional>
+#include <array>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -10,121 +11,192 @@
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "tokenizer/chatml.h"
+#include "tokenizer/jinja/template.h"
 
 namespace floe::tokenizer {
+
+using jinja::Origin;
+using jinja::Text;
+using jinja::Value;
+using Json = nlohmann::json;
+
+struct ChatTemplate::Own {
+  jinja::Template jinja;
+  std::map<std::string, Value, std::less<>> tokens;  // bos_token, eos_token, …
+};
+
 namespace {
 
-constexpr std::string_view kJinja =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "
-    "message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+constexpr std::array<std::string_view, 7> kTokenNames = {
+    "bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"};
 
-bool IsRole(std::string_view role) {
-  return !role.empty() && role.size() <= 64 && std::all_of(role.begin(), role.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-}
-
-absl::Status CheckRole(const ChatMessage& message, size_t index) {
-  if (IsRole(message.role)) return absl::OkStatus();
+absl::Status NoConfig(std::string_view why) {
   return absl::InvalidArgumentError(
-      absl::StrCat("messages[", index, "].role is \"", absl::CHexEscape(message.role),
-                   "\"; a role is 1 to 64 of a-z, 0-9, _ and -, such as user"));
+      absl::StrCat("tokenizer_config.json cannot be used: ", AbslView(why)));
 }
 
-constexpr std::string_view kOpening = "assistant\n";
-
-// The ids around a message.
-struct Frame {
-  TokenId start = 0;
-  TokenId end = 0;
-
-  static absl::StatusOr<Frame> Of(const Tokenizer& tokenizer) {
-    const std::optional<TokenId> start = tokenizer.SpecialId(kMessageStart);
-    const std::optional<TokenId> end = tokenizer.SpecialId(kMessageEnd);
-    if (start && end) return Frame{*start, *end};
-    return absl::FailedPreconditionError(
-        absl::StrCat("the tokenizer has no ", AbslView(start ? kMessageEnd : kMessageStart),
-                     ", so it cannot render ChatML; use plain completions, or train it with that "
-                     "special token"));
+// A token is its text, or an object that has it as its content.
+std::optional<std::string> TokenText(const Json& config, std::string_view name) {
+  const auto found = config.find(std::string(name));
+  if (found == config.end()) return std::nullopt;
+  if (found->is_string()) return found->get<std::string>();
+  if (!found->is_object() || !found->contains("content") || !(*found)["content"].is_string()) {
+    return std::nullopt;
   }
-};
+  return (*found)["content"].get<std::string>();
+}
+
+// The source of the template; nullopt when there is none.
+absl::StatusOr<std::optional<std::string>> SourceOf(const Json& config) {
+  const auto found = config.find("chat_template");
+  if (found == config.end() || found->is_null()) return std::nullopt;
+  if (found->is_string()) return found->get<std::string>();
+  if (found->is_array()) {
+    for (const Json& one : *found) {
+      if (one.is_object() && one.value("name", Json()) == "default" &&
+          one.value("template", Json()).is_string()) {
+        return one["template"].get<std::string>();
+      }
+    }
+  }
+  return NoConfig("its chat_template is neither a text nor a list with one named \"default\"");
+}
+
+Value MessagesOf(std::span<const ChatMessage> messages, jinja::Budget& budget) {
+  std::vector<Value> list;
+  for (const ChatMessage& message : messages) {
+    std::vector<std::pair<Text, Value>> entries;
+    entries.emplace_back(Text("role", Origin::kTemplate), Value::Of(message.role, Origin::kRole));
+    entries.emplace_back(Text("content", Origin::kTemplate),
+                         Value::Of(message.content, Origin::kData));
+    list.push_back(*jinja::MakeMap(std::move(entries), budget));
+  }
+  return *jinja::MakeList(std::move(list), budget);
+}
+
+// The part [begin, end) of what the template wrote, as ids.
+absl::StatusOr<std::vector<TokenId>> Encode(const Tokenizer& tokenizer, const Text& text,
+                                            size_t begin, size_t end) {
+  const std::string_view bytes = std::string_view(text.bytes).substr(begin, end - begin);
+  const std::string_view origins = std::string_view(text.origins).substr(begin, end - begin);
+  std::optional<std::string_view> made_of_a_role;
+  const auto trusted = [&](size_t at, size_t length) {
+    const std::string_view from = origins.substr(at, length);
+    const auto has = [&](Origin origin) {
+      return from.find(static_cast<char>(origin)) != std::string_view::npos;
+    };
+    if (has(Origin::kData)) return false;
+    if (!has(Origin::kRole)) return true;
+    if (has(Origin::kTemplate)) made_of_a_role = bytes.substr(at, length);
+    return false;
+  };
+  std::vector<TokenId> ids = tokenizer.EncodeWithSpecials(bytes, trusted);
+  if (!made_of_a_role) return ids;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the chat template puts the token ", absl::CHexEscape(AbslView(*made_of_a_role)),
+      " together from a message's role, which is not supported; write the tokens out in it"));
+}
 
 }  // namespace
 
-absl::StatusOr<std::vector<TokenId>> RenderChat(const Tokenizer& tokenizer,
-                                                std::span<const ChatMessage> messages,
-                                                ChatTemplateOptions options) {
-  FLOE_ASSIGN_OR_RETURN(const Frame frame, Frame::Of(tokenizer));
-  std::vector<TokenId> ids;
-  for (size_t i = 0; i < messages.size(); ++i) {
-    FLOE_RETURN_IF_ERROR(CheckRole(messages[i], i));
-    ids.push_back(frame.start);
-    // One text, as the template puts it between two special tokens.
-    tokenizer.EncodeTo(absl::StrCat(messages[i].role, "\n", messages[i].content), ids);
-    ids.push_back(frame.end);
-    tokenizer.EncodeTo("\n", ids);
-  }
-  if (options.add_generation_prompt) {
-    ids.push_back(frame.start);
-    tokenizer.EncodeTo(kOpening, ids);
-  }
-  return ids;
-}
+ChatTemplate::ChatTemplate() : digest_(Sha256::Hex(kChatMlJinja)) {}
 
-absl::StatusOr<MaskedChat> RenderChatForTraining(const Tokenizer& tokenizer,
-                                                 std::span<const ChatMessage> messages,
-                                                 Answers answers) {
-  FLOE_ASSIGN_OR_RETURN(const Frame frame, Frame::Of(tokenizer));
-  MaskedChat chat;
-  const auto mark = [&](bool answer) { chat.answer.resize(chat.ids.size(), answer); };
-  for (size_t i = 0; i < messages.size(); ++i) {
-    FLOE_RETURN_IF_ERROR(CheckRole(messages[i], i));
-    chat.ids.push_back(frame.start);
-    if (messages[i].role == kAssistant) {
-      tokenizer.EncodeTo(kOpening, chat.ids);
-      mark(false);
-      tokenizer.EncodeTo(messages[i].content, chat.ids);
-    } else {
-      tokenizer.EncodeTo(absl::StrCat(messages[i].role, "\n", messages[i].content), chat.ids);
-    }
-    chat.ids.push_back(frame.end);
-    mark(messages[i].role == kAssistant && (answers == Answers::kAll || i + 1 == messages.size()));
-    tokenizer.EncodeTo("\n", chat.ids);
-    mark(false);
+absl::StatusOr<ChatTemplate> ChatTemplate::FromConfig(std::string_view tokenizer_config_json) {
+  const Json config = Json::parse(tokenizer_config_json, nullptr, false);
+  if (!config.is_object()) return NoConfig("it is no JSON object");
+  FLOE_ASSIGN_OR_RETURN(const std::optional<std::string> source, SourceOf(config));
+  ChatTemplate chat;
+  if (!source || *source == kChatMlJinja) return chat;
+  auto loaded = jinja::Template::Load(*source);
+  if (!loaded.ok()) {
+    return absl::Status(loaded.status().code(),
+                        absl::StrCat("tokenizer_config.json, ", loaded.status().message()));
   }
+  Own own{*std::move(loaded), {}};
+  for (const std::string_view name : kTokenNames) {
+    if (const auto text = TokenText(config, name)) {
+      own.tokens[std::string(name)] = Value::Of(*text, Origin::kTemplate);
+    }
+  }
+  chat.own_ = std::make_shared<const Own>(std::move(own));
+  chat.digest_ = Sha256::Hex(*source);
   return chat;
 }
 
-std::string ChatTemplateDigest() { return Sha256::Hex(kJinja); }
+namespace {
 
-std::string TokenizerConfigJson(const Tokenizer& tokenizer, TokenizerConfigOptions options) {
-  nlohmann::ordered_json config;
-  config["tokenizer_class"] = "PreTrainedTokenizerFast";
-  config["add_bos_token"] = false;
-  config["add_prefix_space"] = false;
-  config["bos_token"] = nullptr;
-  const auto token_or_null = [&](std::string_view content) -> nlohmann::ordered_json {
-    if (!tokenizer.SpecialId(content)) return nullptr;
-    return std::string(content);
+absl::StatusOr<jinja::Rendering> RenderOwn(const jinja::Template& jinja,
+                                           std::map<std::string, Value, std::less<>> variables,
+                                           std::span<const ChatMessage> messages,
+                                           ChatTemplateOptions options) {
+  jinja::RenderInput input;
+  input.now = options.now;
+  size_t bytes = 0;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    FLOE_RETURN_IF_ERROR(CheckRole(messages[i], i));
+    bytes += messages[i].role.size() + messages[i].content.size();
+  }
+  input.work += jinja::kWorkAMessage * static_cast<int64_t>(messages.size()) +
+                jinja::kWorkAByte * static_cast<int64_t>(bytes);
+  jinja::Budget budget(input.work);
+  variables["messages"] = MessagesOf(messages, budget);
+  variables["add_generation_prompt"] = Value::Of(options.add_generation_prompt);
+  variables["tools"] = variables["documents"] = Value(jinja::None());
+  input.variables = std::move(variables);
+  return jinja.Render(std::move(input));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(const Tokenizer& tokenizer,
+                                                          std::span<const ChatMessage> messages,
+                                                          ChatTemplateOptions options) const {
+  if (own_ == nullptr) return RenderChat(tokenizer, messages, options);
+  FLOE_ASSIGN_OR_RETURN(const jinja::Rendering rendering,
+                        RenderOwn(own_->jinja, own_->tokens, messages, options));
+  return Encode(tokenizer, rendering.text, 0, rendering.text.size());
+}
+
+absl::StatusOr<MaskedChat> ChatTemplate::RenderForTraining(const Tokenizer& tokenizer,
+                                                           std::span<const ChatMessage> messages,
+                                                           Answers answers) const {
+  if (own_ == nullptr) return RenderChatForTraining(tokenizer, messages, answers);
+  if (!own_->jinja.has_generation()) {
+    return absl::FailedPreconditionError(
+        "the model's chat template does not say what the assistant writes, so answers cannot be "
+        "told from questions; put {% generation %} and {% endgeneration %} around it in the "
+        "chat_template of tokenizer_config.json");
+  }
+  FLOE_ASSIGN_OR_RETURN(jinja::Rendering rendering, RenderOwn(own_->jinja, own_->tokens, messages,
+                                                              {.add_generation_prompt = false}));
+  auto& spans = rendering.generations;
+  const auto turns = std::count_if(messages.begin(), messages.end(),
+                                   [](const ChatMessage& one) { return one.role == kAssistant; });
+  if (static_cast<int64_t>(spans.size()) != turns) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the model's chat template marks ", spans.size(), " answers of ", turns,
+                     " messages of the assistant; it must mark each once"));
+  }
+  if (answers == Answers::kLast && !spans.empty()) {
+    const bool last = messages.back().role == kAssistant;
+    spans.erase(spans.begin(), last ? spans.end() - 1 : spans.end());
+  }
+  MaskedChat chat;
+  size_t at = 0;
+  const auto add = [&](size_t end, bool answer) -> absl::Status {
+    FLOE_ASSIGN_OR_RETURN(const auto ids, Encode(tokenizer, rendering.text, at, end));
+    chat.ids.insert(chat.ids.end(), ids.begin(), ids.end());
+    chat.answer.resize(chat.ids.size(), answer);
+    at = end;
+    return absl::OkStatus();
   };
-  config["eos_token"] = token_or_null(options.eos_token);
-  config["pad_token"] = token_or_null(options.pad_token);
-  config["unk_token"] = nullptr;
-  config["clean_up_tokenization_spaces"] = false;
-  config["split_special_tokens"] = false;
-  if (options.model_max_length > 0) config["model_max_length"] = options.model_max_length;
-  auto added = nlohmann::ordered_json::object();
-  for (const AddedToken& token : tokenizer.vocabulary().added) {
-    added[absl::StrCat(token.id)] = {{"content", token.content}, {"lstrip", false},
-                                     {"normalized", false},      {"rstrip", false},
-                                     {"single_word", false},     {"special", token.special}};
+  for (const auto& [begin, end] : spans) {
+    FLOE_RETURN_IF_ERROR(add(begin, false));
+    FLOE_RETURN_IF_ERROR(add(end, true));
   }
-  config["added_tokens_decoder"] = std::move(added);
-  if (tokenizer.SpecialId(kMessageStart) && tokenizer.SpecialId(kMessageEnd)) {
-    config["chat_template"] = std::string(kJinja);
-  }
-  return config.dump(2) + "\n";
+  FLOE_RETURN_IF_ERROR(add(rendering.text.size(), false));
+  return chat;
 }
 
 }  // namespace floe::tokenizer

@@ -1,17 +1,25 @@
-// ChatML: how a list of messages becomes the ids that a chat model was trained on.
+// How a list of messages becomes the ids that a chat model was trained on: by the template in the
+// model's own tokenizer_config.json, or by ChatML where it has none:
 //
 //   <|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n
 //
-// The frame is written by the program and takes special ids; roles and contents come from outside
-// and are encoded as ordinary text, so no message can open or close another. Pure, thread-safe.
+// One rule holds for all templates: an added token, such as <|im_end|>, is recognised only where
+// every byte of it was written by the template (or is a token that the model's files name). Roles
+// and contents come from outside and are ordinary text whatever they spell, so no message can open
+// or close another. Ordinary text of both kinds that stands side by side is encoded as one text.
+//
+// All of it is pure and thread-safe.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "tokenizer/tokenizer.h"
 
@@ -30,33 +38,61 @@ struct ChatMessage {
 struct ChatTemplateOptions {
   // Ends with the opening of an assistant's message, for the model to go on.
   bool add_generation_prompt = true;
+  // What a template that writes the date takes for now, in UTC. Without it strftime_now is
+  // undefined, and such templates write the date that they have for that case.
+  std::optional<absl::Time> now;
 };
-
-// FAILED_PRECONDITION when the tokenizer lacks <|im_start|> or <|im_end|>; INVALID_ARGUMENT names
-// the message whose role is not allowed.
-absl::StatusOr<std::vector<TokenId>> RenderChat(const Tokenizer& tokenizer,
-                                                std::span<const ChatMessage> messages,
-                                                ChatTemplateOptions options = {});
 
 // Which assistant's messages are learnt from.
 enum class Answers { kAll, kLast };
 
 // Ids to learn from, beside each whether it belongs to an answer: what the assistant wrote, and the
-// <|im_end|> that ends it. Neither the frame nor the line break behind a message is one.
+// token that ends it. Neither the frame nor the line break behind a message is one.
 struct MaskedChat {
   std::vector<TokenId> ids;
   std::vector<bool> answer;
 };
 
-// `messages` as RenderChat gives them without the opening of another one, except that an answer is
-// encoded apart from the opening before it: those are the ids that follow RenderChat's generation
-// prompt when the model writes it. Errors as RenderChat.
+// Immutable and thread-safe; copies share the template.
+class ChatTemplate {
+ public:
+  // ChatML.
+  ChatTemplate();
+  // The template of a tokenizer_config.json; ChatML when it has none. Of several it is the one
+  // named "default". INVALID_ARGUMENT for what is no such file, and for a template outside the
+  // subset (jinja/template.h), by name and line.
+  static absl::StatusOr<ChatTemplate> FromConfig(std::string_view tokenizer_config_json);
+
+  // FAILED_PRECONDITION when ChatML meets a tokenizer without <|im_start|> or <|im_end|>;
+  // INVALID_ARGUMENT names the message whose role is not allowed, or says why the template refuses
+  // the messages; RESOURCE_EXHAUSTED when it does too much work on them.
+  absl::StatusOr<std::vector<TokenId>> Render(const Tokenizer& tokenizer,
+                                              std::span<const ChatMessage> messages,
+                                              ChatTemplateOptions options = {}) const;
+  // `messages` as Render gives them without the opening of another one, except that an answer is
+  // encoded apart from what is around it: those are the ids that follow Render's generation prompt
+  // when the model writes it. Other templates than ChatML must say with {% generation %} what the
+  // assistant writes: FAILED_PRECONDITION. Else errors as Render.
+  absl::StatusOr<MaskedChat> RenderForTraining(const Tokenizer& tokenizer,
+                                               std::span<const ChatMessage> messages,
+                                               Answers answers) const;
+
+  // SHA-256 of the template, which names it where results must say how texts were put together.
+  const std::string& digest() const { return digest_; }
+
+ private:
+  struct Own;
+  std::shared_ptr<const Own> own_;  // null: ChatML; shared by copies
+  std::string digest_;
+};
+
+// ChatML by name, for models made here.
+absl::StatusOr<std::vector<TokenId>> RenderChat(const Tokenizer& tokenizer,
+                                                std::span<const ChatMessage> messages,
+                                                ChatTemplateOptions options = {});
 absl::StatusOr<MaskedChat> RenderChatForTraining(const Tokenizer& tokenizer,
                                                  std::span<const ChatMessage> messages,
                                                  Answers answers);
-
-// SHA-256 of the template, which names it where results must say how texts were put together.
-std::string ChatTemplateDigest();
 
 struct TokenizerConfigOptions {
   std::string_view eos_token = kMessageEnd;  // kEndOfText for a base model
@@ -64,8 +100,8 @@ struct TokenizerConfigOptions {
   int model_max_length = 0;  // the model's context; 0 leaves it out
 };
 
-// The text of the tokenizer_config.json that stands beside tokenizer.json in a checkpoint, with the
-// same template in Jinja.
+// The text of the tokenizer_config.json that stands beside tokenizer.json in a checkpoint, with
+// ChatML in Jinja.
 std::string TokenizerConfigJson(const Tokenizer& tokenizer, TokenizerConfigOptions options = {});
 
 }  // namespace floe::tokenizer

@@ -100,20 +100,27 @@ std::vector<TokenId> Tokenizer::Encode(std::string_view text) const {
   return ids;
 }
 
-Tokenizer::AddedMatch Tokenizer::FindAdded(std::string_view text, size_t from) const {
+Tokenizer::AddedMatch Tokenizer::FindAdded(std::string_view text, size_t from,
+                                           Trusted trusted) const {
   for (size_t begin = from; begin < text.size(); ++begin) {
     for (const AddedToken* token : added_by_first_byte_[static_cast<uint8_t>(text[begin])]) {
-      if (text.substr(begin).starts_with(token->content)) return {begin, token};
+      if (text.substr(begin).starts_with(token->content) && trusted(begin, token->content.size())) {
+        return {begin, token};
+      }
     }
   }
   return {text.size(), nullptr};
 }
 
 std::vector<TokenId> Tokenizer::EncodeWithSpecials(std::string_view trusted_text) const {
+  return EncodeWithSpecials(trusted_text, [](size_t, size_t) { return true; });
+}
+
+std::vector<TokenId> Tokenizer::EncodeWithSpecials(std::string_view text, Trusted trusted) const {
   std::vector<TokenId> ids;
-  for (size_t begin = 0; begin < trusted_text.size();) {
-    const AddedMatch match = FindAdded(trusted_text, begin);
-    EncodeTo(trusted_text.substr(begin, match.begin - begin), ids);
+  for (size_t begin = 0; begin < text.size();) {
+    const AddedMatch match = FindAdded(text, begin, trusted);
+    EncodeTo(text.substr(begin, match.begin - begin), ids);
     if (match.token == nullptr) break;
     ids.push_back(match.token->id);
     begin = match.begin + match.token->content.size();

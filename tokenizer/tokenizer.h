@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 
 #include "tokenizer/merge_table.h"
@@ -38,6 +39,10 @@ class Tokenizer {
   // Any bytes are accepted; Decode gives them back.
   std::vector<TokenId> Encode(std::string_view text) const;
   std::vector<TokenId> EncodeWithSpecials(std::string_view trusted_text) const;
+  // The same, but an added token is recognised only where `trusted(begin, length)` says so of its
+  // place in the text; elsewhere its bytes are ordinary text, encoded as one with what is beside.
+  using Trusted = absl::FunctionRef<bool(size_t begin, size_t length)>;
+  std::vector<TokenId> EncodeWithSpecials(std::string_view text, Trusted trusted) const;
   // Encode's ids appended to `ids`.
   void EncodeTo(std::string_view text, std::vector<TokenId>& ids) const;
   // Encode(texts[i]) for every i, over up to `threads` threads.
@@ -70,7 +75,7 @@ class Tokenizer {
   explicit Tokenizer(Vocabulary vocabulary);
   void EncodePiece(std::string_view piece, PieceCache& cache, std::vector<TokenId>& scratch,
                    std::vector<TokenId>& ids) const;
-  AddedMatch FindAdded(std::string_view text, size_t from) const;
+  AddedMatch FindAdded(std::string_view text, size_t from, Trusted trusted) const;
 
   const Vocabulary vocabulary_;
   const MergeTable merges_;
