@@ -31,10 +31,11 @@ struct CallScope {
 
 // A model reference, resolved once for the whole request.
 struct ResolvedModel {
-  std::string digest;            // SHA-256 of the checkpoint's manifest
-  std::string version;           // teams/nlp/models/hamlet/versions/7
-  std::string tokenizer_digest;  // SHA-256 of its tokenizer.json
-  int64_t context = 0;           // most tokens of prompt and answer together
+  std::string digest;                   // SHA-256 of the checkpoint's manifest
+  std::string version;                  // teams/nlp/models/hamlet/versions/7
+  std::string tokenizer_digest;         // SHA-256 of its tokenizer.json
+  std::string tokenizer_config_digest;  // of its tokenizer_config.json; empty: it has none
+  int64_t context = 0;                  // most tokens of prompt and answer together
   absl::Time created;
 };
 

@@ -20,6 +20,7 @@ namespace pb = registry::v1;
 constexpr absl::Duration kResolveTime = absl::Seconds(5);
 constexpr char kProduction[] = "production";
 constexpr char kTokenizerFile[] = "tokenizer.json";
+constexpr char kTokenizerConfigFile[] = "tokenizer_config.json";
 constexpr int kPageSize = 200;
 constexpr size_t kMaxListed = 10'000;
 
@@ -41,6 +42,7 @@ absl::StatusOr<ResolvedModel> FromProto(const pb::ModelVersion& version) {
   model.created = runtime::FromProto(version.create_time());
   for (const pb::ModelVersion::File& file : version.files()) {
     if (file.name() == kTokenizerFile) model.tokenizer_digest = file.digest();
+    if (file.name() == kTokenizerConfigFile) model.tokenizer_config_digest = file.digest();
   }
   if (!IsSha256Hex(model.digest)) {
     return absl::InternalError(absl::StrCat("the registry gave no digest for ", version.name()));

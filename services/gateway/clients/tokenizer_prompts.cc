@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
@@ -29,12 +30,17 @@ size_t SizeOf(const Prompt& prompt) {
   return size;
 }
 
-absl::StatusOr<Ids> EncodeChat(const tokenizer::Tokenizer& tokenizer,
-                               const std::vector<Message>& messages) {
+absl::StatusOr<Ids> EncodeChat(const ModelText& text, const std::vector<Message>& messages) {
   std::vector<tokenizer::ChatMessage> chat;
   chat.reserve(messages.size());
   for (const Message& message : messages) chat.push_back({message.role, message.content});
-  const auto ids = tokenizer::RenderChat(tokenizer, chat);
+  if (!text.chat.ok()) {
+    return WithReason(absl::FailedPreconditionError(
+                          absl::StrCat("the model's chat template cannot be rendered here: ",
+                                       text.chat.status().message(), "; use completions")),
+                      "CHAT_NOT_SUPPORTED", {{"param", "messages"}});
+  }
+  const auto ids = text.chat->Render(*text.tokenizer, chat, {.now = absl::Now()});
   if (!ids.ok()) {
     return WithReason(
         ids.status(),
@@ -57,27 +63,27 @@ absl::StatusOr<Ids> CheckIds(const tokenizer::Tokenizer& tokenizer, const Ids& i
 
 }  // namespace
 
-absl::StatusOr<Ids> EncodePrompt(const tokenizer::Tokenizer& tokenizer, const Prompt& prompt) {
+absl::StatusOr<Ids> EncodePrompt(const ModelText& text, const Prompt& prompt) {
   if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
-    return EncodeChat(tokenizer, *messages);
+    return EncodeChat(text, *messages);
   }
-  if (const auto* ids = std::get_if<Ids>(&prompt)) return CheckIds(tokenizer, *ids);
-  const auto ids = tokenizer.Encode(std::get<std::string>(prompt));
+  if (const auto* ids = std::get_if<Ids>(&prompt)) return CheckIds(*text.tokenizer, *ids);
+  const auto ids = text.tokenizer->Encode(std::get<std::string>(prompt));
   return Ids(ids.begin(), ids.end());
 }
 
 Awaitable<absl::StatusOr<std::string>> TokenizerPrompts::Decode(const CallScope& scope,
                                                                 const ResolvedModel& model,
                                                                 const Ids& ids) {
-  auto work = [this, call = OutgoingFor(scope, kFetchTime), digest = model.tokenizer_digest,
+  auto work = [this, call = OutgoingFor(scope, kFetchTime), model = model,
                ids = ids]() -> absl::StatusOr<std::string> {
-    auto tokenizer = tokenizers_.Find(digest);
-    if (tokenizer == nullptr) {
-      FLOE_ASSIGN_OR_RETURN(tokenizer, tokenizers_.Load(call, digest));
+    auto text = tokenizers_.Find(model);
+    if (text == nullptr) {
+      FLOE_ASSIGN_OR_RETURN(text, tokenizers_.Load(call, model));
     }
-    FLOE_RETURN_IF_ERROR(CheckIds(*tokenizer, ids).status());
+    FLOE_RETURN_IF_ERROR(CheckIds(*text->tokenizer, ids).status());
     const std::vector<tokenizer::TokenId> own(ids.begin(), ids.end());
-    return tokenizer->Decode(own);
+    return text->tokenizer->Decode(own);
   };
   co_return co_await RunOn(pool_, std::move(work));
 }
@@ -85,12 +91,12 @@ Awaitable<absl::StatusOr<std::string>> TokenizerPrompts::Decode(const CallScope&
 Awaitable<absl::StatusOr<Ids>> TokenizerPrompts::Encode(const CallScope& scope,
                                                         const ResolvedModel& model,
                                                         const Prompt& prompt) {
-  auto here = tokenizers_.Find(model.tokenizer_digest);
+  auto here = tokenizers_.Find(model);
   if (here != nullptr && SizeOf(prompt) <= kInlineBytes) co_return EncodePrompt(*here, prompt);
-  auto work = [this, here = std::move(here), call = OutgoingFor(scope, kFetchTime),
-               digest = model.tokenizer_digest, prompt = prompt]() -> absl::StatusOr<Ids> {
+  auto work = [this, here = std::move(here), call = OutgoingFor(scope, kFetchTime), model = model,
+               prompt = prompt]() -> absl::StatusOr<Ids> {
     if (here != nullptr) return EncodePrompt(*here, prompt);
-    FLOE_ASSIGN_OR_RETURN(const auto loaded, tokenizers_.Load(call, digest));
+    FLOE_ASSIGN_OR_RETURN(const auto loaded, tokenizers_.Load(call, model));
     return EncodePrompt(*loaded, prompt);
   };
   co_return co_await RunOn(pool_, std::move(work));

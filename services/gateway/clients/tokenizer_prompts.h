@@ -26,9 +26,8 @@ class TokenizerPrompts final : public PromptEncoder {
   boost::asio::thread_pool& pool_;
 };
 
-// Chats by ChatML, with the opening of an assistant's message; a text as it is; ids are checked
-// against the vocabulary. Pure.
-absl::StatusOr<std::vector<uint32_t>> EncodePrompt(const tokenizer::Tokenizer& tokenizer,
-                                                   const Prompt& prompt);
+// Chats by the model's template, with the opening of an assistant's message; a text as it is; ids
+// are checked against the vocabulary. Pure, but that a template may write today's date.
+absl::StatusOr<std::vector<uint32_t>> EncodePrompt(const ModelText& text, const Prompt& prompt);
 
 }  // namespace floe::gateway
