@@ -81,7 +81,7 @@ absl::StatusOr<std::string> EvaluateExecutor::Execute(const Assignment& job, Rep
       pb::Evaluation& evaluation = *request.mutable_evaluation();
       evaluation.set_model_digest(model.version.digest());
       evaluation.set_tokenizer_digest(model.tokenizer_digest);
-      if (task != "text") evaluation.set_template_digest(tokenizer::ChatTemplateDigest());
+      if (task != "text") evaluation.set_template_digest(tokenizer::ChatTemplate().digest());
       evaluation.set_dataset_digest(dataset.digest());
       evaluation.set_task(task);
       evaluation.mutable_metrics()->insert(evaluated->metrics.begin(), evaluated->metrics.end());
