@@ -2,13 +2,16 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/submit.h"
+#include "nlohmann/json.hpp"
 #include <yaml-cpp/yaml.h>
 
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "base/yaml/yaml_map.h"
+#include "trainer/spec/presets.h"
 
 namespace floe::cli {
 namespace {
@@ -19,6 +22,8 @@ struct TrainFlags {
   std::string file;
   std::string kind;
   std::vector<std::string> set;
+  std::string preset;
+  bool list_presets = false;
   bool watch = false;
 };
 
@@ -51,7 +56,41 @@ absl::Status Prepare(const TrainFlags& flags, std::string& spec, std::string& ki
   });
 }
 
-absl::Status Train(Session& session, const TrainFlags& flags) {
+void ListPresets(Session& session) {
+  if (session.json) {
+    auto list = nlohmann::ordered_json::array();
+    for (const trainer::Preset& preset : trainer::Presets()) {
+      const model::Blueprint& dials = preset.blueprint;
+      list.push_back({{"name", std::string(preset.name)},
+                      {"purpose", std::string(preset.purpose)},
+                      {"num_layers", dials.num_layers},
+                      {"num_heads", dials.num_heads},
+                      {"hidden_size", dials.hidden_size},
+                      {"ffn_hidden", dials.ffn_hidden},
+                      {"context", dials.context},
+                      {"batch_size", preset.batch_size}});
+    }
+    session.PrintJson(list);
+    return;
+  }
+  session.out() << "preset  layers  heads  width   FFN  context  batch  for\n";
+  for (const trainer::Preset& preset : trainer::Presets()) {
+    const model::Blueprint& dials = preset.blueprint;
+    session.out() << absl::StrFormat(
+        "%-6s  %6d  %5d  %5d  %4d  %7d  %5d  %s\n", preset.name, dials.num_layers, dials.num_heads,
+        dials.hidden_size, dials.ffn_hidden, dials.context, preset.batch_size, preset.purpose);
+  }
+}
+
+absl::Status Train(Session& session, TrainFlags flags) {
+  if (flags.list_presets) {
+    ListPresets(session);
+    return absl::OkStatus();
+  }
+  if (flags.file.empty()) {
+    return absl::InvalidArgumentError("no job file is given; write floe train FILE");
+  }
+  if (!flags.preset.empty()) flags.set.push_back("preset=" + flags.preset);
   FLOE_ASSIGN_OR_RETURN(std::string spec, ReadFile(session.folder / flags.file, kMaxSpecBytes));
   std::string kind(kKinds[0].name);
   const absl::Status prepared = Prepare(flags, spec, kind);
@@ -76,13 +115,16 @@ void AddTrainCommand(CommandLine& line) {
       "Submit a job that trains, aligns or evaluates, described in a YAML file",
       "  floe train docs/examples/pretrain.yaml --watch\n"
       "  floe train docs/examples/sft.yaml --set base=hamlet@3 --watch\n"
+      "  floe train --list-presets\n"
       "  job=$(floe train job.yaml --json | jq -r .name) && floe jobs watch \"$job\"\n\n"
       "`kind` in the file says what it is: pretrain (when it is not there), sft, dpo or evaluate.\n"
-      "What is wrong in it is said with its line before anything is queued.");
-  command->add_option("file", flags.file, "The job file")->required();
+      "What is wrong in it is said with its line, all of it at once, before anything is queued.");
+  command->add_option("file", flags.file, "The job file");
   command->add_option("--kind", flags.kind, "The kind of job [what the file says]");
   command->add_option("--set", flags.set, "KEY=VALUE: a top-level key instead of the file's")
       ->allow_extra_args(false);
+  command->add_option("--preset", flags.preset, "A shape to begin with: --set preset=NAME");
+  command->add_flag("--list-presets", flags.list_presets, "Show the shapes that have a name");
   command->add_flag("-w,--watch", flags.watch, "Follow the job to its end");
   line.OnRun(command, [&flags](Session& session) { return Train(session, flags); });
 }

@@ -7,6 +7,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 
+#include "trainer/spec/presets.h"
+
 namespace floe::trainer {
 namespace {
 
@@ -80,6 +82,38 @@ TEST(PretrainSpecTest, NamesUnknownRepeatedAndMissingKeysWithTheirLine) {
               HasSubstr("\"hidden_size\" is missing in blueprint"));
   EXPECT_THAT(RefusalOf("model: m\ndataset: d\ntokenizer: t\nblueprint: {}\n"),
               HasSubstr("\"train\" is missing"));
+}
+
+TEST(PretrainSpecTest, TakesTheShapeOfAPresetUnlessTheFileSaysOtherwise) {
+  const std::string start = "model: m\ndataset: d\ntokenizer: t\npreset: tiny\n";
+  const PretrainSpec plain = ParsePretrainSpec(start + "train: {steps: 50}\n").value();
+  EXPECT_EQ(plain.blueprint.hidden_size, 128);
+  EXPECT_EQ(plain.blueprint.head_dim, 32);
+  EXPECT_EQ(plain.blueprint.num_kv_heads, 4);
+  EXPECT_EQ(plain.train.sequence_length, 64);
+  EXPECT_EQ(plain.train.batch_size, 12);
+  // What is queued names every dial, so that a job stays what it was when presets change.
+  const PretrainSpec again = ParsePretrainSpec(PretrainSpecJson(plain)).value();
+  EXPECT_EQ(again.blueprint, plain.blueprint);
+  EXPECT_EQ(again.train, plain.train);
+
+  const PretrainSpec changed =
+      ParsePretrainSpec(start + "blueprint: {num_heads: 8}\ntrain: {steps: 50, batch_size: 3}\n")
+          .value();
+  EXPECT_EQ(changed.blueprint.head_dim, 16);
+  EXPECT_EQ(changed.blueprint.num_kv_heads, 8);
+  EXPECT_EQ(changed.train.batch_size, 3);
+}
+
+TEST(PretrainSpecTest, KnowsOnlyPresetsThatCanBeTrained) {
+  for (const Preset& preset : Presets()) {
+    const auto spec = ParsePretrainSpec(
+        absl::StrCat("{model: m, dataset: d, tokenizer: t, preset: ", std::string(preset.name),
+                     ", train: {steps: 100}}"));
+    EXPECT_TRUE(spec.ok()) << spec.status();
+  }
+  EXPECT_EQ(RefusalOf("{model: m, dataset: d, tokenizer: t, preset: huge, train: {steps: 100}}"),
+            "line 1: preset is \"huge\"; known are tiny, small, medium, base");
 }
 
 TEST(PretrainSpecTest, NamesAllMistakesOfAllPartsAtOnce) {

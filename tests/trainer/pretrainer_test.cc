@@ -100,6 +100,8 @@ TEST_F(PretrainerTest, TrainsReportsAndExports) {
   EXPECT_EQ(outcome->held_out_loss, *recorder.reports.back().held_out_loss);
   EXPECT_GT(recorder.reports.back().tokens_per_second, 0);
   EXPECT_GT(recorder.reports.back().gflops, 0);
+  EXPECT_GT(recorder.reports.back().metrics.at("grad_norm"), 0);
+  EXPECT_GT(recorder.reports.back().metrics.at("peak_memory_bytes"), 1 << 20);
   EXPECT_EQ(recorder.reports.back().remaining, absl::ZeroDuration());
   EXPECT_THAT(recorder.samples,
               ElementsAre(HasSubstr("before: Number 7"), HasSubstr("after: Number 7")));

@@ -1,5 +1,7 @@
 #include "trainer/internal/training_loop.h"
 
+#include <sys/resource.h>
+
 #include <cmath>
 #include <utility>
 
@@ -21,6 +23,13 @@ class Silence final : public TrainingObserver {
 };
 
 constexpr absl::Duration kReportInterval = absl::Seconds(1);
+
+// The most that this process held at once.
+double PeakMemoryBytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024;
+}
 
 std::span<float> ValuesOf(Parameter& parameter) {
   return {parameter.value.data_ptr<float>(), static_cast<size_t>(parameter.value.numel())};
@@ -105,6 +114,7 @@ absl::Status TrainingLoop::OneStep(const std::stop_token& stop) {
   position_.last_loss = result.loss;
   position_.cursor = parts_.objective.cursor();
   step_metrics_ = std::move(result.metrics);
+  step_metrics_["grad_norm"] = norm;  // before clipping
   return absl::OkStatus();
 }
 
@@ -155,6 +165,7 @@ void TrainingLoop::Report(TrainingObserver& observer, absl::Duration started, in
   progress.remaining = (now - started) / (position_.step - first_step) *
                        static_cast<double>(settings.steps - position_.step);
   progress.metrics = step_metrics_;
+  progress.metrics["peak_memory_bytes"] = PeakMemoryBytes();
   for (const auto& [name, value] : held_out_metrics_) progress.metrics["held_out_" + name] = value;
   observer.OnProgress(progress);
   reported_step_ = position_.step;

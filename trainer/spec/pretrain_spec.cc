@@ -1,12 +1,16 @@
 #include "trainer/spec/pretrain_spec.h"
 
+#include <vector>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "base/yaml/yaml_map.h"
+#include "trainer/spec/presets.h"
 #include "trainer/spec/reading.h"
 
 namespace floe::trainer {
@@ -36,20 +40,23 @@ absl::Status CheckDials(const YamlMap& map, const model::Blueprint& dials) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<model::Blueprint> ReadBlueprint(const YAML::Node& node) {
+// `preset` may be null: then the file gives the shape.
+absl::StatusOr<model::Blueprint> ReadBlueprint(const YAML::Node& node, const Preset* preset) {
   YamlMap map("blueprint", node);
   model::Blueprint dials;
+  if (preset != nullptr) dials = preset->blueprint;
+  const Presence shape = preset != nullptr ? Presence::kOptional : Presence::kRequired;
   std::string family = "qwen3", ffn = "gated";
   const IntRange dial{.least = 1, .most = kMaxDial};
   map.Read("family", family);
-  map.Read("hidden_size", dials.hidden_size, dial, Presence::kRequired);
-  map.Read("num_layers", dials.num_layers, {.least = 1, .most = 1024}, Presence::kRequired);
-  map.Read("num_heads", dials.num_heads, dial, Presence::kRequired);
+  map.Read("hidden_size", dials.hidden_size, dial, shape);
+  map.Read("num_layers", dials.num_layers, {.least = 1, .most = 1024}, shape);
+  map.Read("num_heads", dials.num_heads, dial, shape);
   map.Read("num_kv_heads", dials.num_kv_heads, dial);
   map.Read("head_dim", dials.head_dim, dial);
-  map.Read("ffn_hidden", dials.ffn_hidden, dial, Presence::kRequired);
+  map.Read("ffn_hidden", dials.ffn_hidden, dial, shape);
   map.Read("ffn", ffn);
-  map.Read("context", dials.context, dial, Presence::kRequired);
+  map.Read("context", dials.context, dial, shape);
   map.Read("rope_theta", dials.rope_theta, {.least = 1, .most = 1e12});
   map.Read("norm_eps", dials.norm_eps, {.least = 0, .most = 1e-2, .above_least = true});
   map.Read("tie_embeddings", dials.tie_embeddings);
@@ -95,11 +102,13 @@ TrainSettings DefaultRecipe() {
 }
 
 // `context` 0: not known, the blueprint has mistakes of its own.
-absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context) {
+absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context,
+                                        const Preset* preset) {
   YamlMap map("train", node);
   TrainSettings train = DefaultRecipe();
   std::string schedule(ScheduleName(train.schedule));
   train.sequence_length = context;
+  if (preset != nullptr) train.batch_size = preset->batch_size;
   ReadTrainKeys(map, train, schedule);
   map.Read("sequence_length", train.sequence_length, {.least = 2, .most = kMaxDial});
   map.Read("held_out_fraction", train.held_out_fraction, {.least = 0, .most = 0.5});
@@ -127,6 +136,21 @@ absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context)
   return train;
 }
 
+// Null without one, and when its name is a mistake.
+const Preset* ReadPreset(YamlMap& map) {
+  std::string name;
+  map.Read("preset", name);
+  if (!map.At("preset").IsScalar()) return nullptr;
+  const Preset* preset = FindPreset(name);
+  if (preset == nullptr) {
+    std::vector<std::string> known;
+    for (const Preset& one : Presets()) known.emplace_back(one.name);
+    map.Fail(BadYaml(map.At("preset"), absl::StrCat("preset is \"", absl::CHexEscape(name),
+                                                    "\"; known are ", absl::StrJoin(known, ", "))));
+  }
+  return preset;
+}
+
 absl::StatusOr<PretrainSpec> ReadSpec(const YAML::Node& root) {
   YamlMap map("the specification", root);
   PretrainSpec spec;
@@ -134,13 +158,19 @@ absl::StatusOr<PretrainSpec> ReadSpec(const YAML::Node& root) {
   ReadModelId(map, spec.model);
   ReadReference(map, "dataset", "datasets", spec.dataset);
   ReadReference(map, "tokenizer", "tokenizers", spec.tokenizer);
-  const YAML::Node blueprint = map.Child("blueprint", Presence::kRequired);
+  const Preset* preset = ReadPreset(map);
+  YAML::Node blueprint(YAML::NodeType::Undefined);
+  blueprint.reset(
+      map.Child("blueprint", map.Has("preset") ? Presence::kOptional : Presence::kRequired));
+  if (!blueprint.IsDefined() && preset != nullptr) {
+    blueprint.reset(YAML::Node(YAML::NodeType::Map));
+  }
   const YAML::Node train = map.Child("train", Presence::kRequired);
   // A part that is missing is a mistake of the map above it.
   absl::StatusOr<model::Blueprint> dials = spec.blueprint;
-  if (blueprint.IsDefined()) dials = ReadBlueprint(blueprint);
+  if (blueprint.IsDefined()) dials = ReadBlueprint(blueprint, preset);
   absl::StatusOr<TrainSettings> settings = spec.train;
-  if (train.IsDefined()) settings = ReadTrain(train, dials.ok() ? dials->context : 0);
+  if (train.IsDefined()) settings = ReadTrain(train, dials.ok() ? dials->context : 0, preset);
   FLOE_RETURN_IF_ERROR(JoinMistakes({map.Finish(), dials.status(), settings.status()}));
   spec.blueprint = *std::move(dials);
   spec.train = *std::move(settings);

@@ -9,8 +9,9 @@
 //               rope_theta: 10000, norm_eps: 0.000001}
 //   train: {steps: 600, batch_size: 8, sequence_length: 256, gradient_accumulation: 1, ...}
 //
-// Everything under `train` has a default but `steps`; of the blueprint, family (qwen3; llama, qwen2
-// and gpt2 are the others), num_kv_heads (num_heads), head_dim (hidden_size / num_heads), ffn
+// `preset: small` (presets.h) stands for a blueprint and a batch_size; keys of the file go before
+// it. Everything under `train` has a default but `steps`; of the blueprint, family (qwen3; llama,
+// qwen2 and gpt2 are the others), num_kv_heads (num_heads), head_dim (hidden_size / num_heads), ffn
 // (gated; plain in gpt2), tie_embeddings, rope_theta and norm_eps have one. What `train` leaves out
 // is the default recipe: optimizer muon, schedule wsd with a decay over half of the steps,
 // learning_rate 0.004 down to 0; the defaults of TrainSettings below are other kinds' of training.
