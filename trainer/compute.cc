@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -93,15 +94,27 @@ void RestartWithPatientThreads(char* const argv[]) {
 
 double MeasureGemmGflops() {
   constexpr int64_t kSize = 1024;
+  const MatrixProduct product{kSize, kSize, kSize};
+  return MeasureGemmGflops({&product, 1});
+}
+
+double MeasureGemmGflops(std::span<const MatrixProduct> products) {
+  constexpr int kRounds = 10;
   const at::NoGradGuard no_grad;
-  const at::Tensor a = at::ones({kSize, kSize}), b = at::ones({kSize, kSize});
-  at::Tensor c = at::empty({kSize, kSize});
+  double flops = 0;
+  std::vector<std::array<at::Tensor, 3>> matrices;
+  for (const MatrixProduct& one : products) {
+    flops += 2.0 * static_cast<double>(one.rows) * static_cast<double>(one.inner) *
+             static_cast<double>(one.columns);
+    matrices.push_back({at::ones({one.rows, one.inner}), at::ones({one.inner, one.columns}),
+                        at::empty({one.rows, one.columns})});
+  }
   double best = 0;
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < kRounds; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    at::mm_out(c, a, b);
+    for (auto& [a, b, c] : matrices) at::mm_out(c, a, b);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    best = std::max(best, 2e-9 * kSize * kSize * kSize / took.count());
+    best = std::max(best, flops * 1e-9 / took.count());
   }
   return best;
 }

@@ -1,6 +1,8 @@
 // What the machine computes with: threads, and the BLAS behind LibTorch.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,5 +36,13 @@ void RestartWithPatientThreads(char* const argv[]);
 
 // The best of a few products of 1024 x 1024 matrices, in GFLOP/s, with the configured threads.
 double MeasureGemmGflops();
+
+// [rows, inner] times [inner, columns].
+struct MatrixProduct {
+  int64_t rows = 0, inner = 0, columns = 0;
+};
+// The same of these products one after another, the best of a few rounds: what a step that is made
+// of them can reach at most.
+double MeasureGemmGflops(std::span<const MatrixProduct> products);
 
 }  // namespace floe::trainer

@@ -1,6 +1,7 @@
-// floe-bench-trainer [threads]: training tokens/s and GFLOP/s of the demo's model, beside the
-// machine's own peak of matrix products in the same run. Prints the rows of bench/README.md. The
-// peer is the same model and step in PyTorch, where $FLOE_BENCH_PYTHON (python3) can import it.
+// floe-bench-trainer [threads]: training tokens/s and GFLOP/s of the demo's model and of nanoGPT's
+// two for characters, beside what the machine makes of the very matrix products of a step alone, in
+// the same run. Prints the rows of bench/README.md. The peer is the same model and step in PyTorch,
+// where $FLOE_BENCH_PYTHON (python3) can import it.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,27 +35,77 @@ using Json = nlohmann::ordered_json;
 
 constexpr int64_t kTokens = 200'000;
 
-// docs/examples/pretrain.yaml.
-PretrainOptions DemoOptions(const std::filesystem::path& folder, int threads) {
+// One model and step, and how its peer is called.
+struct Case {
+  std::string name;
+  model::Blueprint blueprint;
+  int64_t batch_size = 0;
+  int64_t steps = 0;
+  std::string peer;  // the script's name
+};
+
+model::Blueprint Gpt2(int64_t vocab_size, int64_t width, int64_t layers, int64_t heads,
+                      int64_t context) {
+  return {.family = model::Family::kGpt2,
+          .vocab_size = vocab_size,
+          .hidden_size = width,
+          .num_layers = layers,
+          .num_heads = heads,
+          .num_kv_heads = heads,
+          .head_dim = width / heads,
+          .ffn_hidden = 4 * width,
+          .ffn = model::FfnKind::kPlain,
+          .context = context,
+          .norm_eps = 1e-5};
+}
+
+std::vector<Case> Cases() {
+  const model::Blueprint demo = {.vocab_size = 4096,  // docs/examples/pretrain.yaml
+                                 .hidden_size = 256,
+                                 .num_layers = 3,
+                                 .num_heads = 4,
+                                 .num_kv_heads = 2,
+                                 .head_dim = 64,
+                                 .ffn_hidden = 640,
+                                 .context = 256};
+  return {{"the demo's", demo, 4, 60, FLOE_BENCH_PEER},
+          {"nanoGPT for a CPU", Gpt2(65, 128, 4, 4, 64), 12, 200, FLOE_BENCH_NANOGPT},
+          {"nanoGPT's characters", Gpt2(65, 384, 6, 6, 256), 4, 12, FLOE_BENCH_NANOGPT}};
+}
+
+PretrainOptions OptionsOf(const Case& one, const std::filesystem::path& folder, int threads) {
   PretrainOptions options;
-  options.blueprint = {.vocab_size = 4096,
-                       .hidden_size = 256,
-                       .num_layers = 3,
-                       .num_heads = 4,
-                       .num_kv_heads = 2,
-                       .head_dim = 64,
-                       .ffn_hidden = 640,
-                       .context = 256};
-  options.settings.steps = 60;
-  options.settings.batch_size = 4;
-  options.settings.sequence_length = 256;
+  options.blueprint = one.blueprint;
+  options.settings.steps = one.steps;
+  options.settings.batch_size = one.batch_size;
+  options.settings.sequence_length = one.blueprint.context;
   options.settings.held_out_fraction = 0;
+  options.settings.sample_prompt = "a";
   options.settings.eval_interval = 1'000'000;
   options.settings.checkpoint_interval = 1'000'000;
   options.train_tokens = folder / "train.tokens";
   options.state_folder = folder / "states";
   options.threads = threads;
   return options;
+}
+
+// What a step multiplies, forward and twice backward, but for attention's small products.
+std::vector<MatrixProduct> ProductsOf(const model::Blueprint& b, int64_t tokens) {
+  std::vector<MatrixProduct> products;
+  const auto add = [&](int64_t in, int64_t out) {
+    products.push_back({tokens, in, out});
+    products.push_back({tokens, out, in});
+    products.push_back({out, tokens, in});
+  };
+  const int64_t q = b.num_heads * b.head_dim, kv = b.num_kv_heads * b.head_dim;
+  for (int64_t layer = 0; layer < b.num_layers; ++layer) {
+    add(b.hidden_size, q + 2 * kv);
+    add(q, b.hidden_size);
+    add(b.hidden_size, (b.ffn == model::FfnKind::kGated ? 2 : 1) * b.ffn_hidden);
+    add(b.ffn_hidden, b.hidden_size);
+  }
+  add(b.hidden_size, b.vocab_size);
+  return products;
 }
 
 // Sums the reports; the first, of one cold step, is left out.
@@ -102,11 +153,13 @@ absl::StatusOr<std::unique_ptr<const tokenizer::Tokenizer>> ByteTokenizer() {
   return tokenizer::Tokenizer::Create(std::move(vocabulary));
 }
 
-std::optional<Json> RunPeer(const PretrainOptions& options) {
+std::optional<Json> RunPeer(const Case& one, int threads) {
   const char* python = getenv("FLOE_BENCH_PYTHON");
+  const model::Blueprint& b = one.blueprint;
   const std::string command =
-      absl::StrCat("'", python == nullptr ? "python3" : python, "' '", FLOE_BENCH_PEER, "' ",
-                   options.threads, " ", options.settings.steps);
+      absl::StrCat("'", python == nullptr ? "python3" : python, "' '", one.peer, "' ", threads, " ",
+                   one.steps, " ", b.num_layers, " ", b.num_heads, " ", b.hidden_size, " ",
+                   b.context, " ", one.batch_size, " ", b.vocab_size);
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return std::nullopt;
   std::string output;
@@ -118,22 +171,26 @@ std::optional<Json> RunPeer(const PretrainOptions& options) {
   return answer;
 }
 
-absl::Status Measure(const std::filesystem::path& folder, int threads) {
-  const PretrainOptions options = DemoOptions(folder, threads);
+absl::Status Measure(const Case& one, const std::filesystem::path& folder, int threads,
+                     Json& rows) {
+  const PretrainOptions options = OptionsOf(one, folder, threads);
   FLOE_RETURN_IF_ERROR(WriteRandomTokens(options.train_tokens, options.blueprint.vocab_size));
-  FLOE_RETURN_IF_ERROR(ConfigureCompute(threads));
   SystemClock clock;
   FLOE_ASSIGN_OR_RETURN(const auto tokenizer, ByteTokenizer());
   FLOE_ASSIGN_OR_RETURN(const auto pretrainer, Pretrainer::Create(options, *tokenizer, clock));
-  const double before = MeasureGemmGflops();
+  const std::vector<MatrixProduct> products =
+      ProductsOf(one.blueprint, one.batch_size * one.blueprint.context);
+  const double before = MeasureGemmGflops(products);
   Meter meter;
   FLOE_RETURN_IF_ERROR(pretrainer->Run(meter, {}).status());
   // The better of two looks: what the machine gave while nothing disturbed it.
-  const double peak = std::max(before, MeasureGemmGflops());
-  std::cerr << absl::StrFormat("GEMM peak %.1f GFLOP/s with %d threads\n", peak, threads);
-  const std::optional<Json> peer = RunPeer(options);
+  const double peak = std::max(before, MeasureGemmGflops(products));
+  const std::optional<Json> peer = RunPeer(one, threads);
+  std::cerr << absl::StrFormat("%s: its products alone %.1f GFLOP/s with %d threads; peer %s\n",
+                               one.name, peak, threads,
+                               peer ? (*peer)["build"].get<std::string>() : "not there");
   const std::string work =
-      absl::StrFormat("pretrain %.1fM parameters, %dx%d tokens, %d threads",
+      absl::StrFormat("%s, %.1fM parameters, %dx%d tokens, %d threads", one.name,
                       static_cast<double>(model::CountParameters(options.blueprint).Total()) * 1e-6,
                       options.settings.batch_size, options.settings.sequence_length, threads);
   const auto row = [&](double ours, const char* unit, double limit, double per_token) {
@@ -145,12 +202,23 @@ absl::Status Measure(const std::filesystem::path& folder, int threads) {
         {"peer_name", peer ? (*peer)["name"] : Json()},
         {"limit", limit}};
   };
-  std::cout << Json{{"rows",
-                     {row(meter.tokens_per_second(), "tokens/s",
-                          peak * 1e9 / meter.flops_per_token(), 1),
-                      row(meter.gflops(), "GFLOP/s", peak, meter.flops_per_token() * 1e-9)}}}
-                   .dump()
-            << "\n";
+  rows.push_back(
+      row(meter.tokens_per_second(), "tokens/s", peak * 1e9 / meter.flops_per_token(), 1));
+  rows.push_back(row(meter.gflops(), "GFLOP/s", peak, meter.flops_per_token() * 1e-9));
+  return absl::OkStatus();
+}
+
+absl::Status MeasureAll(const std::filesystem::path& folder, int threads) {
+  FLOE_RETURN_IF_ERROR(ConfigureCompute(threads));
+  Json rows = Json::array();
+  for (const Case& one : Cases()) {
+    const std::filesystem::path own = folder / absl::StrCat(rows.size());
+    std::error_code error;
+    std::filesystem::create_directory(own, error);
+    if (error) return ErrnoStatus(error.value(), "cannot make " + own.string());
+    FLOE_RETURN_IF_ERROR(Measure(one, own, threads, rows));
+  }
+  std::cout << Json{{"rows", rows}}.dump() << "\n";
   return absl::OkStatus();
 }
 
@@ -160,7 +228,7 @@ absl::Status Run(int argc, char** argv) {
                           : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   std::string folder = (std::filesystem::temp_directory_path() / "floe-bench-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) return ErrnoStatus(errno, "cannot make " + folder);
-  const absl::Status status = Measure(folder, threads);
+  const absl::Status status = MeasureAll(folder, threads);
   std::error_code ignored;  // a folder that stays behind does not spoil the figures
   std::filesystem::remove_all(folder, ignored);
   return status;

@@ -1,9 +1,9 @@
 """The peer of floe-bench-trainer: the same model and step as a plain PyTorch loop.
 
-    peer_torch.py <threads> <steps>
+    peer_torch.py <threads> <steps> [the demo's dials, which stand below too]
 
 Eager mode, float32, AdamW fused where the version has it, clipping, causal attention by
-scaled_dot_product_attention. Prints {name, tokens_per_second}. Exit code 3: PyTorch is not there.
+scaled_dot_product_attention. Prints {name, build, tokens_per_second}. Exit code 3: PyTorch is not there.
 """
 import json
 import math
@@ -93,7 +93,7 @@ def main():
     for _ in range(steps):
         step()
     seconds = time.perf_counter() - start
-    print(json.dumps({'name': f'PyTorch {torch.__version__}', 'tokens_per_second': steps * BATCH * LENGTH / seconds}))
+    print(json.dumps({'name': f'PyTorch {torch.__version__}', 'build': f'PyTorch {torch.__version__}, {threads} threads', 'tokens_per_second': steps * BATCH * LENGTH / seconds}))
 
 
 main()
