@@ -114,7 +114,7 @@ class FakePorts final : public KeyLookup,
 
   absl::StatusOr<Identity> identity = Identity{"nlp", Role::kConsumer, "k"};
   absl::StatusOr<ResolvedModel> model =
-      ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", 100, {}};
+      ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", "", 100, {}};
   absl::StatusOr<std::vector<uint32_t>> ids = std::vector<uint32_t>{1, 2, 3};
   std::function<std::vector<uint32_t>(const Prompt&)> encode;  // instead of `ids`
   struct Asked {
