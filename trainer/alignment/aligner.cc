@@ -107,7 +107,7 @@ absl::StatusOr<TrainOutcome> Aligner::Run(TrainingObserver& observer, std::stop_
   State& state = *state_;
   FLOE_RETURN_IF_ERROR(ConfigureCompute(state.options.threads));
   return CatchTorch<absl::StatusOr<TrainOutcome>>([&]() -> absl::StatusOr<TrainOutcome> {
-    Questions questions(state.tokenizer, state.options.questions);
+    Questions questions(state.tokenizer, state.options.chat, state.options.questions);
     if (const auto* sft = std::get_if<SftTask>(&state.task)) {
       SftObjective objective(state.transformer, *sft, state.options, questions);
       return state.Train(objective, observer, stop);

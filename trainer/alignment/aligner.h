@@ -60,6 +60,7 @@ struct AlignOptions {
   std::filesystem::path state_folder;  // of this run only
   std::string identity;  // what is learnt from what: base, data, losses; not the settings
   std::vector<Question> questions;
+  tokenizer::ChatTemplate chat;  // how questions are put
   int threads = 1;
 };
 

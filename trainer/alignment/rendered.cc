@@ -69,7 +69,7 @@ absl::StatusOr<RenderedData<Rendered>> RenderChats(const tokenizer::Tokenizer& t
   RenderedData<Rendered> data;
   for (const ChatExample& example : examples) {
     auto chat =
-        tokenizer::RenderChatForTraining(tokenizer, example.messages, tokenizer::Answers::kAll);
+        limits.chat.RenderForTraining(tokenizer, example.messages, tokenizer::Answers::kAll);
     if (!chat.ok()) return AtLine(example.line, chat.status());
     Rendered text{std::move(chat->ids), std::move(chat->answer), example.line};
     const absl::Status length = CheckLength(text, limits);
@@ -79,13 +79,14 @@ absl::StatusOr<RenderedData<Rendered>> RenderChats(const tokenizer::Tokenizer& t
 }
 
 absl::StatusOr<Rendered> RenderAnswer(const tokenizer::Tokenizer& tokenizer,
+                                      const tokenizer::ChatTemplate& chat_template,
                                       std::span<const ChatMessage> prompt,
                                       const std::string& answer) {
   std::vector<ChatMessage> messages(prompt.begin(), prompt.end());
   messages.push_back({std::string(tokenizer::kAssistant), answer});
   FLOE_ASSIGN_OR_RETURN(
       tokenizer::MaskedChat chat,
-      tokenizer::RenderChatForTraining(tokenizer, messages, tokenizer::Answers::kLast));
+      chat_template.RenderForTraining(tokenizer, messages, tokenizer::Answers::kLast));
   return Rendered{std::move(chat.ids), std::move(chat.answer), 0};
 }
 
@@ -94,9 +95,9 @@ absl::StatusOr<RenderedData<RenderedPair>> RenderPairs(const tokenizer::Tokenize
                                                        RenderLimits limits) {
   RenderedData<RenderedPair> data;
   for (const PreferencePair& pair : pairs) {
-    auto chosen = RenderAnswer(tokenizer, pair.prompt, pair.chosen);
+    auto chosen = RenderAnswer(tokenizer, limits.chat, pair.prompt, pair.chosen);
     if (!chosen.ok()) return AtLine(pair.line, chosen.status());
-    auto rejected = RenderAnswer(tokenizer, pair.prompt, pair.rejected);
+    auto rejected = RenderAnswer(tokenizer, limits.chat, pair.prompt, pair.rejected);
     if (!rejected.ok()) return AtLine(pair.line, rejected.status());
     chosen->line = rejected->line = pair.line;
     absl::Status length = CheckLength(*chosen, limits);

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
 #include "trainer/alignment/chat_data.h"
 
@@ -36,6 +37,7 @@ enum class TooLong { kRefuse, kSkip };
 struct RenderLimits {
   int64_t max_tokens = 0;
   TooLong too_long = TooLong::kRefuse;
+  tokenizer::ChatTemplate chat;  // the model's; ChatML by default
 };
 
 template <typename T>
@@ -45,7 +47,8 @@ struct RenderedData {
 };
 
 // Errors: INVALID_ARGUMENT naming the line (a role, or a text that is too long);
-// FAILED_PRECONDITION when the tokenizer cannot render ChatML, or when every text was skipped.
+// FAILED_PRECONDITION when the tokenizer cannot render the template, when the template does not say
+// what the assistant writes, or when every text was skipped.
 absl::StatusOr<RenderedData<Rendered>> RenderChats(const tokenizer::Tokenizer& tokenizer,
                                                    std::span<const ChatExample> examples,
                                                    RenderLimits limits);
@@ -55,6 +58,7 @@ absl::StatusOr<RenderedData<RenderedPair>> RenderPairs(const tokenizer::Tokenize
                                                        RenderLimits limits);
 // `prompt` and an answer to it, which alone is marked.
 absl::StatusOr<Rendered> RenderAnswer(const tokenizer::Tokenizer& tokenizer,
+                                      const tokenizer::ChatTemplate& chat_template,
                                       std::span<const ChatMessage> prompt,
                                       const std::string& answer);
 

@@ -93,7 +93,7 @@ Text TextOf(Rendered rendered) {
 // A prompt and an answer to it, which alone counts.
 absl::StatusOr<Text> AnswerText(const EvaluationModel& model, std::span<const ChatMessage> prompt,
                                 const std::string& answer, int64_t line) {
-  auto rendered = RenderAnswer(model.tokenizer, prompt, answer);
+  auto rendered = RenderAnswer(model.tokenizer, model.chat, prompt, answer);
   if (!rendered.ok()) {
     return absl::Status(rendered.status().code(),
                         absl::StrCat("line ", line, ": ", rendered.status().message()));
@@ -168,8 +168,9 @@ absl::StatusOr<EvaluationResult> EvaluateDocuments(const EvaluationModel& model,
 absl::StatusOr<EvaluationResult> EvaluateChats(const EvaluationModel& model,
                                                std::span<const ChatExample> examples,
                                                const EvaluationOptions& options) {
-  FLOE_ASSIGN_OR_RETURN(RenderedData<Rendered> data,
-                        RenderChats(model.tokenizer, examples, {.max_tokens = model.context}));
+  FLOE_ASSIGN_OR_RETURN(
+      RenderedData<Rendered> data,
+      RenderChats(model.tokenizer, examples, {.max_tokens = model.context, .chat = model.chat}));
   std::vector<Text> texts;
   for (Rendered& rendered : data.examples) texts.push_back(TextOf(std::move(rendered)));
   FLOE_ASSIGN_OR_RETURN(const std::vector<TextScore> scores, ScoreAll(model, texts, options));

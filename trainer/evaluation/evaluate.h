@@ -27,6 +27,7 @@
 
 #include "absl/status/statusor.h"
 
+#include "tokenizer/chat_template.h"
 #include "tokenizer/documents.h"
 #include "tokenizer/tokenizer.h"
 #include "trainer/alignment/chat_data.h"
@@ -38,7 +39,8 @@ namespace floe::trainer {
 struct EvaluationModel {
   Scorer& scorer;
   const tokenizer::Tokenizer& tokenizer;
-  int64_t context = 0;  // longest text in tokens
+  int64_t context = 0;           // longest text in tokens
+  tokenizer::ChatTemplate chat;  // how it reads chats
 };
 
 struct EvaluationOptions {

@@ -29,6 +29,7 @@ struct Attempt {
   const trainer::AlignSpec& spec;
   registry::RegistryClient& registry;
   const tokenizer::Tokenizer& tokenizer;
+  const tokenizer::ChatTemplate& chat;
   Reporter& reporter;
 };
 
@@ -93,7 +94,8 @@ absl::StatusOr<std::vector<Example>> Prepare(const Attempt& attempt,
   }
   const trainer::RenderLimits limits{
       .max_tokens = attempt.spec.sequence_length,
-      .too_long = attempt.spec.skip_too_long ? trainer::TooLong::kSkip : trainer::TooLong::kRefuse};
+      .too_long = attempt.spec.skip_too_long ? trainer::TooLong::kSkip : trainer::TooLong::kRefuse,
+      .chat = attempt.chat};
   auto rendered = form.render(attempt.tokenizer, *parsed, limits);
   if (!rendered.ok()) return In(data.key, rendered.status());
   if (rendered->skipped > 0) {
@@ -204,7 +206,7 @@ absl::StatusOr<std::string> AlignExecutor::Execute(const Assignment& job, Report
                         FetchCheckpoint(registry_, job, base.version, job.folder / "base"));
   reporter.Info(absl::StrCat("base ", base.version.name(), ", sha256:", checkpoint.digest()));
   if (spec.sequence_length == 0) spec.sequence_length = checkpoint.blueprint().context;
-  const Attempt attempt{job, spec, registry_, *base.tokenizer, reporter};
+  const Attempt attempt{job, spec, registry_, *base.tokenizer, base.chat, reporter};
   FLOE_ASSIGN_OR_RETURN(Material material, MakeMaterial(kind_, attempt, checkpoint.digest()));
   if (stop.stop_requested()) return absl::CancelledError("asked to stop before training");
   trainer::AlignOptions options;
@@ -212,6 +214,7 @@ absl::StatusOr<std::string> AlignExecutor::Execute(const Assignment& job, Report
   options.state_folder = job.folder / "states";
   options.identity = material.identity;
   options.questions = std::move(material.questions);
+  options.chat = base.chat;
   options.threads = threads_;
   FLOE_ASSIGN_OR_RETURN(const auto aligner,
                         trainer::Aligner::Create(checkpoint, *base.tokenizer,

@@ -37,6 +37,10 @@ absl::StatusOr<PinnedVersion> FetchVersion(registry::RegistryClient& registry,
   }
   pinned.tokenizer_digest = pinned.manifest.files.at("tokenizer.json").digest;
   FLOE_ASSIGN_OR_RETURN(pinned.tokenizer, tokenizer::Tokenizer::Load(tokenizer->second));
+  if (const auto config = pinned.tokenizer_files.find("tokenizer_config.json");
+      config != pinned.tokenizer_files.end()) {
+    FLOE_ASSIGN_OR_RETURN(pinned.chat, tokenizer::ChatTemplate::FromConfig(config->second));
+  }
   return pinned;
 }
 

@@ -11,6 +11,7 @@
 #include "model/checkpoint.h"
 #include "services/registry/client/registry_client.h"
 #include "services/runner/executor.h"
+#include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace floe::runner {
@@ -22,10 +23,12 @@ struct PinnedVersion {
   std::string tokenizer_digest;  // of tokenizer.json
   std::map<std::string, std::string> tokenizer_files;
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer;
+  tokenizer::ChatTemplate chat;  // its own; ChatML where it has none
 };
 
 // `reference` is a version's resource name with @sha256:<digest>. FAILED_PRECONDITION when the
-// version has another digest by now, or no tokenizer.
+// version has another digest by now, or no tokenizer; INVALID_ARGUMENT for a chat template that
+// cannot be rendered here.
 absl::StatusOr<PinnedVersion> FetchVersion(registry::RegistryClient& registry,
                                            const Assignment& job, const std::string& reference);
 

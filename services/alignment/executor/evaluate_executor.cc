@@ -62,7 +62,7 @@ absl::StatusOr<std::string> EvaluateExecutor::Execute(const Assignment& job, Rep
     FLOE_ASSIGN_OR_RETURN(const PinnedVersion model, FetchVersion(registry_, job, reference));
     WorkerScorer scorer(workers_, model.version.digest(), CallFor(job, kAskTime).identity);
     const trainer::EvaluationModel scored{scorer, *model.tokenizer,
-                                          model.manifest.blueprint.context};
+                                          model.manifest.blueprint.context, model.chat};
     for (const std::string& name : spec.datasets) {
       FLOE_ASSIGN_OR_RETURN(const pb::Dataset dataset,
                             registry_.GetDataset(CallFor(job, kAskTime), name));
@@ -81,7 +81,7 @@ absl::StatusOr<std::string> EvaluateExecutor::Execute(const Assignment& job, Rep
       pb::Evaluation& evaluation = *request.mutable_evaluation();
       evaluation.set_model_digest(model.version.digest());
       evaluation.set_tokenizer_digest(model.tokenizer_digest);
-      if (task != "text") evaluation.set_template_digest(tokenizer::ChatTemplate().digest());
+      if (task != "text") evaluation.set_template_digest(model.chat.digest());
       evaluation.set_dataset_digest(dataset.digest());
       evaluation.set_task(task);
       evaluation.mutable_metrics()->insert(evaluated->metrics.begin(), evaluated->metrics.end());

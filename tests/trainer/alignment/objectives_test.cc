@@ -42,7 +42,8 @@ class ObjectivesTest : public testing::Test {
   const test::TempDir folder_;
   const std::unique_ptr<const tokenizer::Tokenizer> tokenizer_ = tokenizer::SampleTokenizer();
   const std::vector<Question> none_;
-  Questions questions_{*tokenizer_, none_};
+  const tokenizer::ChatTemplate chatml_;
+  Questions questions_{*tokenizer_, chatml_, none_};
 };
 
 TEST_F(ObjectivesTest, LogProbabilitiesAndTheirGradientAreThoseOfLogSoftmax) {

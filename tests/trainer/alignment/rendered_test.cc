@@ -44,6 +44,26 @@ TEST_F(RenderedTest, OnlyAnswersAreMarked) {
       tokenizer::RenderChat(*tokenizer_, chat.messages, {.add_generation_prompt = false}).value());
 }
 
+TEST_F(RenderedTest, AModelsOwnTemplateSaysWhatTheAssistantWrites) {
+  const std::vector<ChatExample> chats = {{{{"user", "One?"}, {"assistant", "Yes."}}, 3}};
+  const auto with = [](const std::string& answer) {
+    const std::string source = "{% for m in messages %}{% if m.role == 'assistant' %}" + answer +
+                               "{% else %}Q: {{ m.content }} {% endif %}{% endfor %}";
+    return tokenizer::ChatTemplate::FromConfig(R"({"chat_template": ")" + source + "\"}").value();
+  };
+  const auto data = RenderChats(
+      *tokenizer_, chats,
+      {.max_tokens = 200,
+       .chat = with("A: {% generation %}{{ m.content }}<|im_end|>{% endgeneration %}")});
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(AnswerOf(data->examples[0]), "Yes.<|im_end|>");
+  EXPECT_EQ(tokenizer_->Decode(data->examples[0].ids).value(), "Q: One? A: Yes.<|im_end|>");
+  const auto refused =
+      RenderChats(*tokenizer_, chats, {.max_tokens = 200, .chat = with("A: {{ m.content }}")});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.status().message(), HasSubstr("{% generation %}"));
+}
+
 TEST_F(RenderedTest, OfAPairOnlyTheLastAnswerIsMarked) {
   const PreferencePair pair{
       {{"user", "a"}, {"assistant", "b"}, {"user", "c"}}, "right", "wrong", 3};
@@ -58,7 +78,7 @@ TEST_F(RenderedTest, AnAnswerFollowsTheGenerationPrompt) {
   const std::vector<ChatMessage> prompt = {{"user", "Q"}};
   const auto opening = tokenizer::RenderChat(*tokenizer_, prompt).value();
   for (const std::string answer : {"plain", "\nnew line", "  spaces", "assistant\n"}) {
-    const auto text = RenderAnswer(*tokenizer_, prompt, answer);
+    const auto text = RenderAnswer(*tokenizer_, {}, prompt, answer);
     ASSERT_TRUE(text.ok());
     ASSERT_GE(text->ids.size(), opening.size());
     EXPECT_TRUE(std::equal(opening.begin(), opening.end(), text->ids.begin())) << answer;

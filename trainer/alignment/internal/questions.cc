@@ -26,7 +26,7 @@ void Questions::Tell(const Transformer& transformer, TrainingObserver& observer,
   // Nearly greedy: the likeliest token alone runs in circles on small models.
   const SampleOptions sampling{.temperature = 0.4};
   for (const Question& question : questions_) {
-    const auto prompt = tokenizer::RenderChat(tokenizer_, question.prompt);
+    const auto prompt = chat_.Render(tokenizer_, question.prompt);
     auto answer = prompt.ok() ? ContinueIds(transformer, tokenizer_, *prompt, ends, sampling)
                               : absl::StatusOr<std::string>(prompt.status());
     if (!answer.ok()) {

@@ -13,8 +13,9 @@ namespace floe::trainer {
 // Borrows its arguments.
 class Questions {
  public:
-  Questions(const tokenizer::Tokenizer& tokenizer, const std::vector<Question>& questions)
-      : tokenizer_(tokenizer), questions_(questions) {}
+  Questions(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat,
+            const std::vector<Question>& questions)
+      : tokenizer_(tokenizer), chat_(chat), questions_(questions) {}
 
   // Tells "before: <the question's last line> -> <an answer>" for each; the same for the same
   // weights.
@@ -23,6 +24,7 @@ class Questions {
 
  private:
   const tokenizer::Tokenizer& tokenizer_;
+  const tokenizer::ChatTemplate& chat_;
   const std::vector<Question>& questions_;
 };
 
