@@ -65,8 +65,13 @@ class Lexer {
     if (bytes > 0) line_starting_ = source_[at_ - 1] == '\n';
   }
   void SkipSpace() {
-    const Text rest(Rest(), Origin::kTemplate);
-    Advance(rest.size() - Strip(rest, true, false, std::nullopt).size());
+    size_t end = at_;
+    while (end < source_.size()) {
+      const Utf8Char c = ReadUtf8(source_, end);
+      if (!IsSpace(c.code_point)) break;
+      end += c.length;
+    }
+    Advance(end - at_);
   }
   absl::Status Error(std::string_view what) const {
     return absl::InvalidArgumentError(

@@ -9,13 +9,6 @@
 namespace floe::tokenizer::jinja {
 namespace {
 
-// str.isspace, by the Unicode Character Database.
-bool IsSpace(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
-         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
-         c == 0x205F || c == 0x3000;
-}
-
 // The character before `end` > 0.
 size_t PreviousStart(std::string_view text, size_t end) {
   const size_t first = end >= 4 ? end - 4 : 0;
@@ -27,6 +20,12 @@ size_t PreviousStart(std::string_view text, size_t end) {
 }
 
 }  // namespace
+
+bool IsSpace(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+         c == 0x205F || c == 0x3000;
+}
 
 std::vector<size_t> CharacterBounds(std::string_view text) {
   std::vector<size_t> bounds;

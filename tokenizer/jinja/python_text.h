@@ -14,6 +14,9 @@
 
 namespace floe::tokenizer::jinja {
 
+// str.isspace of one character, by the Unicode Character Database.
+bool IsSpace(char32_t c);
+
 // Where each character begins, and the end.
 std::vector<size_t> CharacterBounds(std::string_view text);
 
