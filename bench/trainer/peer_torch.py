@@ -48,10 +48,18 @@ class Block(nn.Module):
         k = turn(self.k_norm(k.view(b, t, KV, HEAD)).transpose(1, 2), cos, sin)
         v = v.view(b, t, KV, HEAD).transpose(1, 2)
         k, v = (z.repeat_interleave(HEADS // KV, dim=1) for z in (k, v))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = attention(q, k, v)
         x = x + self.out(y.transpose(1, 2).reshape(b, t, HEADS * HEAD))
         gate, up = self.gate_up(self.norm2(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)
+
+
+def attention(q, k, v):
+    if hasattr(F, 'scaled_dot_product_attention'):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    scores = (q @ k.transpose(-2, -1)) / math.sqrt(q.size(-1))
+    future = torch.ones(LENGTH, LENGTH, dtype=torch.bool).triu(1)
+    return scores.masked_fill(future, float('-inf')).softmax(-1) @ v
 
 
 def turn(x, cos, sin):
