@@ -300,6 +300,21 @@ size_t PieceEnd(Pattern pattern, std::string_view text, size_t begin) {
   return text.size();
 }
 
+size_t WhiteSpaceEnd(std::string_view text, size_t begin) {
+  return RunEnd(text, begin, CharClass::kSpace);
+}
+
+size_t WhiteSpaceBegin(std::string_view text, size_t end) {
+  while (end > 0) {
+    size_t begin = end - 1;
+    while (begin > 0 && end - begin < 4 && (text[begin] & 0xC0) == 0x80) --begin;
+    const Symbol symbol = SymbolAt(text, begin);
+    if (symbol.kind != CharClass::kSpace || begin + symbol.length != end) break;
+    end = begin;
+  }
+  return end;
+}
+
 std::vector<std::string_view> SplitPieces(Pattern pattern, std::string_view text) {
   std::vector<std::string_view> pieces;
   pieces.reserve(text.size() / 4 + 1);

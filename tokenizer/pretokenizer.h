@@ -34,6 +34,11 @@ std::optional<Pattern> PatternFromRegex(std::string_view regex);
 // Where the piece that starts at `begin` < text.size() ends.
 size_t PieceEnd(Pattern pattern, std::string_view text, size_t begin);
 
+// The end of the white space that starts at `begin` <= text.size(), and the start of that which
+// ends at `end`; maybe empty.
+size_t WhiteSpaceEnd(std::string_view text, size_t begin);
+size_t WhiteSpaceBegin(std::string_view text, size_t end);
+
 // All pieces in order; they point into `text`.
 std::vector<std::string_view> SplitPieces(Pattern pattern, std::string_view text);
 

@@ -105,11 +105,14 @@ Tokenizer::AddedMatch Tokenizer::FindAdded(std::string_view text, size_t from,
   for (size_t begin = from; begin < text.size(); ++begin) {
     for (const AddedToken* token : added_by_first_byte_[static_cast<uint8_t>(text[begin])]) {
       if (text.substr(begin).starts_with(token->content) && trusted(begin, token->content.size())) {
-        return {begin, token};
+        size_t end = begin + token->content.size();
+        if (token->rstrip) end = WhiteSpaceEnd(text, end);
+        if (token->lstrip) begin = std::max(from, WhiteSpaceBegin(text, begin));
+        return {begin, end, token};
       }
     }
   }
-  return {text.size(), nullptr};
+  return {text.size(), text.size(), nullptr};
 }
 
 std::vector<TokenId> Tokenizer::EncodeWithSpecials(std::string_view trusted_text) const {
@@ -123,7 +126,7 @@ std::vector<TokenId> Tokenizer::EncodeWithSpecials(std::string_view text, Truste
     EncodeTo(text.substr(begin, match.begin - begin), ids);
     if (match.token == nullptr) break;
     ids.push_back(match.token->id);
-    begin = match.begin + match.token->content.size();
+    begin = match.end;
   }
   return ids;
 }

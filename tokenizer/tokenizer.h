@@ -68,7 +68,7 @@ class Tokenizer {
 
  private:
   struct AddedMatch {
-    size_t begin;
+    size_t begin, end;        // the white space that the token takes along is inside
     const AddedToken* token;  // null: none
   };
 

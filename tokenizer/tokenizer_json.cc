@@ -170,13 +170,19 @@ absl::Status ReadAddedTokens(const Json& list, Vocabulary& vocabulary) {
     }
     const std::optional<TokenId> id = IdOf(Member(entry, "id"));
     if (!id) return Bad(field + ".id", IdRange(Member(entry, "id")));
-    for (const char* flag : {"single_word", "lstrip", "rstrip"}) {
-      if (IsTrue(Member(entry, flag))) {
-        return Bad(absl::StrCat(field, ".", flag), "is true; only false is supported");
-      }
+    if (IsTrue(Member(entry, "single_word"))) {
+      return Bad(field + ".single_word", "is true; only false is supported");
     }
-    vocabulary.added.push_back(AddedToken{*id, Member(entry, "content").get<std::string>(),
-                                          IsTrue(Member(entry, "special")), false});
+    // Without a normalizer there is nothing that it could say.
+    if (IsTrue(Member(entry, "normalized")) && vocabulary.normalize_nfc) {
+      return Bad(field + ".normalized",
+                 "is true beside a normalizer; only tokens found before NFC are supported");
+    }
+    vocabulary.added.push_back({.id = *id,
+                                .content = Member(entry, "content").get<std::string>(),
+                                .special = IsTrue(Member(entry, "special")),
+                                .lstrip = IsTrue(Member(entry, "lstrip")),
+                                .rstrip = IsTrue(Member(entry, "rstrip"))});
   }
   std::sort(vocabulary.added.begin(), vocabulary.added.end(),
             [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
@@ -305,10 +311,11 @@ std::string PreTokenizerJson(Pattern pattern) {
 void AppendAddedTokens(const Vocabulary& vocabulary, std::string& out) {
   const char* separator = "\n";
   for (const AddedToken& token : vocabulary.added) {
-    absl::StrAppend(&out, separator, "    {\"id\": ", token.id,
-                    ", \"content\": ", Quoted(token.content),
-                    R"(, "single_word": false, "lstrip": false, "rstrip": false, )",
-                    "\"normalized\": false, \"special\": ", token.special ? "true" : "false", "}");
+    absl::StrAppend(
+        &out, separator, "    {\"id\": ", token.id, ", \"content\": ", Quoted(token.content),
+        ", \"single_word\": false, \"lstrip\": ", token.lstrip ? "true" : "false",
+        ", \"rstrip\": ", token.rstrip ? "true" : "false",
+        ", \"normalized\": false, \"special\": ", token.special ? "true" : "false", "}");
     separator = ",\n";
   }
 }

@@ -31,6 +31,8 @@ struct AddedToken {
   std::string content;    // UTF-8, not empty
   bool special = true;    // left out by Decode on request
   bool in_vocab = false;  // also listed in the model's own vocabulary (GPT-2's files do so)
+  bool lstrip = false;    // takes the white space before it along
+  bool rstrip = false;    // and behind it
 };
 
 struct Vocabulary {

@@ -100,8 +100,13 @@ TEST(TokenizerJsonTest, RefusesOtherKindsByName) {
               HasSubstr("model.byte_fallback"));
   EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }),
               HasSubstr("model.end_of_word_suffix"));
-  EXPECT_THAT(RefusalOf([](Json& f) { f["added_tokens"][0]["lstrip"] = true; }),
-              HasSubstr("added_tokens[0].lstrip"));
+  EXPECT_THAT(RefusalOf([](Json& f) { f["added_tokens"][0]["single_word"] = true; }),
+              HasSubstr("added_tokens[0].single_word"));
+  EXPECT_THAT(RefusalOf([](Json& f) {
+                f["normalizer"] = {{"type", "NFC"}};
+                f["added_tokens"][0]["normalized"] = true;
+              }),
+              HasSubstr("added_tokens[0].normalized"));
   EXPECT_THAT(RefusalOf([](Json& f) { f.erase("model"); }), HasSubstr("model is missing"));
 }
 

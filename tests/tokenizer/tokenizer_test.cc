@@ -74,6 +74,30 @@ TEST(TokenizerTest, TheLongestSpecialTokenWins) {
   EXPECT_THAT(tokenizer->EncodeWithSpecials("<a><a"), ElementsAre(401, 400));
 }
 
+// The ids that Hugging Face tokenizers 0.23 gives these texts.
+TEST(TokenizerTest, SpecialTokensMayTakeTheWhiteSpaceBesideThem) {
+  Vocabulary vocabulary;
+  vocabulary.pattern = Pattern::kGpt2;
+  for (int rank = 0; rank < 256; ++rank) {
+    vocabulary.tokens.emplace_back(1, static_cast<char>(ByteOfRank(rank)));
+  }
+  constexpr TokenId kLeft = 256, kRight = 257, kBoth = 258;
+  vocabulary.added = {{.id = kLeft, .content = "<l>", .lstrip = true},
+                      {.id = kRight, .content = "<r>", .rstrip = true},
+                      {.id = kBoth, .content = "<b>", .lstrip = true, .rstrip = true}};
+  const auto tokenizer = Tokenizer::Create(vocabulary).value();
+  const TokenId a = RankOfByte('a'), b = RankOfByte('b'), space = RankOfByte(' ');
+  const auto ids = [&](std::string_view text) { return tokenizer->EncodeWithSpecials(text); };
+  EXPECT_THAT(ids("a \n<l> b"), ElementsAre(a, kLeft, space, b));
+  EXPECT_THAT(ids("a <r> \u3000b"), ElementsAre(a, space, kRight, b));
+  EXPECT_THAT(ids("a  <b>  b"), ElementsAre(a, kBoth, b));
+  EXPECT_THAT(ids(" <l> <l> "), ElementsAre(kLeft, kLeft, space));
+  EXPECT_THAT(ids("<r> <l>"), ElementsAre(kRight, kLeft));
+  EXPECT_THAT(ids("\u00a0<b>a <b>"), ElementsAre(kBoth, a, kBoth));
+  EXPECT_EQ(Tokenizer::Load(tokenizer->ToJson()).value()->EncodeWithSpecials("a  <b>  b"),
+            ids("a  <b>  b"));
+}
+
 TEST(TokenizerTest, SpecialTokensAreDecodedOrLeftOut) {
   const auto tokenizer = SampleTokenizer();
   const std::vector<TokenId> ids = tokenizer->EncodeWithSpecials("x<|im_end|>y");
