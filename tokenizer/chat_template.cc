@@ -168,9 +168,10 @@ absl::StatusOr<MaskedChat> ChatTemplate::RenderForTraining(const Tokenizer& toke
         "told from questions; put {% generation %} and {% endgeneration %} around it in the "
         "chat_template of tokenizer_config.json");
   }
-  FLOE_ASSIGN_OR_RETURN(jinja::Rendering rendering, RenderOwn(own_->jinja, own_->tokens, messages,
-                                                              {.add_generation_prompt = false}));
-  auto& spans = rendering.generations;
+  FLOE_ASSIGN_OR_RETURN(
+      const jinja::Rendering rendering,
+      RenderOwn(own_->jinja, own_->tokens, messages, {.add_generation_prompt = false}));
+  const auto& spans = rendering.generations;
   const auto turns = std::count_if(messages.begin(), messages.end(),
                                    [](const ChatMessage& one) { return one.role == kAssistant; });
   if (static_cast<int64_t>(spans.size()) != turns) {
@@ -178,10 +179,7 @@ absl::StatusOr<MaskedChat> ChatTemplate::RenderForTraining(const Tokenizer& toke
         absl::StrCat("the model's chat template marks ", spans.size(), " answers of ", turns,
                      " messages of the assistant; it must mark each once"));
   }
-  if (answers == Answers::kLast && !spans.empty()) {
-    const bool last = messages.back().role == kAssistant;
-    spans.erase(spans.begin(), last ? spans.end() - 1 : spans.end());
-  }
+  const bool ends_with_answer = !messages.empty() && messages.back().role == kAssistant;
   MaskedChat chat;
   size_t at = 0;
   const auto add = [&](size_t end, bool answer) -> absl::Status {
@@ -191,9 +189,10 @@ absl::StatusOr<MaskedChat> ChatTemplate::RenderForTraining(const Tokenizer& toke
     at = end;
     return absl::OkStatus();
   };
-  for (const auto& [begin, end] : spans) {
-    FLOE_RETURN_IF_ERROR(add(begin, false));
-    FLOE_RETURN_IF_ERROR(add(end, true));
+  for (const auto& span : spans) {
+    const bool last = ends_with_answer && &span == &spans.back();
+    FLOE_RETURN_IF_ERROR(add(span.first, false));
+    FLOE_RETURN_IF_ERROR(add(span.second, answers == Answers::kAll || last));
   }
   FLOE_RETURN_IF_ERROR(add(rendering.text.size(), false));
   return chat;

@@ -77,6 +77,25 @@ TEST(ChatTemplateTest, ForTrainingTheAnswersAreMarked) {
           .ok());
 }
 
+TEST(ChatTemplateTest, TheSameIdsWhicheverAnswersAreLearned) {
+  const auto tokenizer = SampleTokenizer();
+  // Nothing stands between an answer and what is around it: encoded as one they would merge.
+  const auto own = ChatTemplate::FromConfig(nlohmann::json{
+      {"chat_template",
+       "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+       "{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}"}}
+                                                .dump());
+  ASSERT_TRUE(own.ok()) << own.status();
+  const std::vector<ChatMessage> messages = {
+      {"user", "the ri"}, {"assistant", "ver the ri"}, {"user", "ver"}, {"assistant", " the"}};
+  const auto all = own->RenderForTraining(*tokenizer, messages, Answers::kAll).value();
+  const auto last = own->RenderForTraining(*tokenizer, messages, Answers::kLast).value();
+  EXPECT_EQ(all.ids, last.ids);
+  EXPECT_NE(all.ids, tokenizer->Encode("the river the river the"));
+  EXPECT_LT(std::ranges::count(last.answer, true), std::ranges::count(all.answer, true));
+  EXPECT_TRUE(last.answer.back());
+}
+
 TEST(ChatTemplateTest, WritesTheConfigOfACheckpoint) {
   const auto tokenizer = SampleTokenizer();
   const auto config = nlohmann::json::parse(
