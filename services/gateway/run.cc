@@ -164,7 +164,8 @@ absl::StatusOr<std::unique_ptr<Serving>> MakeServing(const ServiceOptions& optio
       *serving->registry, static_cast<size_t>(options.cached_tokenizers));
   serving->models = std::make_unique<RegistryModels>(channel, host.clock());
   FLOE_ASSIGN_OR_RETURN(serving->retriever, MakeRetriever(options));
-  serving->prompts = std::make_unique<TokenizerPrompts>(*serving->tokenizers, serving->tokenizing);
+  serving->prompts =
+      std::make_unique<TokenizerPrompts>(*serving->tokenizers, serving->tokenizing, host.clock());
   serving->workers = std::make_unique<WorkerPool>(
       std::move(workers), WorkerPool::Parts{host.clock(), host.logger(), host.metrics()});
   serving->keys = std::make_unique<IdentifierLookup>(*auth.identifier, serving->blocking);

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
@@ -30,7 +29,8 @@ size_t SizeOf(const Prompt& prompt) {
   return size;
 }
 
-absl::StatusOr<Ids> EncodeChat(const ModelText& text, const std::vector<Message>& messages) {
+absl::StatusOr<Ids> EncodeChat(const ModelText& text, const std::vector<Message>& messages,
+                               absl::Time now) {
   std::vector<tokenizer::ChatMessage> chat;
   chat.reserve(messages.size());
   for (const Message& message : messages) chat.push_back({message.role, message.content});
@@ -40,7 +40,7 @@ absl::StatusOr<Ids> EncodeChat(const ModelText& text, const std::vector<Message>
                                        text.chat.status().message(), "; use completions")),
                       "CHAT_NOT_SUPPORTED", {{"param", "messages"}});
   }
-  const auto ids = text.chat->Render(*text.tokenizer, chat, {.now = absl::Now()});
+  const auto ids = text.chat->Render(*text.tokenizer, chat, {.now = now});
   if (!ids.ok()) {
     return WithReason(
         ids.status(),
@@ -63,9 +63,9 @@ absl::StatusOr<Ids> CheckIds(const tokenizer::Tokenizer& tokenizer, const Ids& i
 
 }  // namespace
 
-absl::StatusOr<Ids> EncodePrompt(const ModelText& text, const Prompt& prompt) {
+absl::StatusOr<Ids> EncodePrompt(const ModelText& text, const Prompt& prompt, absl::Time now) {
   if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
-    return EncodeChat(text, *messages);
+    return EncodeChat(text, *messages, now);
   }
   if (const auto* ids = std::get_if<Ids>(&prompt)) return CheckIds(*text.tokenizer, *ids);
   const auto ids = text.tokenizer->Encode(std::get<std::string>(prompt));
@@ -92,12 +92,14 @@ Awaitable<absl::StatusOr<Ids>> TokenizerPrompts::Encode(const CallScope& scope,
                                                         const ResolvedModel& model,
                                                         const Prompt& prompt) {
   auto here = tokenizers_.Find(model);
-  if (here != nullptr && SizeOf(prompt) <= kInlineBytes) co_return EncodePrompt(*here, prompt);
+  if (here != nullptr && SizeOf(prompt) <= kInlineBytes) {
+    co_return EncodePrompt(*here, prompt, clock_.Now());
+  }
   auto work = [this, here = std::move(here), call = OutgoingFor(scope, kFetchTime), model = model,
                prompt = prompt]() -> absl::StatusOr<Ids> {
-    if (here != nullptr) return EncodePrompt(*here, prompt);
+    if (here != nullptr) return EncodePrompt(*here, prompt, clock_.Now());
     FLOE_ASSIGN_OR_RETURN(const auto loaded, tokenizers_.Load(call, model));
-    return EncodePrompt(*loaded, prompt);
+    return EncodePrompt(*loaded, prompt, clock_.Now());
   };
   co_return co_await RunOn(pool_, std::move(work));
 }

@@ -3,17 +3,18 @@
 
 #include <boost/asio/thread_pool.hpp>
 
+#include "base/clock.h"
 #include "gateway/ports.h"
 #include "services/gateway/clients/tokenizers.h"
 
 namespace floe::gateway {
 
-// Thread-safe. Borrows both. A tokenizer that is not here yet, and prompts longer than a few
+// Thread-safe. Borrows its parts. A tokenizer that is not here yet, and prompts longer than a few
 // kilobytes, are work for the pool; the rest is done at once.
 class TokenizerPrompts final : public PromptEncoder {
  public:
-  TokenizerPrompts(Tokenizers& tokenizers, boost::asio::thread_pool& pool)
-      : tokenizers_(tokenizers), pool_(pool) {}
+  TokenizerPrompts(Tokenizers& tokenizers, boost::asio::thread_pool& pool, const Clock& clock)
+      : tokenizers_(tokenizers), pool_(pool), clock_(clock) {}
 
   Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope& scope,
                                                           const ResolvedModel& model,
@@ -24,10 +25,12 @@ class TokenizerPrompts final : public PromptEncoder {
  private:
   Tokenizers& tokenizers_;
   boost::asio::thread_pool& pool_;
+  const Clock& clock_;
 };
 
 // Chats by the model's template, with the opening of an assistant's message; a text as it is; ids
-// are checked against the vocabulary. Pure, but that a template may write today's date.
-absl::StatusOr<std::vector<uint32_t>> EncodePrompt(const ModelText& text, const Prompt& prompt);
+// are checked against the vocabulary. `now` is for templates that write the date. Pure.
+absl::StatusOr<std::vector<uint32_t>> EncodePrompt(const ModelText& text, const Prompt& prompt,
+                                                   absl::Time now);
 
 }  // namespace floe::gateway

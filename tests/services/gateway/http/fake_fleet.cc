@@ -374,7 +374,7 @@ FakeFleet::FakeFleet(const FakeFleetOptions& options) {
   tokenizers_ = std::make_unique<Tokenizers>(*registry_client_, 4);
   models_ = std::make_unique<RegistryModels>(channel, clock_, options.models);
   retriever_ = std::make_unique<RetrievalClient>(options.retrieval ? channel : nullptr);
-  prompts_ = std::make_unique<TokenizerPrompts>(*tokenizers_, pool_);
+  prompts_ = std::make_unique<TokenizerPrompts>(*tokenizers_, pool_, clock_);
   policies_.Set(options.policy);
   const MoneyPorts& money = options.money;
   ports_ = std::make_unique<Ports>(
