@@ -22,6 +22,7 @@
 #include "retrieval/caller.h"
 #include "retrieval/collection.h"
 #include "retrieval/document.h"
+#include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace floe::retrieval {
@@ -31,6 +32,9 @@ struct EmbeddingModel {
   std::string digest;
   int64_t context = 0;                                    // most tokens of a sequence
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer;  // shared with a cache
+  // How it reads chats; an error where its template cannot be rendered, which embeddings do not
+  // mind.
+  absl::StatusOr<tokenizer::ChatTemplate> chat = tokenizer::ChatTemplate();
 };
 
 class EmbeddingModels {

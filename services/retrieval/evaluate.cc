@@ -32,11 +32,12 @@ absl::Status Check(const Evaluation& evaluation) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<TokenId>> PromptIds(const tokenizer::Tokenizer& tokenizer,
-                                               PromptKind kind, const std::string& text) {
-  if (kind == PromptKind::kText) return tokenizer.Encode(text + "\n");
+absl::StatusOr<std::vector<TokenId>> PromptIds(const EmbeddingModel& model, PromptKind kind,
+                                               const std::string& text) {
+  if (kind == PromptKind::kText) return model.tokenizer->Encode(text + "\n");
+  if (!model.chat.ok()) return model.chat.status();
   const tokenizer::ChatMessage message{"user", text};
-  return tokenizer::RenderChat(tokenizer, {&message, 1});
+  return model.chat->Render(*model.tokenizer, {&message, 1});
 }
 
 // The prompt of as many passages as fit, with the answer behind; the others leave `passages`.
@@ -47,9 +48,8 @@ absl::StatusOr<ScoredSequence> SequenceOf(const EmbeddingModel& model, PromptKin
   while (true) {
     std::vector<std::string> texts;
     for (const Passage& passage : passages) texts.push_back(passage.chunk.text);
-    FLOE_ASSIGN_OR_RETURN(
-        std::vector<TokenId> ids,
-        PromptIds(*model.tokenizer, kind, gateway::WithPassages(texts, question.question)));
+    FLOE_ASSIGN_OR_RETURN(std::vector<TokenId> ids,
+                          PromptIds(model, kind, gateway::WithPassages(texts, question.question)));
     if (static_cast<int64_t>(ids.size() + answer.size()) <= model.context) {
       const int from = static_cast<int>(ids.size());
       ids.insert(ids.end(), answer.begin(), answer.end());

@@ -51,17 +51,18 @@ absl::StatusOr<EmbeddingModel> RegistryModels::Resolve(const Caller& caller,
   FLOE_ASSIGN_OR_RETURN(const auto version, registry_.ResolveModelVersion(
                                                 OutgoingFor(caller, kRegistryTime),
                                                 absl::StrCat("teams/", caller.team), reference));
-  std::string tokenizer_digest;
+  std::string tokenizer_digest, config_digest;
   for (const auto& file : version.files()) {
     if (file.name() == "tokenizer.json") tokenizer_digest = file.digest();
+    if (file.name() == "tokenizer_config.json") config_digest = file.digest();
   }
   if (tokenizer_digest.empty()) {
     return CannotEmbed(version.name(), "it has no tokenizer.json; publish it with its tokenizer");
   }
   const auto manifest = model::Manifest::Parse(version.manifest());
   if (!manifest.ok()) return CannotEmbed(version.name(), std::string(manifest.status().message()));
-  EmbeddingModel model{version.digest(), manifest->blueprint.context, nullptr};
-  FLOE_ASSIGN_OR_RETURN(model.tokenizer, TokenizerOf(caller, tokenizer_digest));
+  FLOE_ASSIGN_OR_RETURN(const Loaded text, TextOf(caller, tokenizer_digest, config_digest));
+  EmbeddingModel model{version.digest(), manifest->blueprint.context, text.tokenizer, text.chat};
   if (fixed) Remember({key, model, clock_.Monotonic()});
   return model;
 }
@@ -85,30 +86,37 @@ void RegistryModels::Remember(Known known) {
   if (known_.size() > kMaxKnown) known_.pop_back();
 }
 
-absl::StatusOr<std::shared_ptr<const tokenizer::Tokenizer>> RegistryModels::TokenizerOf(
-    const Caller& caller, const std::string& digest) {
+absl::StatusOr<RegistryModels::Loaded> RegistryModels::TextOf(const Caller& caller,
+                                                              const std::string& tokenizer_digest,
+                                                              const std::string& config_digest) {
+  const std::string key = absl::StrCat(tokenizer_digest, " ", config_digest);
   {
     const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(tokenizers_.begin(), tokenizers_.end(),
-                                    [&](const Loaded& loaded) { return loaded.digest == digest; });
-    if (found != tokenizers_.end()) {
-      tokenizers_.splice(tokenizers_.begin(), tokenizers_, found);
-      return found->tokenizer;
+    const auto found = std::find_if(loaded_.begin(), loaded_.end(),
+                                    [&](const Loaded& loaded) { return loaded.key == key; });
+    if (found != loaded_.end()) {
+      loaded_.splice(loaded_.begin(), loaded_, found);
+      return *found;
     }
   }
-  FLOE_ASSIGN_OR_RETURN(
-      const std::string json,
-      registry_.DownloadBytes(OutgoingFor(caller, kRegistryTime), digest, kMaxTokenizerBytes));
-  auto loaded = tokenizer::Tokenizer::Load(json);
-  if (!loaded.ok()) {
-    return CannotEmbed(absl::StrCat("tokenizer.json sha256:", digest),
-                       std::string(loaded.status().message()));
+  const auto call = OutgoingFor(caller, kRegistryTime);
+  FLOE_ASSIGN_OR_RETURN(const std::string json,
+                        registry_.DownloadBytes(call, tokenizer_digest, kMaxTokenizerBytes));
+  auto tokenizer = tokenizer::Tokenizer::Load(json);
+  if (!tokenizer.ok()) {
+    return CannotEmbed(absl::StrCat("tokenizer.json sha256:", tokenizer_digest),
+                       std::string(tokenizer.status().message()));
   }
-  std::shared_ptr<const tokenizer::Tokenizer> shared = *std::move(loaded);
+  Loaded loaded{key, *std::move(tokenizer), tokenizer::ChatTemplate()};
+  if (!config_digest.empty()) {
+    FLOE_ASSIGN_OR_RETURN(const std::string config,
+                          registry_.DownloadBytes(call, config_digest, kMaxTokenizerBytes));
+    loaded.chat = tokenizer::ChatTemplate::FromConfig(config);
+  }
   const std::lock_guard lock(mutex_);
-  tokenizers_.push_front({digest, shared});
-  if (tokenizers_.size() > kMaxTokenizers) tokenizers_.pop_back();
-  return shared;
+  loaded_.push_front(loaded);
+  if (loaded_.size() > kMaxTokenizers) loaded_.pop_back();
+  return loaded;
 }
 
 }  // namespace floe::retrieval

@@ -17,8 +17,8 @@ runtime::OutgoingCall OutgoingFor(const Caller& caller, absl::Duration at_most);
 
 // Thread-safe. Borrows `registry`. What a reference means is asked for every time, on behalf of the
 // caller's team, so a team that lost a model loses it here; but a digest that this team was given
-// once is not asked for again for a minute: searches do not wait for the registry. Tokenizers are
-// kept by digest.
+// once is not asked for again for a minute: searches do not wait for the registry. Tokenizers and
+// chat templates are kept by digest.
 class RegistryModels final : public EmbeddingModels {
  public:
   RegistryModels(registry::RegistryClient& registry, const Clock& clock)
@@ -35,18 +35,20 @@ class RegistryModels final : public EmbeddingModels {
   };
   std::optional<EmbeddingModel> Recall(const std::string& key);
   void Remember(Known known);
-  absl::StatusOr<std::shared_ptr<const tokenizer::Tokenizer>> TokenizerOf(
-      const Caller& caller, const std::string& digest);
+  // What the model reads by, from its tokenizer.json and tokenizer_config.json.
+  struct Loaded {
+    std::string key;                                        // both digests
+    std::shared_ptr<const tokenizer::Tokenizer> tokenizer;  // shared with its users
+    absl::StatusOr<tokenizer::ChatTemplate> chat;
+  };
+  absl::StatusOr<Loaded> TextOf(const Caller& caller, const std::string& tokenizer_digest,
+                                const std::string& config_digest);
 
   registry::RegistryClient& registry_;
   const Clock& clock_;
   std::mutex mutex_;
-  std::list<Known> known_;  // most recently used first; guarded by mutex_
-  struct Loaded {
-    std::string digest;
-    std::shared_ptr<const tokenizer::Tokenizer> tokenizer;  // shared with its users
-  };
-  std::list<Loaded> tokenizers_;  // most recently used first; guarded by mutex_
+  std::list<Known> known_;    // most recently used first; guarded by mutex_
+  std::list<Loaded> loaded_;  // most recently used first; guarded by mutex_
 };
 
 }  // namespace floe::retrieval
