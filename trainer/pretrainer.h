@@ -47,7 +47,7 @@ using PretrainOutcome = TrainOutcome;
 class Pretrainer {
  public:
   // Builds the model and opens the tokens; nothing is computed yet. INVALID_ARGUMENT for dials,
-  // settings or texts that cannot work, UNIMPLEMENTED for a family, FAILED_PRECONDITION on the
+  // settings or texts that cannot work, FAILED_PRECONDITION on the
   // reference BLAS. Borrows the tokenizer (for samples) and the clock.
   static absl::StatusOr<std::unique_ptr<Pretrainer>> Create(const PretrainOptions& options,
                                                             const tokenizer::Tokenizer& tokenizer,

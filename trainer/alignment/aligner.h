@@ -68,7 +68,7 @@ struct AlignOptions {
 class Aligner {
  public:
   // Loads the weights; nothing is learnt yet. INVALID_ARGUMENT for settings or data that cannot
-  // work, UNIMPLEMENTED for a family, FAILED_PRECONDITION on the reference BLAS. Borrows the
+  // work, FAILED_PRECONDITION on the reference BLAS. Borrows the
   // tokenizer and the clock.
   static absl::StatusOr<std::unique_ptr<Aligner>> Create(const model::Checkpoint& base,
                                                          const tokenizer::Tokenizer& tokenizer,
