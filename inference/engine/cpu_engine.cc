@@ -31,7 +31,7 @@ struct Activations {
   AlignedFloats normed;    // (T, D)
   AlignedFloats qkv;       // (T, (H + 2 kv heads) * head_dim)
   AlignedFloats attended;  // (T, H * head_dim)
-  AlignedFloats gate_up;   // (T, 2F): gate, then up; the product replaces gate
+  AlignedFloats up;        // (T, 2F): gate, then up; (T, F) where plain. What goes down replaces it
   AlignedFloats angles;    // (T, head_dim): cosines, then sines
 };
 
@@ -60,8 +60,10 @@ class CpuEngine final : public Engine {
   absl::Status Check(std::span<const SequenceStep> steps) const;
   void Embed(std::span<const SequenceStep> steps);
   void Layer(int64_t layer);
+  void Normalise(const Norm& norm, int64_t row, float* to) const;
   void RotateAndStore(const LayerWeights& weights, int64_t layer, int64_t row);
   void AttendRow(int64_t layer, int64_t row, int64_t head, int thread);
+  void Activate(int64_t row);
   void Head(std::span<const SequenceStep> steps, Logits* logits);
   void Multiply(const PackedMatrix& weights, ConstRows x, const MatMulEpilogue& epilogue, Rows y);
   // Calls body for each row, in parallel when a row costs enough.
@@ -70,6 +72,8 @@ class CpuEngine final : public Engine {
   int64_t QkvStride() const {
     return RoundUp16((blueprint_.num_heads + 2 * blueprint_.num_kv_heads) * blueprint_.head_dim);
   }
+  int64_t UpStride() const { return RoundUp16((gated() ? 2 : 1) * blueprint_.ffn_hidden); }
+  bool gated() const { return blueprint_.ffn == model::FfnKind::kGated; }
   int64_t num_rows() const { return static_cast<int64_t>(rows_.size()); }
 
   const model::Blueprint blueprint_;
@@ -78,7 +82,7 @@ class CpuEngine final : public Engine {
   const int64_t max_step_tokens_;
   WorkerPool pool_;
   Activations a_;
-  std::vector<float> inverse_frequency_;  // [head_dim / 2]
+  std::vector<float> inverse_frequency_;  // [head_dim / 2]; empty without RoPE
   std::vector<AlignedFloats> scores_;     // one a thread, RoundUp16(context)
   AlignedFloats head_rows_;               // (T, D): the rows whose logits are wanted
   std::vector<Row> rows_;
@@ -91,17 +95,18 @@ absl::Status CpuEngine::Allocate() {
   a_.normed = AlignedFloats(t * RoundUp16(b.hidden_size));
   a_.qkv = AlignedFloats(t * QkvStride());
   a_.attended = AlignedFloats(t * RoundUp16(b.num_heads * b.head_dim));
-  a_.gate_up = AlignedFloats(t * RoundUp16(2 * b.ffn_hidden) + 16);
+  a_.up = AlignedFloats(t * UpStride() + 16);
   a_.angles = AlignedFloats(t * b.head_dim);
   head_rows_ = AlignedFloats(t * RoundUp16(b.hidden_size));
   for (int i = 0; i < pool_.num_threads(); ++i) scores_.emplace_back(RoundUp16(b.context));
-  for (const AlignedFloats* buffer : {&a_.residual, &a_.normed, &a_.qkv, &a_.attended, &a_.gate_up,
+  for (const AlignedFloats* buffer : {&a_.residual, &a_.normed, &a_.qkv, &a_.attended, &a_.up,
                                       &a_.angles, &head_rows_, &scores_.back()}) {
     if (buffer->size() == 0) {
       return absl::ResourceExhaustedError(
           absl::StrCat("no memory for the activations of ", t, " tokens; lower max_step_tokens"));
     }
   }
+  if (!weights_.positions.empty()) return absl::OkStatus();
   // theta^(-2i / head_dim), in 32 bits as the models were trained with.
   for (int64_t i = 0; i < b.head_dim / 2; ++i) {
     const double exponent = static_cast<double>(2 * i) / static_cast<double>(b.head_dim);
@@ -173,11 +178,16 @@ absl::Status CpuEngine::Step(std::span<const SequenceStep> steps, Logits* logits
 void CpuEngine::Embed(std::span<const SequenceStep> steps) {
   rows_.clear();
   const int64_t stride = RoundUp16(blueprint_.hidden_size);
-  const int64_t half = blueprint_.head_dim / 2;
+  const int64_t half = static_cast<int64_t>(inverse_frequency_.size());
   for (const SequenceStep& step : steps) {
     int64_t position = kv_.Length(step.sequence);
     for (const int32_t token : step.tokens) {
-      weights_.embedding.CopyRow(token, a_.residual.data() + num_rows() * stride);
+      float* residual = a_.residual.data() + num_rows() * stride;
+      weights_.embedding.CopyRow(token, residual);
+      if (!weights_.positions.empty()) {
+        const float* learned = weights_.positions.data() + position * blueprint_.hidden_size;
+        for (int64_t i = 0; i < blueprint_.hidden_size; ++i) residual[i] += learned[i];
+      }
       float* cosines = a_.angles.data() + num_rows() * blueprint_.head_dim;
       for (int64_t i = 0; i < half; ++i) {
         const float angle = static_cast<float>(position) * inverse_frequency_[i];
@@ -213,11 +223,23 @@ void CpuEngine::Multiply(const PackedMatrix& weights, ConstRows x, const MatMulE
   });
 }
 
-// Normalises and turns the heads of one row, and stores its keys and values.
+// From the row's residual.
+void CpuEngine::Normalise(const Norm& norm, int64_t row, float* to) const {
+  const int64_t width = blueprint_.hidden_size;
+  const float* x = a_.residual.data() + row * RoundUp16(width);
+  const float eps = static_cast<float>(blueprint_.norm_eps);
+  if (norm.shift.empty()) {
+    RmsNorm(x, norm.gain.data(), eps, width, to);
+  } else {
+    LayerNorm(x, {norm.gain.data(), norm.shift.data(), eps}, width, to);
+  }
+}
+
+// Normalises and turns the heads of one row (neither without RoPE), and stores its keys and values.
 // RoPE in the rotate-half form: pairs are (i, i + head_dim / 2). Su et al. 2021, arXiv:2104.09864.
 void CpuEngine::RotateAndStore(const LayerWeights& weights, int64_t layer, int64_t row) {
   const model::Blueprint& b = blueprint_;
-  const int64_t half = b.head_dim / 2;
+  const int64_t half = static_cast<int64_t>(inverse_frequency_.size());
   float* qkv = a_.qkv.data() + row * QkvStride();
   const float* cosines = a_.angles.data() + row * b.head_dim;
   const float* sines = cosines + half;
@@ -250,24 +272,31 @@ void CpuEngine::AttendRow(int64_t layer, int64_t row, int64_t head, int thread) 
          a_.attended.data() + row * RoundUp16(b.num_heads * b.head_dim) + head * b.head_dim);
 }
 
+// The FFN's nonlinearity, in place.
+void CpuEngine::Activate(int64_t row) {
+  const int64_t width = blueprint_.ffn_hidden;
+  float* x = a_.up.data() + row * UpStride();
+  if (gated()) {
+    SwiGlu(x, x + width, width, x);
+  } else {
+    GeluTanh(x, width, x);
+  }
+}
+
 void CpuEngine::Layer(int64_t layer) {
   const model::Blueprint& b = blueprint_;
   const LayerWeights& w = weights_.layers[layer];
   const int64_t t = num_rows();
   const int64_t d_stride = RoundUp16(b.hidden_size);
   const int64_t attended_stride = RoundUp16(b.num_heads * b.head_dim);
-  const int64_t ffn_stride = RoundUp16(2 * b.ffn_hidden);
-  const float eps = static_cast<float>(b.norm_eps);
-  const auto normalise = [&](const std::vector<float>& gain) {
-    ForRows(b.hidden_size, [&](int64_t row, int) {
-      RmsNorm(a_.residual.data() + row * d_stride, gain.data(), eps, b.hidden_size,
-              a_.normed.data() + row * d_stride);
-    });
+  const auto normalise = [&](const Norm& norm) {
+    ForRows(b.hidden_size,
+            [&](int64_t row, int) { Normalise(norm, row, a_.normed.data() + row * d_stride); });
   };
 
   normalise(w.attention_norm);
-  Multiply(w.qkv, {a_.normed.data(), t, d_stride},
-           {w.qkv_bias.empty() ? nullptr : w.qkv_bias.data(), false}, {a_.qkv.data(), QkvStride()});
+  Multiply(w.qkv.weights, {a_.normed.data(), t, d_stride}, {w.qkv.BiasOrNull(), false},
+           {a_.qkv.data(), QkvStride()});
   ForRows(4 * QkvStride(), [&](int64_t row, int) { RotateAndStore(w, layer, row); });
   int64_t positions = 0;
   for (const Row& row : rows_) positions += row.position + 1;
@@ -282,25 +311,19 @@ void CpuEngine::Layer(int64_t layer) {
       }
     });
   }
-  Multiply(w.attention_out, {a_.attended.data(), t, attended_stride}, {nullptr, true},
-           {a_.residual.data(), d_stride});
+  Multiply(w.attention_out.weights, {a_.attended.data(), t, attended_stride},
+           {w.attention_out.BiasOrNull(), true}, {a_.residual.data(), d_stride});
 
   normalise(w.ffn_norm);
-  Multiply(w.gate_up, {a_.normed.data(), t, d_stride}, {}, {a_.gate_up.data(), ffn_stride});
-  ForRows(4 * b.ffn_hidden, [&](int64_t row, int) {
-    float* gate = a_.gate_up.data() + row * ffn_stride;
-    SwiGlu(gate, gate + b.ffn_hidden, b.ffn_hidden, gate);
-  });
-  Multiply(w.down, {a_.gate_up.data(), t, ffn_stride}, {nullptr, true},
+  Multiply(w.up.weights, {a_.normed.data(), t, d_stride}, {w.up.BiasOrNull(), false},
+           {a_.up.data(), UpStride()});
+  ForRows(4 * b.ffn_hidden, [&](int64_t row, int) { Activate(row); });
+  Multiply(w.down.weights, {a_.up.data(), t, UpStride()}, {w.down.BiasOrNull(), true},
            {a_.residual.data(), d_stride});
 }
 
 void CpuEngine::Head(std::span<const SequenceStep> steps, Logits* logits) {
   const int64_t stride = RoundUp16(blueprint_.hidden_size);
-  const auto normalise = [&](int64_t row, float* out) {
-    RmsNorm(a_.residual.data() + row * stride, weights_.final_norm.data(),
-            static_cast<float>(blueprint_.norm_eps), blueprint_.hidden_size, out);
-  };
   int64_t wanted = 0;
   int64_t row = 0;
   logits->hidden_size = blueprint_.hidden_size;
@@ -309,7 +332,7 @@ void CpuEngine::Head(std::span<const SequenceStep> steps, Logits* logits) {
     const int64_t count = static_cast<int64_t>(step.tokens.size());
     for (int64_t i = step.all_logits || step.hidden_states ? 0 : count - 1; i < count; ++i) {
       float* normed = head_rows_.data() + wanted * stride;
-      normalise(row + i, normed);
+      Normalise(weights_.final_norm, row + i, normed);
       if (step.hidden_states) {
         logits->hidden.insert(logits->hidden.end(), normed, normed + blueprint_.hidden_size);
       } else {

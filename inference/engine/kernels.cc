@@ -177,6 +177,40 @@ void RmsNormImpl(const float* x, const float* gain, float eps, int64_t width, fl
   for (int64_t i = whole; i < width; ++i) y[i] = x[i] * inverse * gain[i];
 }
 
+void LayerNormImpl(const float* x, const LayerNormParameters& p, int64_t width, float* y) {
+  const D d;
+  const int64_t whole = width / 16 * 16;
+  V acc[kVectors];
+  for (int v = 0; v < kVectors; ++v) acc[v] = hn::Zero(d);
+  for (int64_t i = 0; i < whole; i += 16) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      acc[v] = hn::Add(acc[v], hn::LoadU(d, x + i + v * kLanes));
+    }
+  }
+  float sum = SumLanes(acc);
+  for (int64_t i = whole; i < width; ++i) sum += x[i];
+  const float mean = sum / static_cast<float>(width);
+  const V centre = hn::Set(d, mean);
+  for (int v = 0; v < kVectors; ++v) acc[v] = hn::Zero(d);
+  for (int64_t i = 0; i < whole; i += 16) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      const V apart = hn::Sub(hn::LoadU(d, x + i + v * kLanes), centre);
+      acc[v] = hn::MulAdd(apart, apart, acc[v]);
+    }
+  }
+  float squares = SumLanes(acc);
+  for (int64_t i = whole; i < width; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  const float inverse = 1.0f / std::sqrt(squares / static_cast<float>(width) + p.eps);
+  const V scale = hn::Set(d, inverse);
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    const V normed = hn::Mul(hn::Sub(hn::LoadU(d, x + i), centre), scale);
+    hn::StoreU(hn::MulAdd(normed, hn::LoadU(d, p.gain + i), hn::LoadU(d, p.shift + i)), d, y + i);
+  }
+  for (int64_t i = whole; i < width; ++i) y[i] = (x[i] - mean) * inverse * p.gain[i] + p.shift[i];
+}
+
 void SwiGluImpl(const float* gate, const float* up, int64_t width, float* y) {
   const D d;
   const V one = hn::Set(d, 1.0f);
@@ -185,6 +219,21 @@ void SwiGluImpl(const float* gate, const float* up, int64_t width, float* y) {
     const V g = hn::LoadU(d, gate + i);
     const V silu = hn::Div(g, hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(g), limit))));
     hn::StoreU(hn::Mul(silu, hn::LoadU(d, up + i)), d, y + i);
+  }
+}
+
+// 0.5 (1 + tanh(z)) = 1 / (1 + exp(-2z)).
+void GeluTanhImpl(const float* x, int64_t width, float* y) {
+  const D d;
+  const V one = hn::Set(d, 1.0f);
+  const V limit = hn::Set(d, 88.0f);                           // where exp still is a number
+  const V minus_two_roots = hn::Set(d, -1.5957691216057308f);  // -2 sqrt(2 / pi)
+  const V cubic = hn::Set(d, 0.044715f);
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const V value = hn::LoadU(d, x + i);
+    const V cube = hn::Mul(hn::Mul(value, value), value);
+    const V exponent = hn::Mul(hn::MulAdd(cube, cubic, value), minus_two_roots);
+    hn::StoreU(hn::Div(value, hn::Add(one, hn::Exp(d, hn::Min(exponent, limit)))), d, y + i);
   }
 }
 
@@ -302,7 +351,9 @@ namespace floe::inference {
 
 HWY_EXPORT(MatMulImpl);
 HWY_EXPORT(RmsNormImpl);
+HWY_EXPORT(LayerNormImpl);
 HWY_EXPORT(SwiGluImpl);
+HWY_EXPORT(GeluTanhImpl);
 HWY_EXPORT(AttendImpl);
 HWY_EXPORT(TargetImpl);
 
@@ -315,8 +366,16 @@ void RmsNorm(const float* x, const float* gain, float eps, int64_t width, float*
   HWY_DYNAMIC_DISPATCH(RmsNormImpl)(x, gain, eps, width, y);
 }
 
+void LayerNorm(const float* x, const LayerNormParameters& parameters, int64_t width, float* y) {
+  HWY_DYNAMIC_DISPATCH(LayerNormImpl)(x, parameters, width, y);
+}
+
 void SwiGlu(const float* gate, const float* up, int64_t width, float* y) {
   HWY_DYNAMIC_DISPATCH(SwiGluImpl)(gate, up, width, y);
+}
+
+void GeluTanh(const float* x, int64_t width, float* y) {
+  HWY_DYNAMIC_DISPATCH(GeluTanhImpl)(x, width, y);
 }
 
 void Attend(const float* query, const KvHeadView& kv, const AttentionShape& shape, float* scores,

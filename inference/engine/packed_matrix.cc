@@ -9,8 +9,9 @@ PackedMatrix::PackedMatrix(const std::vector<Rows>& sources, int64_t in) : in_(i
   for (const Rows& source : sources) {
     for (int64_t r = 0; r < source.count; ++r, ++row) {
       float* to = data_.data() + (row / kPanelColumns) * in_ * kPanelColumns + row % kPanelColumns;
-      const float* from = source.weights + r * in_;
-      for (int64_t k = 0; k < in_; ++k) to[k * kPanelColumns] = from[k];
+      const float* from = source.weights + r * (source.transposed ? 1 : in_);
+      const int64_t step = source.transposed ? source.count : 1;
+      for (int64_t k = 0; k < in_; ++k) to[k * kPanelColumns] = from[k * step];
     }
   }
 }

@@ -1,8 +1,8 @@
 // A weight matrix in the order in which the kernels read it.
 //
-// W is [out, in] row-major in a checkpoint and y = W x. Packed, 16 output columns form a panel, and
-// a panel lies as [in][16]: one step along `in` is one cache line. The layout does not depend on
-// the instruction set. Rows beyond `out` in the last panel are zero.
+// W is [out, in] (GPT-2: [in, out]) row-major in a checkpoint and y = W x. Packed, 16 output
+// columns form a panel, and a panel lies as [in][16]: one step along `in` is one cache line. The
+// layout does not depend on the instruction set. Rows beyond `out` in the last panel are zero.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,9 @@ class PackedMatrix {
  public:
   // One source of rows; several stacked make one matrix (q, k and v; gate and up).
   struct Rows {
-    const float* weights = nullptr;  // [count, in], row-major
+    const float* weights = nullptr;  // row-major: [count, in], or [in, count] where transposed
     int64_t count = 0;
+    bool transposed = false;  // as GPT-2 stores its linear layers
   };
 
   PackedMatrix() = default;

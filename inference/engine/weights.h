@@ -12,30 +12,43 @@
 
 namespace floe::inference {
 
+struct Norm {
+  std::vector<float> gain;
+  std::vector<float> shift;  // of a LayerNorm; empty in an RMSNorm, or where there is no norm
+};
+
+struct Linear {
+  PackedMatrix weights;
+  std::vector<float> bias;  // padded to whole panels; empty where the family has none
+
+  const float* BiasOrNull() const { return bias.empty() ? nullptr : bias.data(); }
+};
+
 struct LayerWeights {
-  std::vector<float> attention_norm;  // [D]
-  PackedMatrix qkv;                   // [(H + 2 * kv heads) * head_dim, D]: q, k, v stacked
-  std::vector<float> qkv_bias;        // padded to whole panels; empty where the family has none
-  std::vector<float> query_norm;      // [head_dim]; empty without QK-norm
+  Norm attention_norm;            // [D]
+  Linear qkv;                     // [(H + 2 * kv heads) * head_dim, D]: q, k, v stacked
+  std::vector<float> query_norm;  // [head_dim]; empty without QK-norm
   std::vector<float> key_norm;
-  PackedMatrix attention_out;  // [D, H * head_dim]
-  std::vector<float> ffn_norm;
-  PackedMatrix gate_up;  // [2 * F, D]: gate, up stacked
-  PackedMatrix down;     // [D, F]
+  Linear attention_out;  // [D, H * head_dim]
+  Norm ffn_norm;         // [D]
+  Linear up;             // [2 * F, D]: gate, up stacked; [F, D] where the FFN is plain
+  Linear down;           // [D, F]
 };
 
 struct Weights {
-  PackedMatrix embedding;  // [V, D]; also the head where the two are tied
-  PackedMatrix head;       // [V, D]; empty where tied
-  std::vector<float> final_norm;
+  PackedMatrix embedding;        // [V, D]; also the head where the two are tied
+  std::vector<float> positions;  // [context, D]; empty with RoPE
+  PackedMatrix head;             // [V, D]; empty where tied
+  Norm final_norm;
   std::vector<LayerWeights> layers;
 
   const PackedMatrix& Head() const { return head.out() == 0 ? embedding : head; }
   int64_t bytes() const;
 };
 
-// Families qwen3, llama and qwen2 with a gated FFN; others are UNIMPLEMENTED. Stored types narrower
-// than 32 bits are widened. DATA_LOSS names a tensor that holds a NaN or an infinity.
+// Every family, with a gated or a plain FFN. Stored types narrower than 32 bits are widened.
+// INVALID_ARGUMENT names a tensor that is not there or has another shape, DATA_LOSS one that holds
+// a NaN or an infinity.
 absl::StatusOr<Weights> LoadWeights(const model::Checkpoint& checkpoint);
 
 }  // namespace floe::inference

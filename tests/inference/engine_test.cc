@@ -25,8 +25,8 @@ Tokens RandomTokens(size_t n, uint32_t seed, int32_t vocab = 64) {
 }
 
 // Large enough that loops are shared among threads, with shapes that are no multiple of 16.
-model::Blueprint OddBlueprint() {
-  model::Blueprint b = TinyBlueprint(model::Family::kQwen3);
+model::Blueprint OddBlueprint(model::Family family = model::Family::kQwen3) {
+  model::Blueprint b = TinyBlueprint(family);
   b.vocab_size = 301;
   b.hidden_size = 72;
   b.num_heads = 6;
@@ -34,6 +34,10 @@ model::Blueprint OddBlueprint() {
   b.head_dim = 24;
   b.ffn_hidden = 200;
   b.context = 256;
+  if (family == model::Family::kGpt2) {
+    b.num_heads = b.num_kv_heads = 8;
+    b.head_dim = 9;  // odd: nothing turns pairs
+  }
   return b;
 }
 
@@ -61,11 +65,11 @@ std::vector<std::vector<float>> Reference(Engine& engine, const Tokens& tokens) 
   return rows;
 }
 
-class BatchTest : public testing::TestWithParam<int> {};
+class BatchTest : public testing::TestWithParam<std::tuple<model::Family, int>> {};
 
 TEST_P(BatchTest, LogitsDoNotDependOnBatchOrChunks) {
-  const auto engine = MakeEngine(OddBlueprint());
-  const int batch = GetParam();
+  const auto [family, batch] = GetParam();
+  const auto engine = MakeEngine(OddBlueprint(family));
   std::mt19937 random(static_cast<uint32_t>(batch));
   struct Running {
     Tokens tokens;
@@ -110,7 +114,10 @@ TEST_P(BatchTest, LogitsDoNotDependOnBatchOrChunks) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, BatchTest, testing::Values(1, 3, 8, 16));
+INSTANTIATE_TEST_SUITE_P(Sizes, BatchTest,
+                         testing::Combine(testing::Values(model::Family::kQwen3,
+                                                          model::Family::kGpt2),
+                                          testing::Values(1, 3, 8, 16)));
 
 TEST(Engine, HiddenStatesAreThoseBehindTheLogitsInAnyBatchAndChunks) {
   const auto engine = MakeEngine(OddBlueprint());
@@ -152,14 +159,23 @@ TEST(Engine, HiddenStatesAreThoseBehindTheLogitsInAnyBatchAndChunks) {
 
 TEST(Engine, LogitsDoNotDependOnTheNumberOfThreads) {
   const Tokens tokens = RandomTokens(150, 1, 301);
-  const auto one = Reference(*MakeEngine(OddBlueprint(), 1), tokens);
-  EXPECT_EQ(Reference(*MakeEngine(OddBlueprint(), 2), tokens), one);
-  EXPECT_EQ(Reference(*MakeEngine(OddBlueprint(), 5), tokens), one);
+  for (const auto family : {model::Family::kQwen3, model::Family::kGpt2}) {
+    const auto one = Reference(*MakeEngine(OddBlueprint(family), 1), tokens);
+    EXPECT_EQ(Reference(*MakeEngine(OddBlueprint(family), 2), tokens), one);
+    EXPECT_EQ(Reference(*MakeEngine(OddBlueprint(family), 5), tokens), one);
+  }
 }
 
 TEST(Engine, PrefillThenDecodeEqualsOnePrefillInEveryFamily) {
+  std::vector<model::Blueprint> all;
   for (const auto family : {model::Family::kQwen3, model::Family::kQwen2, model::Family::kLlama}) {
-    const auto engine = MakeEngine(TinyBlueprint(family));
+    all.push_back(TinyBlueprint(family));
+    all.push_back(TinyBlueprint(family));
+    all.back().ffn = model::FfnKind::kPlain;
+  }
+  all.push_back(TinyBlueprint(model::Family::kGpt2));
+  for (const model::Blueprint& blueprint : all) {
+    const auto engine = MakeEngine(blueprint);
     const Tokens tokens = RandomTokens(50, 2);
     const auto expected = Reference(*engine, tokens);
     const SequenceId id = engine->Open();
@@ -224,18 +240,28 @@ TEST(Engine, WrongStepsAreRefusedByName) {
   EXPECT_EQ(engine->Length(id), 0);
 }
 
-TEST(Engine, OptionsAndFamiliesThatItCannotRunAreRefused) {
+TEST(Engine, OptionsThatItCannotRunAreRefused) {
   const model::Checkpoint checkpoint = FormulaCheckpoint(TinyBlueprint(model::Family::kQwen3));
   EXPECT_EQ(CreateCpuEngine(checkpoint, {.num_threads = 0}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(CreateCpuEngine(checkpoint, {.max_step_tokens = 0}).status().code(),
             absl::StatusCode::kInvalidArgument);
-  model::Blueprint gpt2 = TinyBlueprint(model::Family::kGpt2);
-  gpt2.num_kv_heads = gpt2.num_heads;
-  gpt2.ffn = model::FfnKind::kPlain;
-  gpt2.tie_embeddings = true;
-  EXPECT_EQ(CreateCpuEngine(FormulaCheckpoint(gpt2), {}).status().code(),
-            absl::StatusCode::kUnimplemented);
+}
+
+// gpt2 has no position to give a token beyond them.
+TEST(Engine, LearnedPositionsBoundTheContextAndAllOfThemAreServed) {
+  const auto engine = MakeEngine(TinyBlueprint(model::Family::kGpt2));
+  const Tokens same(64, 7);
+  const auto rows = Reference(*engine, same);
+  for (size_t i = 1; i < rows.size(); ++i) EXPECT_NE(rows[i], rows[i - 1]) << i;
+  const SequenceId id = engine->Open();
+  EXPECT_EQ(engine->Reserve(id, 65).code(), absl::StatusCode::kOutOfRange);
+  SequenceStep step{id, same};
+  Logits logits;
+  ASSERT_TRUE(engine->Step({&step, 1}, &logits).ok());
+  step.tokens = std::span(same).first(1);
+  EXPECT_EQ(engine->Step({&step, 1}, &logits).code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(engine->Length(id), 64);
 }
 
 TEST(Engine, WeightsThatAreNotNumbersAreNamed) {

@@ -108,6 +108,21 @@ TEST(PackedMatrix, GivesBackItsRows) {
   }
 }
 
+TEST(PackedMatrix, TurnsWhatIsStoredTransposed) {
+  const std::vector<float> w = RandomFloats(37 * 9, 11);  // [37, 9]
+  std::vector<float> turned(w.size());                    // [9, 37]
+  for (int64_t r = 0; r < 37; ++r) {
+    for (int64_t k = 0; k < 9; ++k) turned[k * 37 + r] = w[r * 9 + k];
+  }
+  const PackedMatrix packed({{turned.data(), 37, true}, {w.data(), 37}}, 9);
+  std::vector<float> first(9), second(9);
+  for (int64_t r = 0; r < 37; ++r) {
+    packed.CopyRow(r, first.data());
+    packed.CopyRow(37 + r, second.data());
+    EXPECT_EQ(first, second) << r;
+  }
+}
+
 TEST(RmsNorm, AgreesWithDoubles) {
   for (const int64_t width : {8, 16, 40, 256}) {
     const std::vector<float> x = RandomFloats(width, 6);
@@ -118,6 +133,37 @@ TEST(RmsNorm, AgreesWithDoubles) {
     for (const float value : x) squares += static_cast<double>(value) * value;
     const double scale = 1 / std::sqrt(squares / static_cast<double>(width) + 1e-6);
     for (int64_t i = 0; i < width; ++i) EXPECT_NEAR(y[i], x[i] * scale * gain[i], 1e-5);
+  }
+}
+
+TEST(LayerNorm, AgreesWithDoublesAlsoFarFromZero) {
+  for (const int64_t width : {8, 16, 40, 72, 256}) {
+    std::vector<float> x = RandomFloats(width, 12);
+    for (float& value : x) value += 30;
+    const std::vector<float> gain = RandomFloats(width, 13);
+    const std::vector<float> shift = RandomFloats(width, 14);
+    std::vector<float> y = x;
+    LayerNorm(y.data(), {gain.data(), shift.data(), 1e-5f}, width, y.data());
+    const double mean = std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(width);
+    double squares = 0;
+    for (const float value : x) squares += (value - mean) * (value - mean);
+    const double scale = 1 / std::sqrt(squares / static_cast<double>(width) + 1e-5);
+    for (int64_t i = 0; i < width; ++i) {
+      EXPECT_NEAR(y[i], (x[i] - mean) * scale * gain[i] + shift[i], 2e-5) << width << " at " << i;
+    }
+  }
+}
+
+TEST(GeluTanh, AgreesWithDoublesAlsoFarFromZero) {
+  const std::vector<float> x = {-1e20f, -200, -20, -5, -3, -1, -0.1f,  0,
+                                1e-6f,  0.1f, 1,   3,  5,  20, 200.0f, 1e20f};
+  std::vector<float> y = x;
+  GeluTanh(y.data(), 16, y.data());
+  for (int i = 0; i < 16; ++i) {
+    const double v = x[i];
+    const double z = std::sqrt(2 / std::acos(-1.0)) * (v + 0.044715 * v * v * v);
+    const double expected = 0.5 * v * (1 + std::tanh(z));
+    EXPECT_NEAR(y[i], expected, 1e-6 * std::abs(expected) + 1e-6) << v;
   }
 }
 
@@ -171,7 +217,7 @@ TEST_P(AttendTest, AgreesWithDoublesForEveryLength) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(HeadDims, AttendTest, testing::Values(8, 16, 24, 64, 96, 128));
+INSTANTIATE_TEST_SUITE_P(HeadDims, AttendTest, testing::Values(8, 9, 16, 24, 64, 96, 128));
 
 TEST(WorkerPool, RunsEveryPieceOnceInManyLoops) {
   for (const int threads : {1, 2, 5}) {

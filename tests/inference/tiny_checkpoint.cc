@@ -37,13 +37,19 @@ model::Blueprint TinyBlueprint(model::Family family) {
   b.context = 64;
   b.rope_theta = family == model::Family::kLlama ? 1e4 : 1e6;
   b.tie_embeddings = family != model::Family::kLlama;
+  if (family == model::Family::kGpt2) {
+    b.num_kv_heads = b.num_heads;
+    b.ffn = model::FfnKind::kPlain;
+  }
   return b;
 }
 
 float FormulaValue(const std::string& name, int64_t i, float spread) {
   const uint64_t bits = Mix(Fnv1a(name) + static_cast<uint64_t>(i)) >> 40;
   const float u = static_cast<float>(bits) / static_cast<float>(1 << 24) - 0.5f;
-  return name.find("norm") != std::string::npos ? 1.0f + 0.5f * u : spread * u;
+  const bool gain = name.find("norm") != std::string::npos ||
+                    (name.find(".ln_") != std::string::npos && name.ends_with(".weight"));
+  return gain ? 1.0f + 0.5f * u : spread * u;
 }
 
 std::string WriteFormulaCheckpoint(const std::filesystem::path& folder,

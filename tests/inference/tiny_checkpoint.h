@@ -11,11 +11,12 @@
 
 namespace floe::inference {
 
-// V 64, D 32, L 2, H 4 over 2 key/value heads, F 48, context 64.
+// V 64, D 32, L 2, H 4 over 2 key/value heads (gpt2: 4), F 48, context 64.
 model::Blueprint TinyBlueprint(model::Family family);
 
 // Element i of tensor `name`: u = splitmix64(fnv1a64(name) + i) / 2^64 - 1/2 with 24 bits; 1 + u/2
-// where the name contains "norm", else u * spread.
+// where the tensor is the gain of a norm ("norm" in the name, or gpt2's "ln_*.weight"), else
+// u * spread.
 float FormulaValue(const std::string& name, int64_t i, float spread);
 
 // Writes a checkpoint of that formula to `folder`, which does not exist yet. Its digest.

@@ -8,11 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "nlohmann/json.hpp"
-
-#include "base/files.h"
-#include "model/checkpoint.h"
-#include "model/hugging_face_folder.h"
+#include "tests/model/golden_family.h"
 #include "tests/support/temp_dir.h"
 #include "trainer/internal/transformer.h"
 
@@ -21,31 +17,18 @@ namespace {
 
 constexpr double kTolerance = 1e-4;
 
-struct Golden {
-  std::vector<std::vector<int64_t>> ids;                // [B][T]
-  std::vector<std::vector<std::vector<float>>> logits;  // [B][T][V]
-};
-
 class FamiliesTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     at::set_num_threads(1);
-    const std::filesystem::path published = std::filesystem::path(FLOE_TEST_FAMILIES) / GetParam();
-    const auto json = nlohmann::json::parse(ReadFile(published / "golden.json").value());
-    json.at("ids").get_to(golden_.ids);
-    json.at("logits").get_to(golden_.logits);
-    const auto folder = model::HuggingFaceFolder::Open(published);
-    ASSERT_TRUE(folder.ok()) << folder.status();
-    ASSERT_TRUE(model::WriteCheckpoint(temp_.path() / "imported", {.blueprint = folder->blueprint(),
-                                                                   .tensors = folder->tensors()})
-                    .ok());
+    golden_ = model::ImportGoldenFamily(std::filesystem::path(FLOE_TEST_FAMILIES) / GetParam(),
+                                        temp_ / "imported");
+    ASSERT_TRUE(golden_.ok()) << golden_.status();
   }
-  model::Checkpoint Imported() {
-    return model::Checkpoint::Open(temp_.path() / "imported").value();
-  }
+  const model::Checkpoint& Imported() const { return golden_->checkpoint; }
 
   test::TempDir temp_;
-  Golden golden_;
+  absl::StatusOr<model::GoldenFamily> golden_;
 };
 
 at::Tensor IdsOf(const std::vector<std::vector<int64_t>>& ids) {
@@ -59,10 +42,10 @@ at::Tensor IdsOf(const std::vector<std::vector<int64_t>>& ids) {
 TEST_P(FamiliesTest, TheTrainerComputesTransformersLogits) {
   const at::NoGradGuard no_gradients;
   const Transformer transformer = Transformer::Load(Imported()).value();
-  const at::Tensor logits = transformer.Logits(transformer.Hidden(IdsOf(golden_.ids)));
+  const at::Tensor logits = transformer.Logits(transformer.Hidden(IdsOf(golden_->ids)));
   const float* ours = logits.data_ptr<float>();
   double apart = 0;
-  for (const auto& sequence : golden_.logits) {
+  for (const auto& sequence : golden_->logits) {
     for (const auto& row : sequence) {
       for (const float wanted : row) {
         apart = std::max(apart, std::abs(static_cast<double>(*ours++) - wanted));
@@ -74,7 +57,7 @@ TEST_P(FamiliesTest, TheTrainerComputesTransformersLogits) {
 
 // What is trained further goes out as it came in: the names, shapes and order of the family.
 TEST_P(FamiliesTest, ExportGivesTheImportedNumbersBack) {
-  const model::Checkpoint imported = Imported();
+  const model::Checkpoint& imported = Imported();
   const Transformer transformer = Transformer::Load(imported).value();
   const auto tensors = transformer.Export();
   ASSERT_EQ(tensors.size(), model::TensorsOf(imported.blueprint()).size());
@@ -85,7 +68,7 @@ TEST_P(FamiliesTest, ExportGivesTheImportedNumbersBack) {
 
 TEST_P(FamiliesTest, GradientsReachEveryParameter) {
   Transformer transformer = Transformer::Load(Imported()).value();
-  transformer.Logits(transformer.Hidden(IdsOf(golden_.ids))).square().mean().backward();
+  transformer.Logits(transformer.Hidden(IdsOf(golden_->ids))).square().mean().backward();
   for (const Parameter& parameter : transformer.parameters()) {
     ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name();
     EXPECT_GT(parameter.value.grad().abs().max().item<float>(), 0) << parameter.name();

@@ -194,6 +194,19 @@ TEST_F(TransformerTest, TheEngineComputesTheSameLogitsForLlama) {
 TEST_F(TransformerTest, TheEngineComputesTheSameLogitsForQwen2) {
   ExpectEngineAgrees(TinyBlueprint(model::Family::kQwen2));
 }
+TEST_F(TransformerTest, TheEngineComputesTheSameLogitsForGpt2) {
+  ExpectEngineAgrees(TinyBlueprint(model::Family::kGpt2));
+  model::Blueprint untied = TinyBlueprint(model::Family::kGpt2);
+  untied.tie_embeddings = false;
+  ExpectEngineAgrees(untied);
+}
+TEST_F(TransformerTest, TheEngineComputesTheSameLogitsWithAPlainFfn) {
+  for (const auto family : {model::Family::kQwen3, model::Family::kQwen2, model::Family::kLlama}) {
+    model::Blueprint plain = TinyBlueprint(family);
+    plain.ffn = model::FfnKind::kPlain;
+    ExpectEngineAgrees(plain);
+  }
+}
 
 }  // namespace
 }  // namespace floe::trainer
