@@ -1,5 +1,6 @@
 #include "trainer/compute.h"
 
+#include <dlfcn.h>
 #include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -21,6 +22,26 @@
 #include "trainer/internal/torch_compat.h"
 
 namespace floe::trainer {
+namespace {
+
+// Empty for another BLAS.
+std::string_view ChosenBlasKernels() {
+  using Name = char* (*)();
+  const auto name = reinterpret_cast<Name>(dlsym(RTLD_DEFAULT, "openblas_get_corename"));
+  return name == nullptr ? std::string_view() : name();
+}
+
+VectorUnits UnitsOfThisProcessor() {
+#if defined(__x86_64__)
+  return {.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
+          .avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")};
+#else
+  return {};
+#endif
+}
+
+}  // namespace
 
 std::vector<std::string> LoadedLibraries() {
   std::vector<std::string> paths;
@@ -81,15 +102,26 @@ absl::Status ConfigureCompute(int threads) {
   return absl::OkStatus();
 }
 
-void RestartWithPatientThreads(char* const argv[]) {
-  // Long enough for threads that finish almost together (some 50 us), short of a time slice.
-  // libgomp reads it when it is loaded: setting it now would come too late.
-  constexpr char kSpinCount[] = "2000";
-  if (getenv("GOMP_SPINCOUNT") != nullptr || getenv("OMP_WAIT_POLICY") != nullptr) return;
+std::string_view BetterBlasKernels(std::string_view chosen, const VectorUnits& has) {
+  if (chosen != "Prescott") return {};  // what OpenBLAS takes an unknown x86 processor for
+  if (has.avx512) return "SKYLAKEX";
+  return has.avx2 ? "HASWELL" : "";
+}
+
+void RestartWithTunedLibraries(char* const argv[]) {
+  bool changed = false;
+  if (getenv("GOMP_SPINCOUNT") == nullptr && getenv("OMP_WAIT_POLICY") == nullptr) {
+    // Long enough for threads that finish almost together (some 50 us), short of a time slice.
+    changed = setenv("GOMP_SPINCOUNT", "2000", 1) == 0;
+  }
+  const std::string kernels(BetterBlasKernels(ChosenBlasKernels(), UnitsOfThisProcessor()));
+  if (!kernels.empty() && getenv("OPENBLAS_CORETYPE") == nullptr) {
+    changed |= setenv("OPENBLAS_CORETYPE", kernels.c_str(), 1) == 0;
+  }
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error || setenv("GOMP_SPINCOUNT", kSpinCount, 1) != 0) return;
-  execv(program.c_str(), argv);  // returns only when it failed; then waiting is as it was
+  if (!changed || error) return;
+  execv(program.c_str(), argv);  // returns only when it failed; then all is as it was
 }
 
 double MeasureGemmGflops() {

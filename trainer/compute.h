@@ -28,11 +28,23 @@ std::string ProcessorName(std::string_view cpuinfo);
 // Process-wide: one owner a process calls it.
 absl::Status ConfigureCompute(int threads);
 
-// Starts the program anew, as the same process, with OpenMP's threads told to sleep soon while they
-// wait for one another; called by main before anything else. By default they spin for milliseconds,
-// and where other programs want the same cores a step takes many times longer. Returns when the
-// environment already says how to wait (GOMP_SPINCOUNT, OMP_WAIT_POLICY), or when it cannot.
-void RestartWithPatientThreads(char* const argv[]);
+// The kernels that OpenBLAS should be told to take (OPENBLAS_CORETYPE) when it chose those of
+// `chosen`: processors that came out behind a release of it are taken for the weakest of all, which
+// multiplies at a quarter of their speed. Empty: its own choice is right, or nothing is known.
+// Pure.
+struct VectorUnits {
+  bool avx2 = false, avx512 = false;  // with the parts that OpenBLAS wants of them
+};
+std::string_view BetterBlasKernels(std::string_view chosen, const VectorUnits& has);
+
+// Starts the program anew, as the same process, with what libraries read from the environment when
+// they are loaded; called by main before anything else. Returns when the environment already says
+// all of it, or when it cannot.
+//
+// GOMP_SPINCOUNT: OpenMP's threads sleep soon while they wait for one another. By default they spin
+// for milliseconds, and where other programs want the same cores a step takes many times longer.
+// Left alone when OMP_WAIT_POLICY is there. OPENBLAS_CORETYPE: see BetterBlasKernels.
+void RestartWithTunedLibraries(char* const argv[]);
 
 // The best of a few products of 1024 x 1024 matrices, in GFLOP/s, with the configured threads.
 double MeasureGemmGflops();

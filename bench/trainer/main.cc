@@ -243,7 +243,7 @@ absl::Status Run(int argc, char** argv) {
 }  // namespace floe::trainer
 
 int main(int argc, char** argv) {
-  floe::trainer::RestartWithPatientThreads(argv);
+  floe::trainer::RestartWithTunedLibraries(argv);
   const absl::Status status = floe::trainer::Run(argc, argv);
   if (status.ok()) return 0;
   std::cerr << "floe-bench-trainer: " << status.message() << "\n";

@@ -56,7 +56,7 @@ absl::Status RunService(const RunnerOptions& options, const runtime::Config& con
 }  // namespace floe::runner
 
 int main(int argc, char** argv) {
-  floe::trainer::RestartWithPatientThreads(argv);
+  floe::trainer::RestartWithTunedLibraries(argv);
   floe::runtime::BlockShutdownSignals();  // before any thread
   floe::runner::RunnerOptions options;
   floe::runtime::Config config("floe-runner", "Executes jobs of the fleet's queues.");

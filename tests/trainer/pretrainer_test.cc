@@ -331,6 +331,14 @@ TEST(ComputeTest, TheReferenceBlasIsRefusedAndOpenBlasIsNot) {
   EXPECT_THAT(LoadedLibraries(), Contains(HasSubstr("libtorch_cpu")));
 }
 
+TEST(ComputeTest, AnUnknownProcessorGetsTheKernelsThatItsVectorUnitsCanRun) {
+  EXPECT_EQ(BetterBlasKernels("Prescott", {.avx2 = true, .avx512 = true}), "SKYLAKEX");
+  EXPECT_EQ(BetterBlasKernels("Prescott", {.avx2 = true}), "HASWELL");
+  EXPECT_EQ(BetterBlasKernels("Prescott", {}), "");                         // a real one
+  EXPECT_EQ(BetterBlasKernels("Zen", {.avx2 = true, .avx512 = true}), "");  // OpenBLAS knows it
+  EXPECT_EQ(BetterBlasKernels("", {.avx2 = true}), "");                     // another BLAS
+}
+
 TEST(ComputeTest, ADeviceIsNamedByItsProcessorAndThreads) {
   EXPECT_EQ(ProcessorName("processor\t: 0\nmodel name\t: Fast(R) CPU @ 2: GHz\nmodel name : b\n"),
             "Fast(R) CPU @ 2: GHz");

@@ -67,7 +67,7 @@ absl::Status Train(const floe::trainer::PretrainFilesOptions& options, std::stop
 }  // namespace
 
 int main(int argc, char** argv) {
-  floe::trainer::RestartWithPatientThreads(argv);
+  floe::trainer::RestartWithTunedLibraries(argv);
   floe::trainer::EndWithParentRank();
   floe::runtime::BlockShutdownSignals();  // before any thread
   floe::trainer::PretrainFilesOptions options;
