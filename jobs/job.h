@@ -12,7 +12,16 @@
 
 namespace floe::jobs {
 
-enum class State { kQueued, kRunning, kSucceeded, kFailed, kCancelled, kCancelling };
+enum class State {
+  kQueued,
+  kRunning,
+  kSucceeded,
+  kFailed,
+  kCancelled,
+  kCancelling,
+  kPausing,
+  kPaused
+};
 
 // `QUEUED` and so on: how states are stored and shown.
 std::string_view StateName(State state);
@@ -24,11 +33,15 @@ inline bool IsEnded(State state) {
 }
 // A runner holds the job's lease.
 inline bool IsLeased(State state) {
-  return state == State::kRunning || state == State::kCancelling;
+  return state == State::kRunning || state == State::kCancelling || state == State::kPausing;
 }
 
 // How an attempt ends, in the words of its runner.
 enum class Outcome { kSucceeded, kFailedRetryable, kFailedPermanent, kCancelled, kHandedBack };
+
+// `failed_retryable` and so on: how outcomes are stored and shown.
+std::string_view OutcomeName(Outcome outcome);
+std::optional<Outcome> OutcomeFromName(std::string_view name);
 
 // How far a job has come.
 struct Progress {
@@ -59,6 +72,28 @@ struct Event {
   bool operator==(const Event&) const = default;
 };
 
+// What was measured at one step: a row of a job's curves.
+struct StepMetrics {
+  int64_t step = 0;
+  absl::Time time;
+  int attempt = 0;  // that did the step last
+  std::map<std::string, double> metrics;
+
+  bool operator==(const StepMetrics&) const = default;
+};
+
+// What is remembered of an attempt after the next has begun.
+struct Attempt {
+  int number = 0;
+  std::string runner;
+  std::optional<absl::Time> start_time;
+  std::optional<absl::Time> end_time;
+  std::optional<Outcome> outcome;  // a lease that ran out is a retryable failure
+  std::string reason;              // why it did not succeed
+
+  bool operator==(const Attempt&) const = default;
+};
+
 struct Job {
   std::string id;    // `<service>-<ulid>`
   std::string team;  // its id: `nlp`
@@ -81,6 +116,7 @@ struct Job {
   std::optional<absl::Time> lease_expire;  // while leased
   int finished_attempt = 0;       // the newest attempt that its own runner ended; 0: none so far
   int64_t last_sequence = 0;      // of the newest event
+  int64_t queue_position = 0;     // while queued, as read: 1 is taken next; otherwise 0
   int64_t reported_sequence = 0;  // the newest event of this attempt, in its runner's numbering
 
   std::string name() const { return "teams/" + team + "/jobs/" + id; }

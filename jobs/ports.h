@@ -47,6 +47,15 @@ class JobQueue {
   virtual absl::StatusOr<std::vector<Event>> Events(const std::string& id, int64_t after_sequence,
                                                     int limit) = 0;
 
+  // What was measured at the steps after `after_step`, ascending, at most `limit`. Written with the
+  // progress events: a step reported again replaces itself and all that came behind it, so that the
+  // rows are those of the work that counts. None for an unknown job.
+  virtual absl::StatusOr<std::vector<StepMetrics>> Metrics(const std::string& id,
+                                                           int64_t after_step, int limit) = 0;
+
+  // The job's attempts, oldest first.
+  virtual absl::StatusOr<std::vector<Attempt>> Attempts(const std::string& id) = 0;
+
   using Transition = absl::FunctionRef<absl::StatusOr<Change>(Job)>;
   using CertainTransition = absl::FunctionRef<Change(Job)>;
 

@@ -21,4 +21,14 @@ absl::StatusOr<Job> Submission::Cancel(const std::string& team, const std::strin
                        [&](Job job) { return jobs::Cancel(std::move(job), clock_.Now()); });
 }
 
+absl::StatusOr<Job> Submission::Pause(const std::string& team, const std::string& id) {
+  return queue_.Update(team, id,
+                       [&](Job job) { return jobs::Pause(std::move(job), clock_.Now()); });
+}
+
+absl::StatusOr<Job> Submission::Resume(const std::string& team, const std::string& id) {
+  return queue_.Update(team, id,
+                       [&](Job job) { return jobs::Resume(std::move(job), clock_.Now()); });
+}
+
 }  // namespace floe::jobs

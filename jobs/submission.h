@@ -1,4 +1,4 @@
-// What a person does with jobs: submit and cancel.
+// What a person does with jobs: submit, pause, resume and cancel.
 #pragma once
 
 #include <string>
@@ -32,6 +32,11 @@ class Submission {
 
   // Queued: ends at once. Running: CANCELLING until its runner has stopped.
   absl::StatusOr<Job> Cancel(const std::string& team, const std::string& id);
+
+  // Queued: waits at once. Running: PAUSING until its runner has saved and stopped.
+  absl::StatusOr<Job> Pause(const std::string& team, const std::string& id);
+  // Paused: queued again.
+  absl::StatusOr<Job> Resume(const std::string& team, const std::string& id);
 
  private:
   JobQueue& queue_;

@@ -6,6 +6,7 @@
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
+#include "base/view.h"
 
 namespace floe::jobs {
 namespace {
@@ -17,6 +18,7 @@ void Append(Change& change, absl::Time now, std::variant<Progress, LogLine, Stat
 
 void Enter(Change& change, State state, absl::Time now) {
   change.job.state = state;
+  change.job.queue_position = 0;  // the queue tells it when it is read
   if (!IsLeased(state)) {
     change.job.runner.clear();
     change.job.lease_expire.reset();
@@ -73,12 +75,35 @@ void RetryOrFail(Change& change, const std::string& error, absl::Time now,
   Append(change, now,
          LogLine{"warning", absl::StrCat("attempt ", job.attempt, " failed and is repeated in ",
                                          absl::FormatDuration(delay), ": ", error)});
-  Enter(change, State::kQueued, now);
+  Enter(change, job.state == State::kPausing ? State::kPaused : State::kQueued, now);
 }
 
 void EndCancelled(Change& change, std::string error, absl::Time now) {
   change.job.error = std::move(error);
   Enter(change, State::kCancelled, now);
+}
+
+void EndAttempt(Change& change, Outcome outcome, std::string reason, absl::Time now) {
+  Attempt attempt;
+  attempt.number = change.job.attempt;
+  attempt.runner = change.job.runner;
+  attempt.end_time = now;
+  attempt.outcome = outcome;
+  attempt.reason = std::move(reason);
+  change.attempt = std::move(attempt);
+}
+
+absl::Status HasEnded(const Job& job, std::string_view what) {
+  return WithReason(absl::FailedPreconditionError(
+                        absl::StrCat(job.id, " has ended as ", std::string(StateName(job.state)),
+                                     "; there is nothing left to ", AbslView(what))),
+                    "JOB_HAS_ENDED", {{"job", job.name()}});
+}
+
+absl::Status IsBeingCancelled(const Job& job) {
+  return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                        job.id, " is being cancelled, which nothing takes back; submit it again")),
+                    "JOB_IS_CANCELLING", {{"job", job.name()}});
 }
 
 std::string WhyEnded(const AttemptEnd& end) {
@@ -90,7 +115,7 @@ std::string WhyEnded(const AttemptEnd& end) {
 Change Submit(Job job, absl::Time now) {
   job.create_time = now;
   job.due_time = now;
-  Change change{std::move(job), {}};
+  Change change{std::move(job), {}, {}};
   Enter(change, State::kQueued, now);
   return change;
 }
@@ -100,16 +125,21 @@ Change Start(Job job, std::string_view runner, absl::Time now, absl::Duration le
   job.runner = runner;
   job.lease_expire = now + lease;
   if (!job.start_time) job.start_time = now;
-  Change change{std::move(job), {}};
+  Change change{std::move(job), {}, {}};
   Enter(change, State::kRunning, now);
   change.job.reported_sequence = change.job.last_sequence;
+  Attempt attempt;
+  attempt.number = change.job.attempt;
+  attempt.runner = change.job.runner;
+  attempt.start_time = now;
+  change.attempt = std::move(attempt);
   return change;
 }
 
 absl::StatusOr<Change> Report(Job job, int attempt, const std::vector<Event>& events,
                               absl::Time now, absl::Duration lease) {
   FLOE_RETURN_IF_ERROR(CheckHolds(job, attempt));
-  Change change{std::move(job), {}};
+  Change change{std::move(job), {}, {}};
   FLOE_RETURN_IF_ERROR(AppendReported(change, events));
   change.job.lease_expire = now + lease;
   return change;
@@ -118,13 +148,15 @@ absl::StatusOr<Change> Report(Job job, int attempt, const std::vector<Event>& ev
 absl::StatusOr<Change> Finish(Job job, const AttemptEnd& end, absl::Time now,
                               const RetryPolicy& policy) {
   if (job.attempt == end.attempt && job.finished_attempt == end.attempt) {
-    return Change{std::move(job), {}};  // the answer to the first call was lost
+    return Change{std::move(job), {}, {}};  // the answer to the first call was lost
   }
   FLOE_RETURN_IF_ERROR(CheckHolds(job, end.attempt));
-  Change change{std::move(job), {}};
+  Change change{std::move(job), {}, {}};
   FLOE_RETURN_IF_ERROR(AppendReported(change, end.events));
   change.job.finished_attempt = end.attempt;
   const bool cancelling = change.job.state == State::kCancelling;
+  const bool pausing = change.job.state == State::kPausing;
+  EndAttempt(change, end.outcome, end.outcome == Outcome::kSucceeded ? "" : WhyEnded(end), now);
   switch (end.outcome) {
     case Outcome::kSucceeded:
       change.job.result = end.result;
@@ -136,7 +168,7 @@ absl::StatusOr<Change> Finish(Job job, const AttemptEnd& end, absl::Time now,
         EndCancelled(change, end.error, now);
       } else {
         change.job.due_time = now;
-        Enter(change, State::kQueued, now);
+        Enter(change, pausing ? State::kPaused : State::kQueued, now);
       }
       break;
     case Outcome::kCancelled:
@@ -158,12 +190,17 @@ absl::StatusOr<Change> Finish(Job job, const AttemptEnd& end, absl::Time now,
 }
 
 absl::StatusOr<Change> Cancel(Job job, absl::Time now) {
-  Change change{std::move(job), {}};
+  Change change{std::move(job), {}, {}};
   switch (change.job.state) {
     case State::kQueued:
-      EndCancelled(change, "cancelled before it was started", now);
+    case State::kPaused:
+      EndCancelled(
+          change,
+          change.job.attempt == 0 ? "cancelled before it was started" : "cancelled while it waited",
+          now);
       break;
     case State::kRunning:
+    case State::kPausing:
       Enter(change, State::kCancelling, now);
       break;
     case State::kCancelling:
@@ -171,23 +208,65 @@ absl::StatusOr<Change> Cancel(Job job, absl::Time now) {
       break;
     case State::kSucceeded:
     case State::kFailed:
-      return WithReason(
-          absl::FailedPreconditionError(absl::StrCat(change.job.id, " has ended as ",
-                                                     std::string(StateName(change.job.state)),
-                                                     "; there is nothing left to cancel")),
-          "JOB_HAS_ENDED", {{"job", change.job.name()}});
+      return HasEnded(change.job, "cancel");
+  }
+  return change;
+}
+
+absl::StatusOr<Change> Pause(Job job, absl::Time now) {
+  Change change{std::move(job), {}, {}};
+  switch (change.job.state) {
+    case State::kQueued:
+      Enter(change, State::kPaused, now);
+      break;
+    case State::kRunning:
+      Enter(change, State::kPausing, now);
+      break;
+    case State::kPausing:
+    case State::kPaused:
+      break;
+    case State::kCancelling:
+      return IsBeingCancelled(change.job);
+    case State::kCancelled:
+    case State::kSucceeded:
+    case State::kFailed:
+      return HasEnded(change.job, "pause");
+  }
+  return change;
+}
+
+absl::StatusOr<Change> Resume(Job job, absl::Time now) {
+  Change change{std::move(job), {}, {}};
+  switch (change.job.state) {
+    case State::kPaused:
+      change.job.due_time = now;
+      Enter(change, State::kQueued, now);
+      break;
+    case State::kPausing:  // its runner goes on, or hands back what is then queued again
+      Enter(change, State::kRunning, now);
+      break;
+    case State::kQueued:
+    case State::kRunning:
+      break;
+    case State::kCancelling:
+      return IsBeingCancelled(change.job);
+    case State::kCancelled:
+    case State::kSucceeded:
+    case State::kFailed:
+      return HasEnded(change.job, "resume");
   }
   return change;
 }
 
 Change Expire(Job job, absl::Time now, const RetryPolicy& policy) {
-  Change change{std::move(job), {}};
+  Change change{std::move(job), {}, {}};
   const Job& expired = change.job;
   if (!IsLeased(expired.state) || !expired.lease_expire || *expired.lease_expire > now) {
     return change;
   }
   const std::string error =
       absl::StrCat("runner ", expired.runner, " was not heard of until its lease ended");
+  EndAttempt(change, Outcome::kFailedRetryable, error, now);
   if (expired.state == State::kCancelling) {
     EndCancelled(change, error, now);
   } else {

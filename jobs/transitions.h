@@ -12,8 +12,13 @@
 //    | Cancel           v
 //    v              CANCELLING -----------------> CANCELLED (SUCCEEDED when it was done before it
 //   CANCELLED             whatever ends it                   heard of the cancellation)
+//
+// Pause: QUEUED becomes PAUSED, RUNNING becomes PAUSING until its runner has handed back (or the
+// attempt failed in a way that may be tried again): then PAUSED. Resume: PAUSED becomes QUEUED.
+// Both may be cancelled.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +36,8 @@ inline constexpr std::string_view kLeaseLost = "LEASE_LOST";
 
 struct Change {
   Job job;
-  std::vector<Event> events;  // to append; numbered after the job's last
+  std::vector<Event> events;       // to append; numbered after the job's last
+  std::optional<Attempt> attempt;  // that began or ended
 };
 
 // A job as it is submitted: QUEUED, with its first event.
@@ -62,6 +68,11 @@ absl::StatusOr<Change> Finish(Job job, const AttemptEnd& end, absl::Time now,
 // A person asks the job to stop. Repeating it changes nothing; FAILED_PRECONDITION when it has
 // ended otherwise.
 absl::StatusOr<Change> Cancel(Job job, absl::Time now);
+
+// A person asks the job to step aside, or a paused one to go on. Repeating changes nothing;
+// FAILED_PRECONDITION when the job has ended or is being cancelled.
+absl::StatusOr<Change> Pause(Job job, absl::Time now);
+absl::StatusOr<Change> Resume(Job job, absl::Time now);
 
 // The lease ran out without a word of the runner. Changes nothing when no lease is held or it
 // reaches beyond `now`.

@@ -57,6 +57,8 @@ void AddTokenizerCommands(CommandLine& line);
 void AddTokenizerFileCommands(CLI::App& group, CommandLine& line);
 void AddTrainCommand(CommandLine& line);
 void AddJobCommands(CommandLine& line);
+// compare, in the group `jobs`.
+void AddJobCompareCommand(CLI::App& group, CommandLine& line);
 void AddModelCommands(CommandLine& line);
 // In the group `models`: promote, rollback and gate; export and import; inspect.
 void AddPromotionCommands(CLI::App& models, CommandLine& line);

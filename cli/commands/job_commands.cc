@@ -1,9 +1,10 @@
-// floe jobs ls | show | watch | cancel | logs
+// floe jobs ls | show | watch | logs | pause | resume | cancel
 #include <algorithm>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/pages.h"
@@ -66,6 +67,12 @@ std::string ProgressCell(const pb::Job& job) {
                                        static_cast<double>(job.progress().steps()));
 }
 
+// Where the job stands: `queued (3.)` has two before it.
+std::string StateCell(const pb::Job& job) {
+  const std::string state(JobStateName(job.state()));
+  return job.queue_position() > 0 ? absl::StrCat(state, " (", job.queue_position(), ".)") : state;
+}
+
 std::string TookCell(const pb::Job& job) {
   if (!job.has_start_time()) return "-";
   const absl::Time end = job.has_end_time() ? TimeOf(job.end_time()) : absl::Now();
@@ -85,9 +92,9 @@ absl::Status List(Session& session, const ListFlags& flags) {
   }
   Table table({"JOB", "KIND", "STATE", ">DONE", ">ATTEMPT", ">TOOK", "SUBMITTED", "RESULT"});
   for (const pb::Job& job : jobs) {
-    table.Add({LastId(job.name()), job.kind(), std::string(JobStateName(job.state())),
-               ProgressCell(job), absl::StrCat(job.attempt(), "/", job.max_attempts()),
-               TookCell(job), HumanTime(TimeOf(job.create_time()), absl::LocalTimeZone()),
+    table.Add({LastId(job.name()), job.kind(), StateCell(job), ProgressCell(job),
+               absl::StrCat(job.attempt(), "/", job.max_attempts()), TookCell(job),
+               HumanTime(TimeOf(job.create_time()), absl::LocalTimeZone()),
                job.result().empty() ? job.error().substr(0, 60) : job.result()});
   }
   session.out() << (table.empty() ? "No jobs; `floe train job.yaml` submits one.\n"
@@ -101,6 +108,21 @@ absl::StatusOr<pb::Job> Get(Session& session, const std::string& id, std::string
   pb::GetJobRequest request;
   FLOE_ASSIGN_OR_RETURN(*request.mutable_name(), session.ResourceName("jobs", id));
   return door->Ask(door->jobs(), &pb::JobService::Stub::GetJob, request, service);
+}
+
+std::string AttemptTable(const pb::Job& job) {
+  Table table({">ATTEMPT", "RUNNER", "STARTED", ">TOOK", "ENDED AS", "WHY"});
+  for (const pb::Attempt& attempt : job.attempts()) {
+    const absl::Time start = TimeOf(attempt.start_time());
+    const absl::Time end = attempt.has_end_time() ? TimeOf(attempt.end_time()) : absl::Now();
+    table.Add(
+        {absl::StrCat(attempt.number()), attempt.runner(),
+         attempt.has_start_time() ? HumanTime(start, absl::LocalTimeZone()) : "-",
+         attempt.has_start_time() ? HumanDuration(end - start) : "-",
+         attempt.outcome().empty() ? "runs" : absl::StrReplaceAll(attempt.outcome(), {{"_", " "}}),
+         attempt.reason().empty() ? "-" : attempt.reason()});
+  }
+  return table.Render();
 }
 
 absl::Status Show(Session& session, const JobFlags& flags) {
@@ -117,6 +139,11 @@ absl::Status Show(Session& session, const JobFlags& flags) {
   fields.Add("job", job.name());
   fields.Add("kind", job.kind());
   fields.Add("state", std::string(JobStateName(job.state())));
+  if (job.queue_position() > 0) {
+    fields.Add("in the queue", job.queue_position() == 1
+                                   ? "taken next"
+                                   : absl::StrCat(job.queue_position() - 1, " before it"));
+  }
   if (!job.error().empty()) fields.Add("error", job.error());
   if (!job.result().empty()) fields.Add("result", job.result());
   fields.Add("attempt", absl::StrCat(job.attempt(), " of ", job.max_attempts()));
@@ -126,7 +153,9 @@ absl::Status Show(Session& session, const JobFlags& flags) {
   fields.Add("ended", time(job.end_time()));
   fields.Add("took", TookCell(job));
   if (job.has_progress()) fields.Add("progress", ProgressLine(job.progress(), 20));
-  session.out() << fields.Render() << "\nspecification\n"
+  session.out() << fields.Render();
+  if (job.attempts_size() > 0) session.out() << "\n" << AttemptTable(job);
+  session.out() << "\nspecification\n"
                 << nlohmann::ordered_json(ToJson(job)["spec"]).dump(2) << "\n";
   return absl::OkStatus();
 }
@@ -137,21 +166,35 @@ absl::Status Watch(Session& session, const JobFlags& flags) {
   return WatchToEnd(session, name, flags.after);
 }
 
-absl::Status Cancel(Session& session, const JobFlags& flags) {
+// Cancel, pause and resume: one call each, which repeats safely.
+template <typename Request>
+absl::Status Change(Session& session, const JobFlags& flags,
+                    grpc::Status (pb::JobService::Stub::*method)(grpc::ClientContext*,
+                                                                 const Request&, pb::Job*)) {
   FLOE_ASSIGN_OR_RETURN(const std::string service, ServiceOfJob(flags.job));
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  pb::CancelJobRequest request;
+  Request request;
   FLOE_ASSIGN_OR_RETURN(*request.mutable_name(), session.ResourceName("jobs", flags.job));
   request.set_request_id(NewRequestId());
-  FLOE_ASSIGN_OR_RETURN(const pb::Job job, door->Ask(door->jobs(), &pb::JobService::Stub::CancelJob,
-                                                     request, service));
+  FLOE_ASSIGN_OR_RETURN(const pb::Job job, door->Ask(door->jobs(), method, request, service));
   if (session.json) {
     session.PrintJson(ToJson(job));
   } else {
-    session.out() << "job " << LastId(job.name()) << " is "
-                  << std::string(JobStateName(job.state())) << "\n";
+    session.out() << "job " << LastId(job.name()) << " is " << StateCell(job) << "\n";
   }
   return absl::OkStatus();
+}
+
+absl::Status Cancel(Session& session, const JobFlags& flags) {
+  return Change(session, flags, &pb::JobService::Stub::CancelJob);
+}
+
+absl::Status Pause(Session& session, const JobFlags& flags) {
+  return Change(session, flags, &pb::JobService::Stub::PauseJob);
+}
+
+absl::Status Resume(Session& session, const JobFlags& flags) {
+  return Change(session, flags, &pb::JobService::Stub::ResumeJob);
 }
 
 struct LogFlags : JobFlags {
@@ -200,8 +243,8 @@ void AddJobCommands(CommandLine& line) {
                  "  floe jobs ls --state running\n"
                  "  floe jobs ls --json | jq -r '.[] | select(.error != \"\").name'");
   command->add_option("--state", list.state, "Only jobs in this state")
-      ->check(
-          CLI::IsMember({"queued", "running", "succeeded", "failed", "cancelled", "cancelling"}));
+      ->check(CLI::IsMember({"queued", "running", "succeeded", "failed", "cancelled", "cancelling",
+                             "pausing", "paused"}));
   command->add_option("--limit", list.limit, "At most this many; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -214,17 +257,27 @@ void AddJobCommands(CommandLine& line) {
     line.OnRun(one, [&flags, action](Session& session) { return action(session, flags); });
     return one;
   };
-  add("show", "One job: state, attempt, error, result, specification",
+  add("show", "One job: state, place in the queue, attempts and why they ended, specification",
       "  floe jobs show trainer-01j9…", line.Keep<JobFlags>(), Show);
   auto& watch = line.Keep<JobFlags>();
   command =
       add("watch", "Follow a job to its end: progress, loss, tokens/s, time left",
           "  floe jobs watch trainer-01j9…\n"
           "  floe jobs watch trainer-01j9… --json | jq .progress.metrics.loss\n\n"
-          "A broken stream is taken up where it broke. Ends with 0 when the job succeeds, with\n"
+          "On a terminal it draws the losses, training and held out, as they come; otherwise it\n"
+          "prints plain lines. A broken stream is taken up where it broke. Ends with 0 when the "
+          "job succeeds, with\n"
           "6 when it fails or is cancelled. Ctrl-C ends the watching, not the job.",
           watch, Watch);
   command->add_option("--after", watch.after, "Only events after this sequence number");
+  add("pause", "Ask a job to step aside: it saves where it is and waits",
+      "  floe jobs pause trainer-01j9…\n\n"
+      "A running job writes its state as it does when its runner shuts down; the attempt does\n"
+      "not count. `floe jobs resume` queues it again, and it goes on from there.",
+      line.Keep<JobFlags>(), Pause);
+  add("resume", "Queue a paused job again", "  floe jobs resume trainer-01j9…",
+      line.Keep<JobFlags>(), Resume);
+  AddJobCompareCommand(*group, line);
   add("cancel", "Ask a job to stop", "  floe jobs cancel trainer-01j9…", line.Keep<JobFlags>(),
       Cancel);
   auto& logs = line.Keep<LogFlags>();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "cli/commands/pages.h"
 #include "cli/door/job_watch.h"
 #include "cli/output/exit_code.h"
 #include "cli/output/human.h"
@@ -15,6 +16,15 @@
 namespace floe::cli {
 
 namespace pb = jobs::v1;
+
+absl::StatusOr<std::vector<pb::JobMetrics>> JobMetricsOf(Door& door, const std::string& job_name) {
+  FLOE_ASSIGN_OR_RETURN(const std::string service, ServiceOfJob(job_name));
+  pb::ListJobMetricsRequest request;
+  request.set_parent(job_name);
+  return ListAll<pb::JobMetrics>(
+      door, door.jobs(), &pb::JobService::Stub::ListJobMetrics, request,
+      [](auto& page) -> auto& { return *page.mutable_metrics(); }, service);
+}
 
 absl::StatusOr<pb::Job> SubmitJob(Session& session, const Submission& submission) {
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
@@ -48,6 +58,10 @@ absl::Status WatchToEnd(Session& session, const std::string& job_name, int64_t a
     }
     broken = true;
   };
+  if (after_sequence > 0 && session.streams.out_is_terminal && !session.json) {
+    FLOE_ASSIGN_OR_RETURN(const auto past, JobMetricsOf(*door, job_name));
+    for (const pb::JobMetrics& metrics : past) view.Remember(metrics);
+  }
   const absl::StatusOr<pb::Job> job = WatchJob(*door, job_name, options);
   view.Finish();
   FLOE_RETURN_IF_ERROR(job.status());

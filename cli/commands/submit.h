@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,6 +17,10 @@ struct Submission {
 };
 
 absl::StatusOr<jobs::v1::Job> SubmitJob(Session& session, const Submission& submission);
+
+// All rows of a job's measurements, by step.
+absl::StatusOr<std::vector<jobs::v1::JobMetrics>> JobMetricsOf(Door& door,
+                                                               const std::string& job_name);
 
 // Shows the job's events from `after_sequence` on, on the way to its end. OK when it succeeded;
 // else JobFailedError. With --json: one event a line.

@@ -16,6 +16,10 @@ namespace {
 namespace pb = jobs::v1;
 
 constexpr double kPlainShare = 0.05;
+constexpr int kCurveRows = 10;
+constexpr int kLeastCurveWidth = 60;
+// What a job has measured in the past comes in one burst.
+constexpr absl::Duration kCurveInterval = absl::Milliseconds(200);
 
 double Share(const pb::Progress& progress) {
   if (progress.steps() <= 0) return 0;
@@ -40,11 +44,12 @@ std::string Metrics(const pb::Progress& progress) {
   const auto loss = [](double value) { return absl::StrFormat("%.3f", value); };
   add("loss", "loss ", loss);
   add("held_out_loss", "held-out ", loss);
+  add("tokens", "", [](double v) { return HumanQuantity(v) + " tokens"; });
   add("tokens_per_second", "", [](double v) { return HumanQuantity(v) + " tok/s"; });
   add("gflops", "", [](double v) { return absl::StrFormat("%.1f GFLOP/s", v); });
   for (const auto& [key, value] : std::map<std::string, double>(metrics.begin(), metrics.end())) {
     if (key == "loss" || key == "held_out_loss" || key == "tokens_per_second" || key == "gflops" ||
-        key == "learning_rate") {
+        key == "learning_rate" || key == "held_out_step" || key == "tokens") {
       continue;
     }
     absl::StrAppend(&text, "  ", absl::StrReplaceAll(key, {{"_", " "}}), " ",
@@ -69,6 +74,10 @@ std::string_view JobStateName(pb::Job::State state) {
       return "cancelled";
     case pb::Job::CANCELLING:
       return "cancelling";
+    case pb::Job::PAUSING:
+      return "pausing";
+    case pb::Job::PAUSED:
+      return "paused";
     default:
       return "unknown";
   }
@@ -90,12 +99,37 @@ std::string ProgressLine(const pb::Progress& progress, int bar_width) {
   return line;
 }
 
+void JobView::Erase() {
+  if (rows_above_ > 0) out_ << "\x1b[" << rows_above_ << "A\r\x1b[J";
+  out_ << "\r\x1b[K";
+  rows_above_ = 0;
+}
+
+void JobView::Draw() {
+  if (width_ >= kLeastCurveWidth) {
+    for (const std::string& line :
+         DrawCurves({{"loss", "", losses_.training()}, {"held-out loss", "o", losses_.held_out()}},
+                    std::min(width_, 100) - 1, kCurveRows)) {
+      out_ << line << "\n";
+      ++rows_above_;
+    }
+  }
+  out_ << drawn_ << std::flush;
+}
+
 void JobView::ShowProgress(const pb::Progress& progress, absl::Time now) {
+  losses_.Add(progress.step(), progress.metrics());
   if (terminal_) {
     drawn_ = ProgressLine(progress, 24);
     if (static_cast<int>(drawn_.size()) >= width_) drawn_ = ProgressLine(progress, 8);
     if (width_ > 1) drawn_ = drawn_.substr(0, static_cast<size_t>(width_) - 1);
-    out_ << "\r\x1b[K" << drawn_ << std::flush;
+    if (now - curve_drawn_ < kCurveInterval && progress.step() < progress.steps()) {
+      out_ << "\r\x1b[K" << drawn_ << std::flush;  // the curve above stays as it is
+      return;
+    }
+    curve_drawn_ = now;
+    Erase();
+    Draw();
     return;
   }
   const double share = Share(progress);
@@ -111,7 +145,9 @@ void JobView::ShowProgress(const pb::Progress& progress, absl::Time now) {
 
 void JobView::Say(const std::string& line) {
   if (terminal_) {
-    out_ << "\r\x1b[K" << line << "\n" << drawn_ << std::flush;
+    Erase();
+    out_ << line << "\n";
+    Draw();
   } else {
     out_ << line << std::endl;
   }

@@ -170,8 +170,19 @@ Json ToJson(const jobs::v1::Job& job) {
                {"start_time", Stamp(job.has_start_time(), job.start_time())},
                {"end_time", Stamp(job.has_end_time(), job.end_time())},
                {"spec", Parsed(job.spec())}};
+  if (job.queue_position() > 0) json["queue_position"] = job.queue_position();
   if (job.has_progress()) json["progress"] = ToJson(job.progress());
+  if (job.attempts_size() > 0) json["attempts"] = ToJsonArray(job.attempts());
   return json;
+}
+
+Json ToJson(const jobs::v1::Attempt& attempt) {
+  return {{"number", attempt.number()},
+          {"runner", attempt.runner()},
+          {"start_time", Stamp(attempt.has_start_time(), attempt.start_time())},
+          {"end_time", Stamp(attempt.has_end_time(), attempt.end_time())},
+          {"outcome", attempt.outcome()},
+          {"reason", attempt.reason()}};
 }
 
 Json ToJson(const jobs::v1::JobEvent& event) {

@@ -26,6 +26,7 @@ nlohmann::ordered_json ToJson(const registry::v1::Evaluation& evaluation);
 nlohmann::ordered_json ToJson(const registry::v1::GatePolicy& policy);
 nlohmann::ordered_json ToJson(const jobs::v1::Job& job);
 nlohmann::ordered_json ToJson(const jobs::v1::JobEvent& event);
+nlohmann::ordered_json ToJson(const jobs::v1::Attempt& attempt);
 nlohmann::ordered_json ToJson(const gateway::v1::Key& key);
 
 // An array of them.

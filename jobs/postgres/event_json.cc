@@ -31,10 +31,16 @@ std::optional<double> NumberFromJson(const json& value) {
   return std::nullopt;
 }
 
+json MetricsObject(const std::map<std::string, double>& metrics) {
+  json object = json::object();
+  for (const auto& [name, value] : metrics) object[name] = NumberToJson(value);
+  return object;
+}
+
 json ProgressObject(const Progress& progress) {
-  json metrics = json::object();
-  for (const auto& [name, value] : progress.metrics) metrics[name] = NumberToJson(value);
-  json object = {{"step", progress.step}, {"steps", progress.steps}, {"metrics", metrics}};
+  json object = {{"step", progress.step},
+                 {"steps", progress.steps},
+                 {"metrics", MetricsObject(progress.metrics)}};
   if (!progress.device.empty()) object["device"] = progress.device;
   if (progress.remaining != absl::InfiniteDuration()) {
     object["remaining_ms"] = absl::ToInt64Milliseconds(progress.remaining);
@@ -47,15 +53,21 @@ absl::Status Damaged(std::string_view what) {
       absl::StrCat("the stored event is not what this program writes: ", AbslView(what)));
 }
 
+absl::StatusOr<std::map<std::string, double>> ReadMetricsObject(const json& object) {
+  std::map<std::string, double> metrics;
+  for (const auto& [name, value] : object.items()) {
+    const std::optional<double> number = NumberFromJson(value);
+    if (!number) return Damaged(absl::StrCat("metric ", name, " is no number"));
+    metrics[name] = *number;
+  }
+  return metrics;
+}
+
 absl::StatusOr<Progress> ReadProgress(const json& object) {
   Progress progress;
   progress.step = object.at("step").get<int64_t>();
   progress.steps = object.at("steps").get<int64_t>();
-  for (const auto& [name, value] : object.at("metrics").items()) {
-    const std::optional<double> number = NumberFromJson(value);
-    if (!number) return Damaged(absl::StrCat("metric ", name, " is no number"));
-    progress.metrics[name] = *number;
-  }
+  FLOE_ASSIGN_OR_RETURN(progress.metrics, ReadMetricsObject(object.at("metrics")));
   if (object.contains("remaining_ms")) {
     progress.remaining = absl::Milliseconds(object["remaining_ms"].get<int64_t>());
   }
@@ -85,6 +97,18 @@ std::string ProgressToJson(const Progress& progress) { return Dump(ProgressObjec
 absl::StatusOr<Progress> ProgressFromJson(std::string_view text) {
   try {
     return ReadProgress(json::parse(text));
+  } catch (const json::exception& error) {
+    return Damaged(error.what());
+  }
+}
+
+std::string MetricsToJson(const std::map<std::string, double>& metrics) {
+  return Dump(MetricsObject(metrics));
+}
+
+absl::StatusOr<std::map<std::string, double>> MetricsFromJson(std::string_view text) {
+  try {
+    return ReadMetricsObject(json::parse(text));
   } catch (const json::exception& error) {
     return Damaged(error.what());
   }

@@ -11,6 +11,7 @@
 #include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "jobs/postgres/event_json.h"
+#include "jobs/postgres/history.h"
 #include "jobs/postgres/migrations_sql.h"
 #include "jobs/postgres/rows.h"
 
@@ -38,7 +39,7 @@ constexpr char kNext[] = "SELECT " FLOE_JOB_COLUMNS
                          " AND kind = ANY (ARRAY(SELECT json_array_elements_text($1::json)))"
                          " ORDER BY due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED";
 constexpr char kExpired[] = "SELECT " FLOE_JOB_COLUMNS
-                            " FROM jobs WHERE state IN ('RUNNING', 'CANCELLING')"
+                            " FROM jobs WHERE state IN ('RUNNING', 'CANCELLING', 'PAUSING')"
                             " AND lease_expire_time <= $1"
                             " ORDER BY lease_expire_time LIMIT 100 FOR UPDATE SKIP LOCKED";
 constexpr char kSave[] =
@@ -46,33 +47,11 @@ constexpr char kSave[] =
     " progress = $7, start_time = $8, end_time = $9, due_time = $10, runner = $11,"
     " lease_expire_time = $12, finished_attempt = $13, last_sequence = $14,"
     " reported_sequence = $15 WHERE id = $1";
-constexpr char kAppend[] =
-    "INSERT INTO job_events (job, sequence, time, attempt, what) VALUES ($1, $2, $3, $4, $5)";
-constexpr char kEvents[] =
-    "SELECT sequence, (extract(epoch FROM time) * 1000000)::bigint, attempt, what FROM job_events"
-    " WHERE job = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
 constexpr char kCount[] =
-    "SELECT state, count(*) FROM jobs WHERE state IN ('QUEUED', 'RUNNING', 'CANCELLING')"
+    "SELECT state, count(*) FROM jobs WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
     " GROUP BY state";
 
 using Sql = pqxx::transaction_base;
-
-std::optional<std::string> OptionalTimestamp(const std::optional<absl::Time>& time) {
-  if (!time) return std::nullopt;
-  return Timestamp(*time);
-}
-
-// pqxx 6 takes a null parameter as a null pointer.
-const char* OrNull(const std::optional<std::string>& text) {
-  return text ? text->c_str() : nullptr;
-}
-
-void AppendEvents(Sql& sql, const std::string& id, const std::vector<Event>& events) {
-  for (const Event& event : events) {
-    sql.exec_params(kAppend, id, event.sequence, Timestamp(event.time), event.attempt,
-                    WhatToJson(event.what));
-  }
-}
 
 void Save(Sql& sql, const Change& change) {
   const Job& job = change.job;
@@ -85,7 +64,7 @@ void Save(Sql& sql, const Change& change) {
                   job.error, job.result, OrNull(progress), OrNull(start), OrNull(end),
                   Timestamp(job.due_time), job.runner, OrNull(expire), job.finished_attempt,
                   job.last_sequence, job.reported_sequence);
-  AppendEvents(sql, job.id, change.events);
+  AppendHistory(sql, change);
 }
 
 absl::Status NotFound(const std::string& team, const std::string& id) {
@@ -122,8 +101,8 @@ class PostgresQueue final : public JobQueue {
           job.max_attempts, job.creator, job.request_id, Timestamp(job.create_time),
           Timestamp(job.due_time), job.last_sequence, job.reported_sequence);
       if (inserted.affected_rows() == 1) {
-        AppendEvents(sql, job.id, submitted.events);
-        return job;
+        AppendHistory(sql, submitted);
+        return JobFromRow(sql.exec_params(kGet, job.team, job.id)[0]);
       }
       FLOE_ASSIGN_OR_RETURN(auto first, ByRequest(sql, job.team, job.request_id));
       if (!first) return absl::InternalError("a job of the same request id came and went");
@@ -162,14 +141,16 @@ class PostgresQueue final : public JobQueue {
 
   absl::StatusOr<std::vector<Event>> Events(const std::string& id, int64_t after_sequence,
                                             int limit) override {
-    return In([&](Sql& sql) -> absl::StatusOr<std::vector<Event>> {
-      std::vector<Event> events;
-      for (const pqxx::row& row : sql.exec_params(kEvents, id, after_sequence, limit)) {
-        FLOE_ASSIGN_OR_RETURN(Event event, EventFromRow(row));
-        events.push_back(std::move(event));
-      }
-      return events;
-    });
+    return In([&](Sql& sql) { return ReadEvents(sql, id, after_sequence, limit); });
+  }
+
+  absl::StatusOr<std::vector<StepMetrics>> Metrics(const std::string& id, int64_t after_step,
+                                                   int limit) override {
+    return In([&](Sql& sql) { return ReadMetrics(sql, id, after_step, limit); });
+  }
+
+  absl::StatusOr<std::vector<Attempt>> Attempts(const std::string& id) override {
+    return In([&](Sql& sql) { return ReadAttempts(sql, id); });
   }
 
   absl::StatusOr<Job> Update(const std::string& team, const std::string& id,

@@ -1,23 +1,11 @@
 #include "jobs/postgres/rows.h"
 
-#include <optional>
-#include <string>
-
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
 #include "jobs/postgres/event_json.h"
 
 namespace floe::jobs {
-namespace {
-
-std::optional<absl::Time> OptionalTime(const pqxx::field& field) {
-  if (field.is_null()) return std::nullopt;
-  return absl::FromUnixMicros(field.as<int64_t>());
-}
-
-}  // namespace
-
 absl::StatusOr<Job> JobFromRow(const pqxx::row& row) {
   Job job;
   int column = 0;
@@ -48,6 +36,7 @@ absl::StatusOr<Job> JobFromRow(const pqxx::row& row) {
   job.finished_attempt = next().as<int>();
   job.last_sequence = next().as<int64_t>();
   job.reported_sequence = next().as<int64_t>();
+  job.queue_position = next().as<int64_t>();
   return job;
 }
 
@@ -62,6 +51,16 @@ absl::StatusOr<Event> EventFromRow(const pqxx::row& row) {
 
 std::string Timestamp(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E6S+00", time, absl::UTCTimeZone());
+}
+
+std::optional<std::string> OptionalTimestamp(const std::optional<absl::Time>& time) {
+  if (!time) return std::nullopt;
+  return Timestamp(*time);
+}
+
+std::optional<absl::Time> OptionalTime(const pqxx::field& microseconds) {
+  if (microseconds.is_null()) return std::nullopt;
+  return absl::FromUnixMicros(microseconds.as<int64_t>());
 }
 
 }  // namespace floe::jobs

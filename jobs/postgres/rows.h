@@ -1,6 +1,9 @@
 // Between rows and jobs: the columns in one order, both ways.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include <pqxx/pqxx>
@@ -17,7 +20,10 @@ namespace floe::jobs {
   " (extract(epoch FROM end_time) * 1000000)::bigint,"                                        \
   " (extract(epoch FROM due_time) * 1000000)::bigint, runner,"                                \
   " (extract(epoch FROM lease_expire_time) * 1000000)::bigint, finished_attempt,"             \
-  " last_sequence, reported_sequence"
+  " last_sequence, reported_sequence,"                                                        \
+  " CASE WHEN state = 'QUEUED' THEN (SELECT count(*) FROM jobs ahead"                         \
+  " WHERE ahead.state = 'QUEUED' AND (ahead.due_time, ahead.id) <= (jobs.due_time, jobs.id))" \
+  " ELSE 0 END"
 
 absl::StatusOr<Job> JobFromRow(const pqxx::row& row);
 
@@ -26,5 +32,12 @@ absl::StatusOr<Event> EventFromRow(const pqxx::row& row);
 
 // A time as a parameter of type timestamptz.
 std::string Timestamp(absl::Time time);
+std::optional<std::string> OptionalTimestamp(const std::optional<absl::Time>& time);
+std::optional<absl::Time> OptionalTime(const pqxx::field& microseconds);
+
+// pqxx 6 takes a null parameter as a null pointer.
+inline const char* OrNull(const std::optional<std::string>& text) {
+  return text ? text->c_str() : nullptr;
+}
 
 }  // namespace floe::jobs

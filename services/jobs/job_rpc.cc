@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 #include "base/error_reason.h"
@@ -19,6 +20,8 @@ namespace {
 
 constexpr int kDefaultPage = 50;
 constexpr int kMaxPage = 1000;
+constexpr int kDefaultMetricsPage = 1000;
+constexpr int kMaxMetricsPage = 10'000;
 constexpr int kEventBatch = 200;
 constexpr size_t kMaxRequestId = 128;
 constexpr size_t kMaxSpecBytes = 1 << 20;
@@ -107,6 +110,8 @@ grpc::Status JobRpc::GetJob(grpc::ServerContext* context, const v1::GetJobReques
     FLOE_ASSIGN_OR_RETURN(const JobName name, NameOf(call, request->name()));
     FLOE_ASSIGN_OR_RETURN(const Job job, parts_.queue.Get(name.team, name.id));
     *response = ToProto(job);
+    FLOE_ASSIGN_OR_RETURN(const std::vector<Attempt> attempts, parts_.queue.Attempts(name.id));
+    for (const Attempt& attempt : attempts) *response->add_attempts() = ToProto(attempt);
     return absl::OkStatus();
   });
 }
@@ -181,6 +186,69 @@ grpc::Status JobRpc::CancelJob(grpc::ServerContext* context, const v1::CancelJob
         *response = ToProto(job);
         return absl::OkStatus();
       });
+}
+
+grpc::Status JobRpc::PauseJob(grpc::ServerContext* context, const v1::PauseJobRequest* request,
+                              v1::Job* response) {
+  return parts_.calls.Run(
+      *context, "jobs.PauseJob", [&](runtime::CallContext& call) -> absl::Status {
+        FLOE_ASSIGN_OR_RETURN(const JobName name, NameOf(call, request->name()));
+        FLOE_ASSIGN_OR_RETURN(const Job job, parts_.submission.Pause(name.team, name.id));
+        parts_.changes.Notify();
+        *response = ToProto(job);
+        return absl::OkStatus();
+      });
+}
+
+grpc::Status JobRpc::ResumeJob(grpc::ServerContext* context, const v1::ResumeJobRequest* request,
+                               v1::Job* response) {
+  return parts_.calls.Run(
+      *context, "jobs.ResumeJob", [&](runtime::CallContext& call) -> absl::Status {
+        FLOE_ASSIGN_OR_RETURN(const JobName name, NameOf(call, request->name()));
+        FLOE_RETURN_IF_ERROR(parts_.submission.Resume(name.team, name.id).status());
+        parts_.changes.Notify();
+        parts_.work.Notify();
+        FLOE_ASSIGN_OR_RETURN(const Job job, parts_.queue.Get(name.team, name.id));  // its place
+        *response = ToProto(job);
+        return absl::OkStatus();
+      });
+}
+
+grpc::Status JobRpc::ListJobMetrics(grpc::ServerContext* context,
+                                    const v1::ListJobMetricsRequest* request,
+                                    v1::ListJobMetricsResponse* response) {
+  return parts_.calls.Run(*context, "jobs.ListJobMetrics", [&](runtime::CallContext& call) {
+    return Metrics(call, *request, *response);
+  });
+}
+
+absl::Status JobRpc::Metrics(runtime::CallContext& call, const v1::ListJobMetricsRequest& request,
+                             v1::ListJobMetricsResponse& response) {
+  FLOE_ASSIGN_OR_RETURN(const JobName name, NameOf(call, request.parent()));
+  FLOE_RETURN_IF_ERROR(parts_.queue.Get(name.team, name.id).status());
+  if (request.page_size() < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("page_size is ", request.page_size(), "; it must be 0 or more"));
+  }
+  int64_t after = 0;
+  if (!request.page_token().empty() &&
+      (!absl::SimpleAtoi(request.page_token(), &after) || after < 0)) {
+    return absl::InvalidArgumentError(
+        "page_token is not one that ListJobMetrics gave; send next_page_token of the previous "
+        "answer");
+  }
+  const int limit = request.page_size() == 0 ? kDefaultMetricsPage
+                                             : std::min(request.page_size(), kMaxMetricsPage);
+  FLOE_ASSIGN_OR_RETURN(const std::vector<StepMetrics> rows,
+                        parts_.queue.Metrics(name.id, after, limit + 1));
+  for (const StepMetrics& row : rows) {
+    if (response.metrics_size() == limit) {
+      response.set_next_page_token(absl::StrCat(response.metrics(limit - 1).step()));
+      break;
+    }
+    *response.add_metrics() = ToProto(row);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace floe::jobs

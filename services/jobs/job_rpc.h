@@ -36,11 +36,20 @@ class JobRpc final : public v1::JobService::Service {
                         grpc::ServerWriter<v1::JobEvent>* writer) override;
   grpc::Status CancelJob(grpc::ServerContext* context, const v1::CancelJobRequest* request,
                          v1::Job* response) override;
+  grpc::Status PauseJob(grpc::ServerContext* context, const v1::PauseJobRequest* request,
+                        v1::Job* response) override;
+  grpc::Status ResumeJob(grpc::ServerContext* context, const v1::ResumeJobRequest* request,
+                         v1::Job* response) override;
+  grpc::Status ListJobMetrics(grpc::ServerContext* context,
+                              const v1::ListJobMetricsRequest* request,
+                              v1::ListJobMetricsResponse* response) override;
 
  private:
   absl::StatusOr<Job> Create(runtime::CallContext& call, const v1::CreateJobRequest& request);
   absl::Status List(runtime::CallContext& call, const v1::ListJobsRequest& request,
                     v1::ListJobsResponse& response);
+  absl::Status Metrics(runtime::CallContext& call, const v1::ListJobMetricsRequest& request,
+                       v1::ListJobMetricsResponse& response);
   absl::Status Watch(runtime::CallContext& call, const v1::WatchJobRequest& request,
                      grpc::ServerWriter<v1::JobEvent>& writer);
 

@@ -74,7 +74,8 @@ struct JobServices::Parts {
   }
 
   void Publish(const Reaper::Found& found) {
-    for (const State state : {State::kQueued, State::kRunning, State::kCancelling}) {
+    for (const State state :
+         {State::kQueued, State::kRunning, State::kCancelling, State::kPausing, State::kPaused}) {
       const auto count = found.open.find(state);
       metrics
           .Gauge("floe_jobs_open", "Jobs that have not ended, by state",

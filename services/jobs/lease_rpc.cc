@@ -98,6 +98,7 @@ absl::Status LeaseRpc::Beat(const v1::HeartbeatRequest& request, v1::HeartbeatRe
   if (!events.empty()) parts_.changes.Notify();
   *response.mutable_expire_time() = ToProto(*job.lease_expire);
   response.set_cancel_requested(job.state == State::kCancelling);
+  response.set_pause_requested(job.state == State::kPausing);
   response.set_last_sequence(job.reported_sequence);
   return absl::OkStatus();
 }

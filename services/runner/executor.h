@@ -56,9 +56,9 @@ class Executor {
   // executed again, from the start or with what an earlier attempt left in the folder, so
   // publishing must be safe to repeat.
   //
-  // When `stop` is requested (the job was cancelled, its lease was lost, or the runner shuts down):
-  // write a checkpoint if there is one to write, and return CANCELLED soon. Whether the work is
-  // continued later is not the executor's business.
+  // When `stop` is requested (the job was cancelled or paused, its lease was lost, or the runner
+  // shuts down): write a checkpoint if there is one to write, and return CANCELLED soon. Whether
+  // the work is continued later is not the executor's business.
   //
   // Errors: UNAVAILABLE, ABORTED, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, INTERNAL are tried again;
   // all others are final.

@@ -34,22 +34,6 @@ bool IsRetryable(absl::StatusCode code) {
   }
 }
 
-std::string_view OutcomeName(jobs::Outcome outcome) {
-  switch (outcome) {
-    case jobs::Outcome::kSucceeded:
-      return "succeeded";
-    case jobs::Outcome::kFailedRetryable:
-      return "failed_retryable";
-    case jobs::Outcome::kFailedPermanent:
-      return "failed_permanent";
-    case jobs::Outcome::kCancelled:
-      return "cancelled";
-    case jobs::Outcome::kHandedBack:
-      return "handed_back";
-  }
-  return "unknown";
-}
-
 void Wait(absl::Duration time, std::stop_token stop) {
   std::mutex mutex;
   std::condition_variable_any wake;
@@ -76,7 +60,7 @@ jobs::AttemptEnd EndOf(const absl::StatusOr<std::string>& result,
   }
   if (stopped) {
     end.outcome = jobs::Outcome::kHandedBack;
-    end.error = "the runner shuts down";
+    end.error = *stop_reason == StopReason::kPaused ? "paused on request" : "the runner shuts down";
     return end;
   }
   end.outcome = IsRetryable(status.code()) ? jobs::Outcome::kFailedRetryable
@@ -128,7 +112,7 @@ void LeaseLoop::ExecuteLease(const jobs::Lease& lease, std::stop_token stop,
   running.Decrement();
   parts_.metrics
       .Counter("floe_runner_attempts_total", "Attempts that ended, by kind and outcome",
-               {{"kind", lease.kind}, {"outcome", std::string(OutcomeName(end.outcome))}})
+               {{"kind", lease.kind}, {"outcome", std::string(jobs::OutcomeName(end.outcome))}})
       .Increment();
   const auto state = session.Finish(end, give_up);
   parts_.logger.Info("attempt ended",

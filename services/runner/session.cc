@@ -45,7 +45,9 @@ void Session::StopThread() {
 void Session::RequestStop(StopReason reason) {
   {
     std::lock_guard lock(mutex_);
-    if (!reason_ || reason == StopReason::kLeaseLost) reason_ = reason;
+    const bool outdoes = reason == StopReason::kLeaseLost ||
+                         (reason == StopReason::kCancelled && reason_ == StopReason::kPaused);
+    if (!reason_ || outdoes) reason_ = reason;
   }
   stop_.request_stop();
 }
@@ -90,6 +92,7 @@ Session::Next Session::Beat() {
   failures_ = 0;
   buffer_.Acknowledge(answer->last_sequence);
   if (answer->cancel_requested) RequestStop(StopReason::kCancelled);
+  if (answer->pause_requested) RequestStop(StopReason::kPaused);
   if (buffer_.waiting() > 0) {
     std::lock_guard lock(mutex_);
     has_events_ = true;

@@ -20,7 +20,7 @@
 namespace floe::runner {
 
 // Why an executor is asked to stop.
-enum class StopReason { kCancelled, kHandBack, kLeaseLost };
+enum class StopReason { kCancelled, kPaused, kHandBack, kLeaseLost };
 
 struct SessionOptions {
   absl::Duration report_interval = absl::Milliseconds(250);  // events wait for company this long
@@ -41,7 +41,8 @@ class Session {
   Reporter& reporter() { return buffer_; }
   std::stop_token stop_token() const { return stop_.get_token(); }
 
-  // Asks the executor to stop; the first reason stands, except that a lost lease outdoes all.
+  // Asks the executor to stop; the first reason stands, except that a lost lease outdoes
+  // all, and a cancellation a pause.
   void RequestStop(StopReason reason);
   std::optional<StopReason> stop_reason() const;
 

@@ -22,6 +22,7 @@ struct FakeFleet::State {
   std::map<std::string, reg::Alias> aliases;
   std::map<std::string, gw::Key> keys;
   std::map<std::string, job::Job> jobs;
+  std::map<std::string, std::vector<job::JobMetrics>> measured;
   std::map<std::string, std::vector<job::JobEvent>> events;
   std::set<int64_t> breaks;
   Calls calls;
@@ -277,6 +278,27 @@ class FakeFleet::Jobs final : public job::JobService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status PauseJob(grpc::ServerContext* context, const job::PauseJobRequest* request,
+                        job::Job* answer) override {
+    return SetState(*context, request->name(), job::Job::PAUSING, answer);
+  }
+  grpc::Status ResumeJob(grpc::ServerContext* context, const job::ResumeJobRequest* request,
+                         job::Job* answer) override {
+    return SetState(*context, request->name(), job::Job::QUEUED, answer);
+  }
+  // One row a page, so that programs that forget pages show it.
+  grpc::Status ListJobMetrics(grpc::ServerContext* context,
+                              const job::ListJobMetricsRequest* request,
+                              job::ListJobMetricsResponse* answer) override {
+    std::lock_guard lock(state_.mutex);
+    Note(*context);
+    const auto& rows = state_.measured[request->parent()];
+    const size_t at = request->page_token().empty() ? 0 : std::stoul(request->page_token());
+    if (at < rows.size()) *answer->add_metrics() = rows[at];
+    if (at + 1 < rows.size()) answer->set_next_page_token(std::to_string(at + 1));
+    return grpc::Status::OK;
+  }
+
   grpc::Status WatchJob(grpc::ServerContext* context, const job::WatchJobRequest* request,
                         grpc::ServerWriter<job::JobEvent>* writer) override {
     std::lock_guard lock(state_.mutex);
@@ -293,6 +315,16 @@ class FakeFleet::Jobs final : public job::JobService::Service {
   }
 
  private:
+  grpc::Status SetState(const grpc::ServerContext& context, const std::string& name,
+                        job::Job::State state, job::Job* answer) {
+    std::lock_guard lock(state_.mutex);
+    Note(context);
+    job::Job& one = state_.jobs[name];
+    one.set_state(state);
+    one.set_queue_position(state == job::Job::QUEUED ? 3 : 0);
+    *answer = one;
+    return grpc::Status::OK;
+  }
   void Note(const grpc::ServerContext& context) {
     state_.calls.services.push_back(State::Metadata(context, "x-floe-service"));
   }
@@ -403,6 +435,11 @@ void FakeFleet::PutMetrics(const std::string& version,
 void FakeFleet::PutTokenizer(const std::string& name, int64_t vocab_size) {
   std::lock_guard lock(state_->mutex);
   state_->tokenizers[name] = vocab_size;
+}
+
+void FakeFleet::PutMetrics(const std::string& one, std::vector<job::JobMetrics> rows) {
+  std::lock_guard lock(state_->mutex);
+  state_->measured[one] = std::move(rows);
 }
 
 void FakeFleet::PutJob(job::Job one, std::vector<job::JobEvent> events, std::set<int64_t> breaks) {

@@ -36,6 +36,8 @@ class FakeFleet {
   void PutMetrics(const std::string& version, const std::map<std::string, double>& metrics);
   void PutTokenizer(const std::string& name, int64_t vocab_size);
   // A job with its events; the stream of events breaks after each sequence in `breaks`, once.
+  // Rows of a job's measurements.
+  void PutMetrics(const std::string& job, std::vector<jobs::v1::JobMetrics> rows);
   void PutJob(jobs::v1::Job job, std::vector<jobs::v1::JobEvent> events, std::set<int64_t> breaks);
 
   struct Calls {

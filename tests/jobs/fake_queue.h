@@ -56,6 +56,13 @@ class FakeQueue final : public JobQueue {
     }
     return events;
   }
+  absl::StatusOr<std::vector<StepMetrics>> Metrics(const std::string& id, int64_t after_step,
+                                                   int limit) override {
+    return absl::UnimplementedError("no test reads measurements here");
+  }
+  absl::StatusOr<std::vector<Attempt>> Attempts(const std::string& id) override {
+    return absl::UnimplementedError("no test reads attempts here");
+  }
   absl::StatusOr<Job> Update(const std::string& team, const std::string& id,
                              Transition transition) override {
     std::lock_guard lock(mutex_);

@@ -223,6 +223,68 @@ TEST(CancelTest, WhateverEndsACancellingAttemptCancelsTheJobButSuccess) {
   EXPECT_EQ(Expire(Cancelling(), kNow + kLease, kRetry).job.state, State::kCancelled);
 }
 
+TEST(PauseTest, AQueuedJobWaitsAtOnceAndIsDueAtOnceWhenItGoesOn) {
+  const Job paused = Pause(Queued(), kNow)->job;
+  EXPECT_EQ(paused.state, State::kPaused);
+  EXPECT_FALSE(paused.end_time.has_value());
+  const Job again = Resume(paused, kNow + absl::Hours(1))->job;
+  EXPECT_EQ(again.state, State::kQueued);
+  EXPECT_EQ(again.due_time, kNow + absl::Hours(1));
+}
+
+TEST(PauseTest, ARunningJobKeepsItsLeaseUntilItsRunnerHandsBackAndThatCountsAsNoAttempt) {
+  const Job pausing = Pause(Running(), kNow)->job;
+  EXPECT_EQ(pausing.state, State::kPausing);
+  EXPECT_TRUE(pausing.lease_expire.has_value());
+  ASSERT_TRUE(
+      Report(pausing, 1, {Line(pausing.reported_sequence + 1, "state saved")}, kNow, kLease).ok());
+  const Change change =
+      *Finish(pausing, End(Outcome::kHandedBack, 1, "paused on request"), kNow, kRetry);
+  EXPECT_EQ(change.job.state, State::kPaused);
+  EXPECT_FALSE(change.job.lease_expire.has_value());
+  EXPECT_EQ(change.job.handed_back, 1);
+  ASSERT_TRUE(change.attempt.has_value());
+  EXPECT_EQ(change.attempt->outcome, Outcome::kHandedBack);
+  EXPECT_EQ(change.attempt->reason, "paused on request");
+}
+
+TEST(PauseTest, AFailureWhilePausingWaitsForAPersonUnlessItIsFinal) {
+  const Job pausing = Pause(Running(), kNow)->job;
+  EXPECT_EQ(Finish(pausing, End(Outcome::kFailedRetryable), kNow, kRetry)->job.state,
+            State::kPaused);
+  EXPECT_EQ(Expire(pausing, kNow + kLease, kRetry).job.state, State::kPaused);
+  EXPECT_EQ(Finish(pausing, End(Outcome::kFailedPermanent), kNow, kRetry)->job.state,
+            State::kFailed);
+  const Job last = Pause(Running(Queued(1)), kNow)->job;
+  EXPECT_EQ(Finish(last, End(Outcome::kFailedRetryable), kNow, kRetry)->job.state, State::kFailed);
+  EXPECT_EQ(Finish(pausing, End(Outcome::kSucceeded), kNow, kRetry)->job.state, State::kSucceeded)
+      << "it was done before it heard of the pause";
+}
+
+TEST(PauseTest, TakenBackBeforeTheRunnerStoppedTheJobRunsOrIsQueuedAgain) {
+  const Job running = Resume(Pause(Running(), kNow)->job, kNow)->job;
+  EXPECT_EQ(running.state, State::kRunning);
+  EXPECT_EQ(Finish(running, End(Outcome::kHandedBack), kNow, kRetry)->job.state, State::kQueued);
+}
+
+TEST(PauseTest, RepeatedItChangesNothing) {
+  for (const Job& job : {Pause(Running(), kNow)->job, Pause(Queued(), kNow)->job}) {
+    EXPECT_THAT(Pause(job, kNow)->events, SizeIs(0));
+  }
+  EXPECT_THAT(Resume(Running(), kNow)->events, SizeIs(0));
+  EXPECT_THAT(Resume(Queued(), kNow)->events, SizeIs(0));
+}
+
+TEST(PauseTest, APausedOrPausingJobCanBeCancelledAndACancelledOneNotPaused) {
+  EXPECT_EQ(Cancel(Pause(Queued(), kNow)->job, kNow)->job.state, State::kCancelled);
+  EXPECT_EQ(Cancel(Pause(Running(), kNow)->job, kNow)->job.state, State::kCancelling);
+  EXPECT_EQ(ReasonText(Pause(Cancelling(), kNow).status()), "JOB_IS_CANCELLING");
+  EXPECT_EQ(ReasonText(Resume(Cancelling(), kNow).status()), "JOB_IS_CANCELLING");
+  const Job done = Finish(Running(), End(Outcome::kSucceeded), kNow, kRetry)->job;
+  EXPECT_EQ(ReasonText(Pause(done, kNow).status()), "JOB_HAS_ENDED");
+  EXPECT_EQ(ReasonText(Resume(done, kNow).status()), "JOB_HAS_ENDED");
+}
+
 TEST(ExpireTest, LeavesALeaseThatHolds) {
   const Change change = Expire(Running(), kNow + kLease - absl::Nanoseconds(1), kRetry);
   EXPECT_EQ(change.job.state, State::kRunning);

@@ -102,6 +102,8 @@ TEST_F(PretrainerTest, TrainsReportsAndExports) {
   EXPECT_GT(recorder.reports.back().gflops, 0);
   EXPECT_GT(recorder.reports.back().metrics.at("grad_norm"), 0);
   EXPECT_GT(recorder.reports.back().metrics.at("peak_memory_bytes"), 1 << 20);
+  EXPECT_EQ(recorder.reports.back().metrics.at("tokens"), static_cast<double>(outcome->tokens));
+  EXPECT_EQ(recorder.reports.back().metrics.at("held_out_step"), recorder.reports.back().step);
   EXPECT_EQ(recorder.reports.back().remaining, absl::ZeroDuration());
   EXPECT_THAT(recorder.samples,
               ElementsAre(HasSubstr("before: Number 7"), HasSubstr("after: Number 7")));

@@ -125,6 +125,7 @@ absl::Status TrainingLoop::Evaluate() {
   double loss[] = {result ? result->loss : position_.held_out};
   FLOE_RETURN_IF_ERROR(parts_.parallel.Broadcast(loss));
   position_.held_out = loss[0];
+  if (loss[0] > 0) held_out_step_ = position_.step;
   if (result) held_out_metrics_ = std::move(result->metrics);
   return absl::OkStatus();
 }
@@ -165,7 +166,9 @@ void TrainingLoop::Report(TrainingObserver& observer, absl::Duration started, in
   progress.remaining = (now - started) / (position_.step - first_step) *
                        static_cast<double>(settings.steps - position_.step);
   progress.metrics = step_metrics_;
+  progress.metrics["tokens"] = static_cast<double>(position_.tokens);
   progress.metrics["peak_memory_bytes"] = PeakMemoryBytes();
+  if (held_out_step_ > 0) progress.metrics["held_out_step"] = static_cast<double>(held_out_step_);
   for (const auto& [name, value] : held_out_metrics_) progress.metrics["held_out_" + name] = value;
   observer.OnProgress(progress);
   reported_step_ = position_.step;

@@ -98,7 +98,8 @@ class TrainingLoop {
   TrainingPosition position_;
   std::map<std::string, double> step_metrics_;
   std::map<std::string, double> held_out_metrics_;
-  bool evaluated_ = false;  // in this run
+  bool evaluated_ = false;     // in this run
+  int64_t held_out_step_ = 0;  // of the newest held-out loss; 0: measured by an earlier attempt
   // Since the last report.
   int64_t reported_step_ = 0;
   int64_t reported_tokens_ = 0;

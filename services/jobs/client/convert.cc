@@ -25,6 +25,10 @@ v1::Job::State StateToProto(State state) {
       return v1::Job::CANCELLED;
     case State::kCancelling:
       return v1::Job::CANCELLING;
+    case State::kPausing:
+      return v1::Job::PAUSING;
+    case State::kPaused:
+      return v1::Job::PAUSED;
   }
   return v1::Job::STATE_UNSPECIFIED;
 }
@@ -82,6 +86,7 @@ v1::Job ToProto(const Job& job) {
   if (job.start_time) *proto.mutable_start_time() = ToProto(*job.start_time);
   if (job.end_time) *proto.mutable_end_time() = ToProto(*job.end_time);
   proto.set_runner(job.runner);
+  proto.set_queue_position(job.queue_position);
   return proto;
 }
 
@@ -98,6 +103,26 @@ v1::JobEvent ToProto(const Event& event) {
   } else {
     proto.set_state(StateToProto(std::get<State>(event.what)));
   }
+  return proto;
+}
+
+v1::JobMetrics ToProto(const StepMetrics& metrics) {
+  v1::JobMetrics proto;
+  proto.set_step(metrics.step);
+  *proto.mutable_time() = ToProto(metrics.time);
+  proto.set_attempt(metrics.attempt);
+  for (const auto& [name, value] : metrics.metrics) (*proto.mutable_metrics())[name] = value;
+  return proto;
+}
+
+v1::Attempt ToProto(const Attempt& attempt) {
+  v1::Attempt proto;
+  proto.set_number(attempt.number);
+  proto.set_runner(attempt.runner);
+  if (attempt.start_time) *proto.mutable_start_time() = ToProto(*attempt.start_time);
+  if (attempt.end_time) *proto.mutable_end_time() = ToProto(*attempt.end_time);
+  if (attempt.outcome) proto.set_outcome(std::string(OutcomeName(*attempt.outcome)));
+  proto.set_reason(attempt.reason);
   return proto;
 }
 

@@ -21,6 +21,8 @@ using runtime::ToProto;
 v1::Job ToProto(const Job& job);
 v1::Progress ToProto(const Progress& progress);
 v1::JobEvent ToProto(const Event& event);
+v1::JobMetrics ToProto(const StepMetrics& metrics);
+v1::Attempt ToProto(const Attempt& attempt);
 
 // INVALID_ARGUMENT names the event and what is missing in it.
 absl::StatusOr<std::vector<Event>> FromProto(

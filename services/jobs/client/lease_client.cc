@@ -79,7 +79,8 @@ class RpcLeaseClient final : public LeaseClient {
     runtime::PrepareCall(context, runtime::OutgoingCall::Own({}, call_timeout_));
     v1::HeartbeatResponse response;
     FLOE_RETURN_IF_ERROR(runtime::FromGrpcStatus(stub_->Heartbeat(&context, request, &response)));
-    return HeartbeatAnswer{response.cancel_requested(), response.last_sequence()};
+    return HeartbeatAnswer{response.cancel_requested(), response.last_sequence(),
+                           response.pause_requested()};
   }
 
   absl::StatusOr<State> Finish(const Lease& lease, const AttemptEnd& end) override {

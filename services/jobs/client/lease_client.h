@@ -36,6 +36,7 @@ struct Lease {
 struct HeartbeatAnswer {
   bool cancel_requested = false;
   int64_t last_sequence = 0;  // the newest of the runner's events that is stored
+  bool pause_requested = false;
 };
 
 // Thread-safe. No method repeats a call: that is the caller's policy. An attempt that lost its

@@ -116,6 +116,43 @@ absl::StatusOr<v1::Job> JobCaller::Cancel(const std::string& name) {
   return job;
 }
 
+absl::StatusOr<v1::Job> JobCaller::Pause(const std::string& name) {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::PauseJobRequest request;
+  request.set_name(name);
+  v1::Job response;
+  const auto status = runtime::FromGrpcStatus(jobs_->PauseJob(&context, request, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::Job> JobCaller::Resume(const std::string& name) {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::ResumeJobRequest request;
+  request.set_name(name);
+  v1::Job response;
+  const auto status = runtime::FromGrpcStatus(jobs_->ResumeJob(&context, request, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::ListJobMetricsResponse> JobCaller::Metrics(const std::string& name,
+                                                              int page_size,
+                                                              const std::string& page_token) {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::ListJobMetricsRequest request;
+  request.set_parent(name);
+  request.set_page_size(page_size);
+  request.set_page_token(page_token);
+  v1::ListJobMetricsResponse response;
+  const auto status = runtime::FromGrpcStatus(jobs_->ListJobMetrics(&context, request, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
 absl::StatusOr<v1::ListJobsResponse> JobCaller::List(int page_size, const std::string& page_token,
                                                      const std::string& parent) {
   grpc::ClientContext context;

@@ -82,6 +82,10 @@ class JobCaller {
                                  const std::string& parent = "teams/nlp");
   absl::StatusOr<v1::Job> Get(const std::string& name);
   absl::StatusOr<v1::Job> Cancel(const std::string& name);
+  absl::StatusOr<v1::Job> Pause(const std::string& name);
+  absl::StatusOr<v1::Job> Resume(const std::string& name);
+  absl::StatusOr<v1::ListJobMetricsResponse> Metrics(const std::string& name, int page_size = 0,
+                                                     const std::string& page_token = "");
   absl::StatusOr<v1::ListJobsResponse> List(int page_size, const std::string& page_token = "",
                                             const std::string& parent = "teams/nlp");
   struct Watched {

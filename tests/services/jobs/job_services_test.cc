@@ -103,6 +103,67 @@ TEST_F(JobServicesTest, AnotherTeamSeesNothing) {
   EXPECT_EQ(person_.Get(job.name())->state(), v1::Job::QUEUED);
 }
 
+TEST_F(JobServicesTest, APausedJobStepsAsideAndGoesOnWithItsAttemptsToldWithTheirReasons) {
+  const v1::Job job = Submit();
+  EXPECT_EQ(job.queue_position(), 1);
+  const v1::Lease first = Take();
+  ASSERT_EQ(person_.Pause(job.name())->state(), v1::Job::PAUSING);
+  const auto heard = runner_.Heartbeat(first);
+  ASSERT_TRUE(heard.ok()) << heard.status();
+  EXPECT_TRUE(heard->pause_requested());
+  EXPECT_FALSE(heard->cancel_requested());
+  ASSERT_EQ(runner_.Finish(first, Finish::HANDED_BACK, "paused on request")->state(),
+            v1::Job::PAUSED);
+  EXPECT_FALSE(runner_.Acquire(absl::ZeroDuration())->has_lease());
+  const auto resumed = person_.Resume(job.name());
+  EXPECT_EQ(resumed->state(), v1::Job::QUEUED);
+  EXPECT_EQ(resumed->queue_position(), 1);
+  ASSERT_TRUE(runner_.Finish(Take(), Finish::SUCCEEDED).ok());
+  const v1::Job shown = *person_.Get(job.name());
+  EXPECT_EQ(shown.state(), v1::Job::SUCCEEDED);
+  EXPECT_EQ(shown.queue_position(), 0);
+  ASSERT_EQ(shown.attempts_size(), 2);
+  EXPECT_EQ(shown.attempts(0).outcome(), "handed_back");
+  EXPECT_EQ(shown.attempts(0).reason(), "paused on request");
+  EXPECT_EQ(shown.attempts(0).runner(), "host-1");
+  EXPECT_TRUE(shown.attempts(0).has_end_time());
+  EXPECT_EQ(shown.attempts(1).outcome(), "succeeded");
+  EXPECT_EQ(ReasonText(person_.Pause(job.name()).status()), "JOB_HAS_ENDED");
+  EXPECT_EQ(stranger_.Pause(job.name()).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(stranger_.Resume(job.name()).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(JobServicesTest, ListsMeasurementsPageByPage) {
+  const v1::Job job = Submit();
+  const v1::Lease lease = Take();
+  std::vector<v1::JobEvent> events;
+  for (int step = 1; step <= 5; ++step) {
+    v1::JobEvent event;
+    event.set_sequence(lease.last_sequence() + step);
+    event.mutable_progress()->set_step(step);
+    (*event.mutable_progress()->mutable_metrics())["loss"] = 1.0 / step;
+    events.push_back(event);
+  }
+  ASSERT_TRUE(runner_.Heartbeat(lease, events).ok());
+  std::vector<int64_t> steps;
+  std::string token;
+  do {
+    const auto page = person_.Metrics(job.name(), 2, token);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const v1::JobMetrics& row : page->metrics()) {
+      steps.push_back(row.step());
+      EXPECT_EQ(row.metrics().at("loss"), 1.0 / static_cast<double>(row.step()));
+      EXPECT_EQ(row.attempt(), 1);
+    }
+    token = page->next_page_token();
+  } while (!token.empty());
+  EXPECT_THAT(steps, ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_EQ(person_.Metrics(job.name())->metrics_size(), 5);
+  EXPECT_EQ(stranger_.Metrics(job.name()).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(person_.Metrics(job.name(), 2, "x").status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(JobServicesTest, ListsPages) {
   std::vector<std::string> names;
   for (int i = 0; i < 5; ++i) names.push_back(Submit().name());

@@ -239,6 +239,28 @@ TEST_F(RunnerTest, AStoppingRunnerHandsItsJobBackWithoutCountingTheAttempt) {
   EXPECT_EQ(job.attempt(), 2);
 }
 
+TEST_F(RunnerTest, APausedJobSavesAndGoesOnInItsFolderWhenItIsResumed) {
+  host_.kind().set_max_attempts(1);
+  StartRunner([&](const Assignment& job, Reporter& reporter,
+                  std::stop_token stop) -> absl::StatusOr<std::string> {
+    std::string checkpoint;
+    std::ifstream(job.folder / "checkpoint") >> checkpoint;
+    if (!checkpoint.empty()) return absl::StrCat("went on from ", checkpoint);
+    reporter.Info("working");
+    WaitForStop(stop);
+    std::ofstream(job.folder / "checkpoint") << "7";
+    return absl::CancelledError("stopped");
+  });
+  const std::string name = Submit();
+  WaitForWords(name, "working");
+  EXPECT_EQ(person_.Pause(name)->state(), Job::PAUSING);
+  const Job paused = WaitFor(name, Job::PAUSED);
+  ASSERT_EQ(paused.attempts_size(), 1);
+  EXPECT_EQ(paused.attempts(0).reason(), "paused on request");
+  ASSERT_TRUE(person_.Resume(name).ok());
+  EXPECT_EQ(WaitFor(name, Job::SUCCEEDED).result(), "went on from 7");
+}
+
 TEST_F(RunnerTest, AJobThatFailsTooOftenFailsWithItsLastError) {
   StartRunner(
       [&](const Assignment& job, Reporter&, std::stop_token) -> absl::StatusOr<std::string> {

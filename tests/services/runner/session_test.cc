@@ -62,7 +62,7 @@ class FakeQueue final : public jobs::LeaseClient {
     called_.notify_all();
     if (absl::Status status = Take(); !status.ok()) return status;
     Store(events);
-    return jobs::HeartbeatAnswer{cancel_, last_};
+    return jobs::HeartbeatAnswer{cancel_, last_, false};
   }
   absl::StatusOr<jobs::State> Finish(const jobs::Lease& lease,
                                      const jobs::AttemptEnd& end) override {
