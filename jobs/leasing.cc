@@ -7,8 +7,9 @@ namespace floe::jobs {
 absl::StatusOr<std::optional<Job>> Leasing::Acquire(const std::vector<std::string>& kinds,
                                                     const std::string& runner) {
   const absl::Time now = clock_.Now();
-  return queue_.TakeNext(
-      kinds, now, [&](Job job) { return Start(std::move(job), runner, now, options_.lease); });
+  return queue_.TakeNext({kinds, now, options_.team_limit}, [&](Job job) {
+    return Start(std::move(job), runner, now, options_.lease);
+  });
 }
 
 absl::StatusOr<Job> Leasing::Heartbeat(const std::string& team, const std::string& id, int attempt,

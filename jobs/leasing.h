@@ -19,6 +19,7 @@ class Leasing {
   struct Options {
     absl::Duration lease = absl::Seconds(30);
     RetryPolicy retry;
+    int team_limit = 0;  // jobs of one team in work at most; 0: any number
   };
 
   Leasing(JobQueue& queue, const Clock& clock, Options options)

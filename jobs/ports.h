@@ -63,10 +63,15 @@ class JobQueue {
   virtual absl::StatusOr<Job> Update(const std::string& team, const std::string& id,
                                      Transition transition) = 0;
 
-  // Changes the queued job of one of `kinds` that has been due longest, passing over jobs that
-  // another caller is taking at this moment. Nothing when none is due.
-  virtual absl::StatusOr<std::optional<Job>> TakeNext(const std::vector<std::string>& kinds,
-                                                      absl::Time now,
+  struct Wanted {
+    std::vector<std::string> kinds;
+    absl::Time now;
+    int team_limit = 0;  // jobs of one team that runners hold at most; 0: any number
+  };
+  // Changes the queued job of one of the kinds that has been due longest, passing over jobs that
+  // another caller is taking at this moment, and teams that are at their limit. Nothing when none
+  // is due.
+  virtual absl::StatusOr<std::optional<Job>> TakeNext(const Wanted& wanted,
                                                       CertainTransition transition) = 0;
 
   // Changes every job whose lease ended at `now` or before; returns them.

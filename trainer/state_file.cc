@@ -80,7 +80,12 @@ Json HeaderOf(const TrainingPosition& position, const std::vector<StateTensor>& 
                  {"run", position.run},
                  {"last_loss", position.last_loss},
                  {"held_out", position.held_out},
-                 {"seconds", position.seconds}};
+                 {"seconds", position.seconds},
+                 {"best_held_out", position.best_held_out},
+                 {"best_step", position.best_step},
+                 {"worse_in_a_row", position.worse_in_a_row},
+                 {"mean_loss", position.mean_loss},
+                 {"rewinds", position.rewinds}};
   Json list = Json::array();
   for (const StateTensor& tensor : tensors) list.push_back({tensor.name, tensor.values.size()});
   header["tensors"] = std::move(list);
@@ -152,6 +157,11 @@ absl::Status StateFile::ParseHeader(std::string_view header, std::string_view te
     position_.last_loss = json.at("last_loss");
     position_.held_out = json.at("held_out");
     position_.seconds = json.at("seconds");
+    position_.best_held_out = json.value("best_held_out", 0.0);
+    position_.best_step = json.value("best_step", int64_t{0});
+    position_.worse_in_a_row = json.value("worse_in_a_row", int64_t{0});
+    position_.mean_loss = json.value("mean_loss", 0.0);
+    position_.rewinds = json.value("rewinds", int64_t{0});
     for (const Json& entry : json.at("tensors")) {
       const uint64_t count = entry.at(1);
       if (count > tensors.size() / sizeof(float)) return Damaged(path_, "tensors are missing");

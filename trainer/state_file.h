@@ -24,13 +24,18 @@ namespace floe::trainer {
 struct TrainingPosition {
   int64_t step = 0;  // optimizer steps done
   DataCursor cursor;
-  int64_t tokens = 0;    // trained on so far
-  int threads = 0;       // sums of floats follow the number of threads
-  int processes = 1;     // and of processes
-  std::string run;       // what the run is: blueprint, settings, data; see Pretrainer
-  double last_loss = 0;  // of the last step
-  double held_out = 0;   // the last held-out loss; 0: none yet
-  double seconds = 0;    // spent training so far
+  int64_t tokens = 0;          // trained on so far
+  int threads = 0;             // sums of floats follow the number of threads
+  int processes = 1;           // and of processes
+  std::string run;             // what the run is: blueprint, settings, data; see Pretrainer
+  double last_loss = 0;        // of the last step
+  double held_out = 0;         // the last held-out loss; 0: none yet
+  double seconds = 0;          // spent training so far
+  double best_held_out = 0;    // 0: none yet
+  int64_t best_step = 0;       // where it was measured
+  int64_t worse_in_a_row = 0;  // held-out losses since then
+  double mean_loss = 0;        // of the recent steps
+  int64_t rewinds = 0;         // so far
 };
 
 // A borrowed tensor.

@@ -18,6 +18,17 @@ constexpr std::string_view kSuffix = ".floe";
 
 }  // namespace
 
+std::vector<int64_t> StepsToDrop(const std::vector<int64_t>& steps, const Retention& retention) {
+  std::vector<int64_t> dropped;
+  const auto newest = static_cast<size_t>(retention.last);
+  for (size_t i = 0; i + newest < steps.size(); ++i) {
+    const bool milestone = retention.every > 0 && steps[i] % retention.every == 0;
+    const bool wanted = steps[i] == retention.best || steps[i] == retention.base;
+    if (!milestone && !wanted) dropped.push_back(steps[i]);
+  }
+  return dropped;
+}
+
 absl::StatusOr<StateStore> StateStore::Open(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -45,12 +56,11 @@ std::vector<int64_t> StateStore::Steps() const {
 }
 
 absl::Status StateStore::Save(const TrainingPosition& position,
-                              const std::vector<StateTensor>& tensors) {
+                              const std::vector<StateTensor>& tensors, const Retention& retention) {
   FLOE_RETURN_IF_ERROR(WriteStateFile(PathOf(position.step), position, tensors));
-  std::vector<int64_t> steps = Steps();
-  for (size_t i = 0; i + kKeptStates < steps.size(); ++i) {
+  for (const int64_t step : StepsToDrop(Steps(), retention)) {
     std::error_code ignored;  // one state too many does no harm
-    std::filesystem::remove(PathOf(steps[i]), ignored);
+    std::filesystem::remove(PathOf(step), ignored);
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,4 @@
-// The saved states of a run: the newest two in one folder, `state-<step>.floe`.
+// The saved states of a run in one folder, `state-<step>.floe`: the newest, and what else is kept.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,15 @@
 
 namespace floe::trainer {
 
-inline constexpr int kKeptStates = 2;
+struct Retention {
+  int64_t last = 2;   // newest ones that stay
+  int64_t every = 0;  // multiples of it stay; 0: none
+  int64_t best = -1;  // the step of the one that is best; -1: none
+  int64_t base = -1;  // the step of the one that the run may go back to; -1: none
+};
+
+// The steps among `steps` (ascending) whose states go. Pure.
+std::vector<int64_t> StepsToDrop(const std::vector<int64_t>& steps, const Retention& retention);
 
 // One process works in a folder at a time. Not thread-safe.
 class StateStore {
@@ -23,9 +31,10 @@ class StateStore {
   // The folder is made if missing.
   static absl::StatusOr<StateStore> Open(const std::filesystem::path& folder);
 
-  // Writes the state of position.step and then drops all but the newest two. On an error the
+  // Writes the state of position.step and then drops those that are not kept. On an error the
   // earlier states are still there.
-  absl::Status Save(const TrainingPosition& position, const std::vector<StateTensor>& tensors);
+  absl::Status Save(const TrainingPosition& position, const std::vector<StateTensor>& tensors,
+                    const Retention& retention = {});
 
   // The newest state that is whole, or nothing when none was saved. A damaged one is told to
   // `on_damage` and the one before it is taken; DATA_LOSS when states exist and none is whole.

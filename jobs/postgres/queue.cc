@@ -37,6 +37,9 @@ constexpr char kList[] = "SELECT " FLOE_JOB_COLUMNS
 constexpr char kNext[] = "SELECT " FLOE_JOB_COLUMNS
                          " FROM jobs WHERE state = 'QUEUED' AND due_time <= $2"
                          " AND kind = ANY (ARRAY(SELECT json_array_elements_text($1::json)))"
+                         " AND ($3 = 0 OR (SELECT count(*) FROM jobs held"
+                         " WHERE held.team = jobs.team AND held.lease_expire_time IS NOT NULL)"
+                         " < $3)"
                          " ORDER BY due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED";
 constexpr char kExpired[] = "SELECT " FLOE_JOB_COLUMNS
                             " FROM jobs WHERE state IN ('RUNNING', 'CANCELLING', 'PAUSING')"
@@ -50,6 +53,9 @@ constexpr char kSave[] =
 constexpr char kCount[] =
     "SELECT state, count(*) FROM jobs WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
     " GROUP BY state";
+
+// One at a time in a schema: two that count at once would both find room for one.
+constexpr char kTakeTurns[] = "SELECT pg_advisory_xact_lock(hashtext('jobs of ' || $1::text))";
 
 using Sql = pqxx::transaction_base;
 
@@ -165,11 +171,12 @@ class PostgresQueue final : public JobQueue {
     });
   }
 
-  absl::StatusOr<std::optional<Job>> TakeNext(const std::vector<std::string>& kinds, absl::Time now,
+  absl::StatusOr<std::optional<Job>> TakeNext(const Wanted& wanted,
                                               CertainTransition transition) override {
     return In([&](Sql& sql) -> absl::StatusOr<std::optional<Job>> {
-      const pqxx::result rows =
-          sql.exec_params(kNext, nlohmann::json(kinds).dump(), Timestamp(now));
+      if (wanted.team_limit > 0) sql.exec_params(kTakeTurns, schema_);
+      const pqxx::result rows = sql.exec_params(kNext, nlohmann::json(wanted.kinds).dump(),
+                                                Timestamp(wanted.now), wanted.team_limit);
       if (rows.empty()) return std::nullopt;
       FLOE_ASSIGN_OR_RETURN(Job job, JobFromRow(rows[0]));
       Change change = transition(std::move(job));

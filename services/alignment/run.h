@@ -17,6 +17,7 @@ struct ServiceOptions {
   std::string database_url;  // Postgres connection string of the job queue; a secret
   absl::Duration lease = absl::Seconds(30);              // a silent runner is given up after this
   absl::Duration heartbeat_interval = absl::Seconds(5);  // how often a runner has to call
+  int running_jobs_per_team = 0;                         // at the same time at most; 0: any
 };
 
 // Adds every option of this binary, with its checks. Both must outlive `config`'s use.

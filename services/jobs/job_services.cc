@@ -36,6 +36,10 @@ absl::Status CheckOptions(const JobServices::Options& options) {
                      absl::FormatDuration(options.heartbeat_interval), ") and the poll interval (",
                      absl::FormatDuration(options.poll_interval), "), which must be positive"));
   }
+  if (options.team_limit < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("the limit of running jobs a team is ",
+                                                   options.team_limit, "; 0 means any number"));
+  }
   return absl::OkStatus();
 }
 
@@ -48,7 +52,7 @@ struct JobServices::Parts {
         metrics(from.metrics),
         queue(MakePostgresQueue(from.pool, options.service)),
         submission(*queue, from.clock, from.ids, options.service),
-        leasing(*queue, from.clock, {options.lease, options.retry}),
+        leasing(*queue, from.clock, {options.lease, options.retry, options.team_limit}),
         reaper(*queue, from.clock, {options.lease, options.retry}),
         job_rpc({from.calls, *queue, submission, from.kinds, work, changes, options.poll_interval}),
         lease_rpc({from.calls, leasing, work, changes, options.poll_interval,

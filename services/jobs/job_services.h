@@ -41,6 +41,7 @@ class JobServices {
     // replica's jobs and events are seen; what this process does is seen at once.
     absl::Duration poll_interval = absl::Seconds(1);
     RetryPolicy retry;
+    int team_limit = 0;  // jobs of one team in work at the same time at most; 0: any number
   };
 
   struct Surroundings {

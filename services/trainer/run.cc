@@ -21,6 +21,9 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
                    "Postgres connection string, for the queue of training jobs");
   config.Add("lease", options.lease, "A runner that is silent for so long is given up");
   config.Add("heartbeat-interval", options.heartbeat_interval, "How often a runner has to call");
+  config.Add("running-jobs-per-team", options.running_jobs_per_team,
+             "Jobs of one team in work at the same time at most; more wait while others' are "
+             "taken. 0: any number");
   config.AddCheck([&options]() -> absl::Status {
     if (options.registry.empty()) {
       return absl::InvalidArgumentError("registry is missing: give --registry host:port");
@@ -32,6 +35,9 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
     if (options.heartbeat_interval <= absl::ZeroDuration() ||
         options.lease < 2 * options.heartbeat_interval) {
       return absl::InvalidArgumentError("lease must be at least twice the heartbeat-interval");
+    }
+    if (options.running_jobs_per_team < 0) {
+      return absl::InvalidArgumentError("running-jobs-per-team must be 0 (any number) or more");
     }
     return absl::OkStatus();
   });
@@ -48,11 +54,12 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   registry::RegistryClient registry(std::move(channel));
   PretrainKind pretrain(registry);
   const jobs::JobKinds kinds({&pretrain});
-  FLOE_ASSIGN_OR_RETURN(
-      auto jobs, jobs::JobServices::Create(*host, *pool, kinds,
-                                           {.service = "trainer",
-                                            .lease = options.lease,
-                                            .heartbeat_interval = options.heartbeat_interval}));
+  FLOE_ASSIGN_OR_RETURN(auto jobs,
+                        jobs::JobServices::Create(*host, *pool, kinds,
+                                                  {.service = "trainer",
+                                                   .lease = options.lease,
+                                                   .heartbeat_interval = options.heartbeat_interval,
+                                                   .team_limit = options.running_jobs_per_team}));
   host->AddReadyCheck("postgres", [&pool] { return pool->Ping(); });
   host->OnDrain([&jobs] { jobs->Drain(); });
   return host->Serve({&jobs->job_service(), &jobs->lease_service()});

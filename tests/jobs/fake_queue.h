@@ -74,12 +74,12 @@ class FakeQueue final : public JobQueue {
     Store(*change);
     return change->job;
   }
-  absl::StatusOr<std::optional<Job>> TakeNext(const std::vector<std::string>& kinds, absl::Time now,
+  absl::StatusOr<std::optional<Job>> TakeNext(const Wanted& wanted,
                                               CertainTransition transition) override {
     std::lock_guard lock(mutex_);
     if (away_) return Away();
     for (const auto& [id, job] : jobs_) {
-      if (job.state != State::kQueued || job.due_time > now) continue;
+      if (job.state != State::kQueued || job.due_time > wanted.now) continue;
       const Change change = transition(job);
       Store(change);
       return change.job;

@@ -182,6 +182,35 @@ TEST(PretrainSpecTest, NamesSettingsThatContradict) {
               HasSubstr("line 13: min_learning_rate"));
 }
 
+TEST(PretrainSpecTest, WhatARunKeepsAndHowItGoesBack) {
+  const auto plain = ParsePretrainSpec(kSpec);
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(PretrainSpecJson(*plain).find("rewinds"), std::string::npos)
+      << "a run from before the key has the same identity";
+  const auto spec =
+      ParsePretrainSpec(With("steps: 100",
+                             "steps: 100\n  keep_last: 3\n  keep_every: 50\n  keep_best: true\n"
+                             "  early_stopping: 4\n  max_rewinds: 5\n  spike_factor: 1.5"));
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->train.keep_last, 3);
+  EXPECT_EQ(spec->train.keep_every, 50);
+  EXPECT_TRUE(spec->train.keep_best);
+  EXPECT_EQ(spec->train.early_stopping, 4);
+  EXPECT_EQ(spec->train.max_rewinds, 5);
+  EXPECT_EQ(spec->train.spike_factor, 1.5);
+  EXPECT_EQ(ParsePretrainSpec(PretrainSpecJson(*spec))->train, spec->train);
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  keep_last: 1")),
+              HasSubstr("line 13: keep_last"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  max_rewinds: 1\n  spike_factor: 1")),
+              HasSubstr("line 14: spike_factor is 1; a spike is above the recent mean"));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  spike_factor: 2")),
+              HasSubstr("line 13: spike_factor without max_rewinds"));
+  for (const std::string key : {"keep_best: true", "early_stopping: 3"}) {
+    EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  held_out_fraction: 0\n  " + key)),
+                HasSubstr("goes by the held-out loss, and held_out_fraction is 0"));
+  }
+}
+
 TEST(PretrainSpecTest, FamiliesAndTheirFeedForwardLayers) {
   const auto gpt2 = ParsePretrainSpec(With("  num_kv_heads: 2", "  family: gpt2"));
   ASSERT_TRUE(gpt2.ok()) << gpt2.status();

@@ -47,6 +47,17 @@ class StateStoreTest : public testing::Test {
   std::vector<std::string> damages_;
 };
 
+TEST(RetentionTest, KeepsTheNewestTheBestAndEveryNth) {
+  const std::vector<int64_t> steps = {100, 200, 250, 300, 400, 500};
+  EXPECT_THAT(StepsToDrop(steps, {}), ElementsAre(100, 200, 250, 300));
+  EXPECT_THAT(StepsToDrop(steps, {.last = 4}), ElementsAre(100, 200));
+  EXPECT_THAT(StepsToDrop(steps, {.every = 200}), ElementsAre(100, 250, 300));
+  EXPECT_THAT(StepsToDrop(steps, {.best = 250}), ElementsAre(100, 200, 300));
+  EXPECT_THAT(StepsToDrop(steps, {.last = 2, .every = 100, .best = 250}), ElementsAre());
+  EXPECT_THAT(StepsToDrop({100}, {}), ElementsAre());
+  EXPECT_THAT(StepsToDrop({0, 7, 9}, {.base = 0}), ElementsAre()) << "what a run may go back to";
+}
+
 TEST_F(StateStoreTest, GivesBackWhatWasSaved) {
   EXPECT_FALSE(Load().value().has_value());
   ASSERT_TRUE(Save(7).ok());

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -22,6 +23,10 @@ class Silence final : public TrainingObserver {
   void OnLine(LineLevel, std::string_view) override {}
 };
 
+// A spike is judged by the mean of the losses before it, in which a step counts so much; the first
+// steps fall too steeply to be judged.
+constexpr double kMeanShare = 0.05;
+constexpr int64_t kStepsBeforeSpikes = 20;
 constexpr absl::Duration kReportInterval = absl::Seconds(1);
 
 // The most that this process held at once.
@@ -80,19 +85,64 @@ absl::Status TrainingLoop::Resume(TrainingObserver& observer) {
                                  " threads, now there are ", position_.processes, " of ",
                                  position_.threads, ": results may differ in the last bits"));
   }
-  FLOE_RETURN_IF_ERROR(optimizer_.Restore(*saved));
-  for (Parameter& parameter : parts_.transformer.parameters()) {
-    FLOE_RETURN_IF_ERROR(saved->Read("p/" + parameter.name(), ValuesOf(parameter)));
-  }
-  FLOE_RETURN_IF_ERROR(parts_.objective.Seek(saved->position().cursor));
-  position_ = saved->position();
-  position_.threads = options_.threads;
-  position_.processes = parts_.parallel.size();
+  FLOE_RETURN_IF_ERROR(TakeUp(*saved));
+  FLOE_RETURN_IF_ERROR(parts_.objective.Seek(position_.cursor));
   observer.OnLine(LineLevel::kInfo, absl::StrCat("resumed at step ", position_.step));
   return absl::OkStatus();
 }
 
-absl::Status TrainingLoop::OneStep(const std::stop_token& stop) {
+// Weights, moments and position; not the data.
+absl::Status TrainingLoop::TakeUp(const StateFile& saved) {
+  FLOE_RETURN_IF_ERROR(optimizer_.Restore(saved));
+  for (Parameter& parameter : parts_.transformer.parameters()) {
+    FLOE_RETURN_IF_ERROR(saved.Read("p/" + parameter.name(), ValuesOf(parameter)));
+  }
+  position_ = saved.position();
+  position_.threads = options_.threads;
+  position_.processes = parts_.parallel.size();
+  return absl::OkStatus();
+}
+
+// A state that an interruption left between two intervals is none to go back to: the run would not
+// be the one that was never interrupted.
+int64_t TrainingLoop::BaseStep() const {
+  const int64_t interval = options_.settings.checkpoint_interval;
+  return position_.step / interval * interval;
+}
+
+// To the last state of checkpoint_interval, and past the data that led astray: all of it since that
+// state, up to and with the step that diverged (as PaLM did, arXiv:2204.02311, section 5.1). Saved
+// at once, so that an attempt which is killed now goes on past it too.
+absl::Status TrainingLoop::GoBack(TrainingObserver& observer, std::string_view what, double rate) {
+  const int64_t diverged = position_.step + 1;
+  if (position_.rewinds >= options_.settings.max_rewinds) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "training diverged: %s at step %d (learning rate %g)%s; lower learning_rate, raise "
+        "warmup_steps, set grad_clip, or let it go back with max_rewinds",
+        AbslView(what), diverged, rate,
+        position_.rewinds > 0 ? absl::StrCat(", after ", position_.rewinds, " rewinds") : ""));
+  }
+  const DataCursor behind = parts_.objective.cursor();
+  const int64_t rewinds = position_.rewinds + 1;
+  const double seconds = position_.seconds;
+  for (Parameter& parameter : parts_.transformer.parameters()) {
+    parameter.value.mutable_grad().reset();
+  }
+  FLOE_ASSIGN_OR_RETURN(const StateFile saved, StateFile::Open(parts_.store.PathOf(BaseStep())));
+  FLOE_RETURN_IF_ERROR(TakeUp(saved));
+  position_.cursor = behind;
+  position_.rewinds = rewinds;
+  position_.seconds = seconds;
+  observer.OnLine(LineLevel::kWarning,
+                  absl::StrFormat("%s at step %d: back to the state of step %d (rewind %d of %d); "
+                                  "the data of the %d steps since is skipped",
+                                  AbslView(what), diverged, position_.step, rewinds,
+                                  options_.settings.max_rewinds, diverged - position_.step));
+  return Save(observer);
+}
+
+absl::StatusOr<bool> TrainingLoop::OneStep(TrainingObserver& observer,
+                                           const std::stop_token& stop) {
   const double rate = LearningRate(options_.settings, position_.step);
   FLOE_ASSIGN_OR_RETURN(StepResult result, parts_.objective.AddGradients());
   FLOE_RETURN_IF_ERROR(parts_.parallel.FinishBackward());
@@ -101,21 +151,32 @@ absl::Status TrainingLoop::OneStep(const std::stop_token& stop) {
   result.loss = shared[0];
   stopping_ = shared[1] > 0;
   const double norm = std::isfinite(result.loss) ? GradNorm(parts_.transformer.parameters()) : 0;
-  if (!std::isfinite(result.loss) || !std::isfinite(norm)) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "training diverged: %s is no finite number at step %d (learning rate %g); lower "
-        "learning_rate, raise warmup_steps or set grad_clip",
-        std::isfinite(result.loss) ? "the gradient's norm" : "the loss", position_.step + 1, rate));
+  const double factor = options_.settings.spike_factor;
+  const bool spike = factor > 0 && position_.step >= kStepsBeforeSpikes &&
+                     result.loss > factor * position_.mean_loss;
+  if (!std::isfinite(result.loss) || !std::isfinite(norm) || spike) {
+    const std::string what =
+        !std::isfinite(result.loss) ? "the loss is no finite number"
+        : !std::isfinite(norm)
+            ? "the gradient's norm is no finite number"
+            : absl::StrFormat("the loss %.4f is more than %g times the recent mean %.4f",
+                              result.loss, factor, position_.mean_loss);
+    FLOE_RETURN_IF_ERROR(GoBack(observer, what, rate));
+    return false;
   }
   optimizer_.Step(position_.step + 1, rate, norm);
   FLOE_RETURN_IF_ERROR(parts_.parallel.ShareWeights());
   ++position_.step;
   position_.tokens += result.tokens;
   position_.last_loss = result.loss;
+  position_.mean_loss = position_.step == 1
+                            ? result.loss
+                            : (1 - kMeanShare) * position_.mean_loss + kMeanShare * result.loss;
   position_.cursor = parts_.objective.cursor();
   step_metrics_ = std::move(result.metrics);
   step_metrics_["grad_norm"] = norm;  // before clipping
-  return absl::OkStatus();
+  if (position_.rewinds > 0) step_metrics_["rewinds"] = static_cast<double>(position_.rewinds);
+  return true;
 }
 
 absl::Status TrainingLoop::Evaluate() {
@@ -127,7 +188,47 @@ absl::Status TrainingLoop::Evaluate() {
   position_.held_out = loss[0];
   if (loss[0] > 0) held_out_step_ = position_.step;
   if (result) held_out_metrics_ = std::move(result->metrics);
+  if (!(std::isnan(loss[0]) || loss[0] > 0)) return absl::OkStatus();  // nothing is held out
+  if (loss[0] < position_.best_held_out || position_.best_step == 0) {
+    position_.best_held_out = loss[0];
+    position_.best_step = position_.step;
+    position_.worse_in_a_row = 0;
+  } else {
+    ++position_.worse_in_a_row;
+  }
   return absl::OkStatus();
+}
+
+bool TrainingLoop::StoppedEarly() const {
+  const int64_t patience = options_.settings.early_stopping;
+  return patience > 0 && position_.worse_in_a_row >= patience;
+}
+
+// With early stopping the best weights are the result, not the last.
+absl::Status TrainingLoop::TakeBestWeights(TrainingObserver& observer) {
+  const int64_t best = position_.best_step;
+  if (options_.settings.early_stopping == 0 || best == 0 || best == position_.step) {
+    return absl::OkStatus();
+  }
+  const auto saved = StateFile::Open(parts_.store.PathOf(best));
+  if (!saved.ok()) {  // it could not be written, as was told then
+    observer.OnLine(LineLevel::kWarning, absl::StrCat("the best weights, of step ", best,
+                                                      ", are not there: ", saved.status().message(),
+                                                      "; the last ones are taken"));
+    return absl::OkStatus();
+  }
+  for (Parameter& parameter : parts_.transformer.parameters()) {
+    FLOE_RETURN_IF_ERROR(saved->Read("p/" + parameter.name(), ValuesOf(parameter)));
+  }
+  observer.OnLine(
+      LineLevel::kInfo,
+      absl::StrFormat("%s at step %d; the weights are those of step %d, whose held-out loss %.4f "
+                      "is the best",
+                      StoppedEarly() ? absl::StrCat("stopped early: ", position_.worse_in_a_row,
+                                                    " held-out losses in a row were no better")
+                                     : "ended",
+                      position_.step, best, position_.best_held_out));
+  return Evaluate();
 }
 
 absl::Status TrainingLoop::Save(TrainingObserver& observer) {
@@ -138,7 +239,14 @@ absl::Status TrainingLoop::Save(TrainingObserver& observer) {
   for (Parameter& parameter : parts_.transformer.parameters()) {
     tensors.push_back({"p/" + parameter.name(), ValuesOf(parameter)});
   }
-  const absl::Status saved = parts_.store.Save(position_, tensors);
+  const TrainSettings& settings = options_.settings;
+  const bool keep_best = settings.keep_best || settings.early_stopping > 0;
+  const absl::Status saved =
+      parts_.store.Save(position_, tensors,
+                        {.last = settings.keep_last,
+                         .every = settings.keep_every,
+                         .best = keep_best ? position_.best_step : -1,
+                         .base = settings.max_rewinds > 0 ? BaseStep() : -1});
   if (saved.ok()) {
     observer.OnLine(LineLevel::kInfo, absl::StrCat("state saved at step ", position_.step));
     return absl::OkStatus();
@@ -163,7 +271,7 @@ void TrainingLoop::Report(TrainingObserver& observer, absl::Duration started, in
   }
   progress.gflops = progress.tokens_per_second * parts_.objective.FlopsPerToken() * 1e-9;
   progress.learning_rate = LearningRate(settings, position_.step - 1);
-  progress.remaining = (now - started) / (position_.step - first_step) *
+  progress.remaining = (now - started) / std::max<int64_t>(1, position_.step - first_step) *
                        static_cast<double>(settings.steps - position_.step);
   progress.metrics = step_metrics_;
   progress.metrics["tokens"] = static_cast<double>(position_.tokens);
@@ -187,29 +295,39 @@ absl::Status TrainingLoop::TrainToEnd(TrainingObserver& observer, std::stop_toke
   reported_tokens_ = position_.tokens;
   reported_at_ = started;
   training_ = absl::ZeroDuration();
-  while (position_.step < settings.steps) {
+  // Where there is nothing to go back to yet.
+  if (position_.step == 0 && settings.max_rewinds > 0) FLOE_RETURN_IF_ERROR(Save(observer));
+  const bool keep_best = settings.keep_best || settings.early_stopping > 0;
+  while (position_.step < settings.steps && !StoppedEarly()) {
     // Alone a process stops at once; several agree in a step.
     if (parts_.parallel.size() == 1 ? stop.stop_requested() : stopping_) {
       if (position_.step > first_step) FLOE_RETURN_IF_ERROR(Save(observer));
       return absl::CancelledError(absl::StrCat("stopped at step ", position_.step));
     }
     const absl::Duration before = parts_.clock.Monotonic();
-    FLOE_RETURN_IF_ERROR(OneStep(stop));
+    FLOE_ASSIGN_OR_RETURN(const bool stepped, OneStep(observer, stop));
     const absl::Duration took = parts_.clock.Monotonic() - before;
     training_ += took;
     position_.seconds += absl::ToDoubleSeconds(took);
-    const bool last = position_.step == settings.steps;
-    const bool evaluate = last || position_.step % settings.eval_interval == 0;
+    if (!stepped) {
+      reported_tokens_ = position_.tokens;
+      training_ = absl::ZeroDuration();
+      continue;
+    }
+    const bool end = position_.step == settings.steps;
+    const bool evaluate = end || position_.step % settings.eval_interval == 0;
     if (evaluate) FLOE_RETURN_IF_ERROR(Evaluate());
+    const bool best = evaluate && keep_best && position_.best_step == position_.step;
     if (evaluate || position_.step == first_step + 1 ||
         parts_.clock.Monotonic() - reported_at_ >= kReportInterval) {
       Report(observer, started, first_step);
     }
-    if (last || position_.step % settings.checkpoint_interval == 0) {
+    if (end || best || StoppedEarly() || position_.step % settings.checkpoint_interval == 0) {
       FLOE_RETURN_IF_ERROR(Save(observer));
     }
   }
   if (!evaluated_) FLOE_RETURN_IF_ERROR(Evaluate());  // an attempt that had only the end left
+  FLOE_RETURN_IF_ERROR(TakeBestWeights(observer));
   if (speaks) parts_.objective.Sample(observer, "after");
   return absl::OkStatus();
 }

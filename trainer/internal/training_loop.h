@@ -84,10 +84,16 @@ class TrainingLoop {
 
  private:
   absl::Status Resume(TrainingObserver& observer);
+  absl::Status TakeUp(const StateFile& saved);
   absl::Status TrainToEnd(TrainingObserver& observer, std::stop_token stop);
   absl::StatusOr<std::optional<StateFile>> Load(TrainingObserver& observer);
-  absl::Status OneStep(const std::stop_token& stop);
+  // False: training diverged, and stands at the last saved state again.
+  absl::StatusOr<bool> OneStep(TrainingObserver& observer, const std::stop_token& stop);
+  absl::Status GoBack(TrainingObserver& observer, std::string_view what, double rate);
   absl::Status Evaluate();
+  bool StoppedEarly() const;
+  int64_t BaseStep() const;
+  absl::Status TakeBestWeights(TrainingObserver& observer);
   absl::Status Save(TrainingObserver& observer);
   void Report(TrainingObserver& observer, absl::Duration started, int64_t first_step);
 

@@ -122,6 +122,13 @@ absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context,
                    absl::StrCat("sequence_length is ", train.sequence_length,
                                 ", more than the context ", context));
   }
+  const char* of_held_out = train.early_stopping > 0 ? "early_stopping" : "keep_best";
+  if (train.held_out_fraction == 0 && (train.early_stopping > 0 || train.keep_best)) {
+    return BadYaml(map.At(of_held_out),
+                   absl::StrCat(of_held_out,
+                                " goes by the held-out loss, and held_out_fraction is "
+                                "0: raise it"));
+  }
   if (train.processes > train.batch_size * train.gradient_accumulation) {
     return BadYaml(map.At("processes"),
                    absl::StrCat("processes is ", train.processes, ", more than the ",

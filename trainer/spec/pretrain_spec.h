@@ -56,6 +56,12 @@ struct TrainSettings {
   uint64_t seed = 1;
   int64_t eval_interval = 100;         // steps between held-out losses
   int64_t checkpoint_interval = 100;   // steps between saved states
+  int64_t keep_last = 2;               // newest saved states that stay
+  int64_t keep_every = 0;              // states of its multiples stay too; 0: none
+  bool keep_best = false;              // the state of the best held-out loss is saved, and stays
+  int64_t early_stopping = 0;          // held-out losses in a row that are no better; 0: never
+  int64_t max_rewinds = 0;             // back to the last state when training diverges; 0: fail
+  double spike_factor = 0;             // of the recent mean: a loss above diverges; 0: never
   double held_out_fraction = 0.02;     // of the documents; 0: no held-out loss
   int64_t held_out_tokens = 32768;     // at most so many are evaluated each time
   std::string sample_prompt = "The ";  // continued before and after training

@@ -69,6 +69,12 @@ void ReadTrainKeys(YamlMap& map, TrainSettings& train, std::string& schedule) {
   map.Read("seed", train.seed);
   map.Read("eval_interval", train.eval_interval, count);
   map.Read("checkpoint_interval", train.checkpoint_interval, count);
+  map.Read("keep_last", train.keep_last, {.least = 2, .most = 1000});
+  map.Read("keep_every", train.keep_every, {.least = 0, .most = kMaxCount});
+  map.Read("keep_best", train.keep_best);
+  map.Read("early_stopping", train.early_stopping, {.least = 0, .most = kMaxCount});
+  map.Read("max_rewinds", train.max_rewinds, {.least = 0, .most = 1000});
+  map.Read("spike_factor", train.spike_factor, {.least = 0, .most = 1e6});
   map.Read("learning_rate", train.learning_rate, {.least = 0, .most = 10, .above_least = true});
   map.Read("min_learning_rate", train.min_learning_rate, {.least = 0, .most = 10});
   map.Read("decay_fraction", train.decay_fraction, {.least = 0, .most = 1});
@@ -106,27 +112,46 @@ absl::Status CheckTrainKeys(const YamlMap& map, TrainSettings& train, const std:
                    absl::StrCat("min_learning_rate is ", train.min_learning_rate,
                                 ", more than learning_rate ", train.learning_rate));
   }
+  if (train.spike_factor > 0 && train.spike_factor <= 1) {
+    return BadYaml(map.At("spike_factor"),
+                   absl::StrCat("spike_factor is ", train.spike_factor,
+                                "; a spike is above the recent mean: give more than 1, or 0"));
+  }
+  if (train.spike_factor > 0 && train.max_rewinds == 0) {
+    return BadYaml(map.At("spike_factor"),
+                   "spike_factor without max_rewinds: say how often a spike may be gone back from");
+  }
   return absl::OkStatus();
 }
 
+// What a run keeps and how it goes back is left out where it is not asked for: a run's identity,
+// which is made of this, is then that of runs from before these keys were there.
 nlohmann::ordered_json TrainJson(const TrainSettings& train) {
-  return {{"steps", train.steps},
-          {"batch_size", train.batch_size},
-          {"gradient_accumulation", train.gradient_accumulation},
-          {"learning_rate", train.learning_rate},
-          {"min_learning_rate", train.min_learning_rate},
-          {"warmup_steps", train.warmup_steps},
-          {"schedule", std::string(ScheduleName(train.schedule))},
-          {"decay_fraction", train.decay_fraction},
-          {"optimizer", std::string(OptimizerName(train.optimizer))},
-          {"muon_learning_rate", train.muon_learning_rate},
-          {"weight_decay", train.weight_decay},
-          {"beta1", train.beta1},
-          {"beta2", train.beta2},
-          {"grad_clip", train.grad_clip},
-          {"seed", train.seed},
-          {"eval_interval", train.eval_interval},
-          {"checkpoint_interval", train.checkpoint_interval}};
+  nlohmann::ordered_json json = {{"steps", train.steps},
+                                 {"batch_size", train.batch_size},
+                                 {"gradient_accumulation", train.gradient_accumulation},
+                                 {"learning_rate", train.learning_rate},
+                                 {"min_learning_rate", train.min_learning_rate},
+                                 {"warmup_steps", train.warmup_steps},
+                                 {"schedule", std::string(ScheduleName(train.schedule))},
+                                 {"decay_fraction", train.decay_fraction},
+                                 {"optimizer", std::string(OptimizerName(train.optimizer))},
+                                 {"muon_learning_rate", train.muon_learning_rate},
+                                 {"weight_decay", train.weight_decay},
+                                 {"beta1", train.beta1},
+                                 {"beta2", train.beta2},
+                                 {"grad_clip", train.grad_clip},
+                                 {"seed", train.seed},
+                                 {"eval_interval", train.eval_interval},
+                                 {"checkpoint_interval", train.checkpoint_interval}};
+  const TrainSettings plain;
+  if (train.keep_last != plain.keep_last) json["keep_last"] = train.keep_last;
+  if (train.keep_every != plain.keep_every) json["keep_every"] = train.keep_every;
+  if (train.keep_best) json["keep_best"] = true;
+  if (train.early_stopping > 0) json["early_stopping"] = train.early_stopping;
+  if (train.max_rewinds > 0) json["max_rewinds"] = train.max_rewinds;
+  if (train.spike_factor > 0) json["spike_factor"] = train.spike_factor;
+  return json;
 }
 
 std::string_view OptimizerName(OptimizerKind kind) {

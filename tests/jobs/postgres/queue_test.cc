@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -416,6 +417,41 @@ TEST_F(QueueTest, TheViewOfTrainingHasAColumnForEachMeasurementAndHeldOutLossWhe
   ASSERT_TRUE(rows.ok()) << rows.status();
   EXPECT_THAT(*rows, ElementsAre("100 1 1000000 2.5 2.75 0.004 0.5 8000 70 300000000",
                                  "150 1 1000000 NaN -1 0.004 0.5 8000 70 300000000"));
+}
+
+TEST_F(QueueTest, ATeamAtItsLimitWaitsWhileOthersAreTaken) {
+  Leasing limited(*queue_, clock_, {.lease = kLease, .retry = {absl::Seconds(2)}, .team_limit = 1});
+  const Job first = Submit(), second = Submit();
+  const Job other = Submit("pretrain", "vision");
+  const auto take = [&] {
+    const auto job = limited.Acquire({"pretrain"}, "host-1");
+    EXPECT_TRUE(job.ok()) << job.status();
+    return job.ok() && job->has_value() ? (*job)->id : "";
+  };
+  EXPECT_EQ(take(), first.id);
+  EXPECT_EQ(take(), other.id);
+  EXPECT_EQ(take(), "");
+  ASSERT_TRUE(submission_->Pause("nlp", first.id).ok());
+  EXPECT_EQ(take(), "") << "it is held until its runner has stopped";
+  ASSERT_TRUE(
+      limited.Finish("nlp", first.id, {.attempt = 1, .outcome = Outcome::kHandedBack}).ok());
+  EXPECT_EQ(take(), second.id);
+}
+
+TEST_F(QueueTest, ManyRunnersAtOnceDoNotPassATeamsLimit) {
+  Leasing limited(*queue_, clock_, {.lease = kLease, .retry = {absl::Seconds(2)}, .team_limit = 2});
+  for (int i = 0; i < 10; ++i) Submit();
+  std::atomic<int> taken = 0;
+  std::vector<std::thread> runners;
+  for (int i = 0; i < 8; ++i) {
+    runners.emplace_back([&, i] {
+      const auto job = limited.Acquire({"pretrain"}, absl::StrCat("host-", i));
+      ASSERT_TRUE(job.ok()) << job.status();
+      if (job->has_value()) ++taken;
+    });
+  }
+  for (std::thread& runner : runners) runner.join();
+  EXPECT_EQ(taken, 2);
 }
 
 TEST_F(QueueTest, CountsTheJobsThatAreOpen) {
