@@ -5,8 +5,8 @@
 // whose memory is linear in the sequence (arXiv:2205.14135), so that scores are never kept; logits
 // that exist a chunk of rows at a time; gradients that wait while the next micro-batch is computed.
 // tests/trainer/training_memory_test.cc holds it beside what LibTorch allocates. What it leaves out
-// is what the process needs without any model (libraries, buffers of data), and what an allocator
-// wastes.
+// is what the process needs without any model (libraries, buffers of data), what an allocator
+// wastes, and the gradients that small models have a thread (below 256 MB).
 #pragma once
 
 #include <cstdint>

@@ -98,6 +98,7 @@ absl::Status ConfigureCompute(int threads) {
   // Without this every large tensor is mapped, zeroed page by page and unmapped again.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // glibc's highest
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_ARENA_MAX, 1);  // other threads' arenas unmap what is free all the same
 #endif
   return absl::OkStatus();
 }

@@ -15,6 +15,7 @@
 #include "trainer/internal/catch_torch.h"
 #include "trainer/internal/data_parallel.h"
 #include "trainer/internal/sample_text.h"
+#include "trainer/internal/thread_replicas.h"
 #include "trainer/internal/train_step.h"
 #include "trainer/internal/training_loop.h"
 #include "trainer/internal/transformer.h"
@@ -34,7 +35,15 @@ class NextToken final : public Objective {
         transformer_(transformer),
         source_(std::move(source)),
         held_out_(held_out),
-        parallel_(parallel) {}
+        parallel_(parallel) {
+    int64_t parameters = 0;
+    for (const Parameter& one : transformer.parameters()) parameters += one.value.numel();
+    // Several processes send gradients while backward makes them, which replicas do not tell of.
+    if (options.group == nullptr &&
+        ReplicasPay(parameters, options.settings.batch_size, options.threads)) {
+      replicas_.emplace(transformer, options.threads);
+    }
+  }
 
   absl::StatusOr<StepResult> AddGradients() override {
     const TrainSettings& settings = options_.settings;
@@ -55,8 +64,10 @@ class NextToken final : public Objective {
     }
     StepResult result;
     result.tokens = std::ssize(targets);
-    result.loss = AccumulateGradients(
-        transformer_, batches, {CountTargets(targets.data(), std::ssize(targets)), &parallel_});
+    result.loss = replicas_ ? replicas_->AccumulateGradients(batches)
+                            : AccumulateGradients(
+                                  transformer_, batches,
+                                  {CountTargets(targets.data(), std::ssize(targets)), &parallel_});
     return result;
   }
   DataCursor cursor() const override { return source_.cursor(); }
@@ -91,6 +102,7 @@ class NextToken final : public Objective {
   BatchSource source_;
   const std::optional<TokenFile>& held_out_;
   DataParallel& parallel_;
+  std::optional<ThreadReplicas> replicas_;
 };
 
 }  // namespace

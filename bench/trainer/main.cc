@@ -1,7 +1,8 @@
-// floe-bench-trainer [threads]: training tokens/s and GFLOP/s of the demo's model and of nanoGPT's
-// two for characters, beside what the machine makes of the very matrix products of a step alone, in
-// the same run. Prints the rows of bench/README.md. The peer is the same model and step in PyTorch,
-// where $FLOE_BENCH_PYTHON (python3) can import it.
+// floe-bench-trainer [threads [model]]: training tokens/s and GFLOP/s of the demo's model and of
+// nanoGPT's two for characters, beside what the machine makes of the very matrix products of a step
+// alone, in the same run; `model` is a part of the one's name to be measured alone. Prints the rows
+// of bench/README.md. The peer is the same model and step in PyTorch, where $FLOE_BENCH_PYTHON
+// (python3) can import it.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -213,10 +215,11 @@ absl::Status Measure(const Case& one, const std::filesystem::path& folder, int t
   return absl::OkStatus();
 }
 
-absl::Status MeasureAll(const std::filesystem::path& folder, int threads) {
+absl::Status MeasureAll(const std::filesystem::path& folder, int threads, std::string_view only) {
   FLOE_RETURN_IF_ERROR(ConfigureCompute(threads));
   Json rows = Json::array();
   for (const Case& one : Cases()) {
+    if (one.name.find(only) == std::string::npos) continue;
     const std::filesystem::path own = folder / absl::StrCat(rows.size());
     std::error_code error;
     std::filesystem::create_directory(own, error);
@@ -233,7 +236,7 @@ absl::Status Run(int argc, char** argv) {
                           : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   std::string folder = (std::filesystem::temp_directory_path() / "floe-bench-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) return ErrnoStatus(errno, "cannot make " + folder);
-  const absl::Status status = MeasureAll(folder, threads);
+  const absl::Status status = MeasureAll(folder, threads, argc > 2 ? argv[2] : "");
   std::error_code ignored;  // a folder that stays behind does not spoil the figures
   std::filesystem::remove_all(folder, ignored);
   return status;

@@ -7,6 +7,7 @@
 #include "tests/support/temp_dir.h"
 #include "tests/trainer/tiny_model.h"
 #include "trainer/internal/optimizer.h"
+#include "trainer/internal/thread_replicas.h"
 
 namespace floe::trainer {
 namespace {
@@ -55,6 +56,43 @@ TEST_F(TrainStepTest, OneBatchOfEightIsEightBatchesOfOne) {
     const at::Tensor b = apart.parameters()[i].value.grad();
     EXPECT_TRUE(at::allclose(a, b, 1e-4, 1e-7)) << together.parameters()[i].name();
   }
+}
+
+TEST_F(TrainStepTest, ThreadsWithTheirOwnSequencesMakeTheGradientOfAllOfThem) {
+  const std::vector<MicroBatch> batches = {RandomBatch(5, 20), RandomBatch(5, 20)};
+  batches[0].targets.narrow(0, 0, 45).fill_(-1);  // the first thread's count nothing
+  for (const int replicas_count : {2, 3}) {
+    at::set_num_threads(2);
+    const Transformer alone = Transformer::Create(TinyBlueprint(), 3).value();
+    Transformer spread = Transformer::Create(TinyBlueprint(), 3).value();
+    ThreadReplicas replicas(spread, replicas_count);
+    double loss = 0;
+    std::vector<at::Tensor> first;
+    for (int round = 0; round < 2; ++round) {
+      for (Parameter& parameter : spread.parameters()) parameter.value.mutable_grad().reset();
+      loss = replicas.AccumulateGradients(batches);
+      for (size_t i = 0; i < spread.parameters().size(); ++i) {
+        const at::Tensor grad = spread.parameters()[i].value.grad();
+        if (round == 0) first.push_back(grad);
+        EXPECT_TRUE(at::equal(grad, first[i])) << spread.parameters()[i].name();
+      }
+    }
+    EXPECT_NEAR(loss, AccumulateGradients(alone, batches), 1e-5);
+    for (size_t i = 0; i < alone.parameters().size(); ++i) {
+      const at::Tensor a = alone.parameters()[i].value.grad();
+      EXPECT_TRUE(at::allclose(a, first[i], 1e-4, 1e-7)) << alone.parameters()[i].name();
+    }
+  }
+}
+
+TEST_F(TrainStepTest, ReplicasAreForSmallModelsWithWorkForEachThread) {
+  EXPECT_TRUE(ReplicasPay(800'000, 12, 2));
+  EXPECT_TRUE(ReplicasPay(10'800'000, 9, 2));
+  EXPECT_FALSE(ReplicasPay(800'000, 12, 1));
+  EXPECT_FALSE(ReplicasPay(800'000, 3, 2));  // one would wait for the other
+  EXPECT_FALSE(ReplicasPay(800'000, 1, 2));
+  EXPECT_FALSE(ReplicasPay(1'000'000'000, 12, 2));  // 8 GB of gradients
+  EXPECT_FALSE(ReplicasPay(10'800'000, 64, 32));
 }
 
 TEST_F(TrainStepTest, LearnsATinyBatchByHeart) {

@@ -62,6 +62,14 @@ absl::StatusOr<Transformer> Transformer::Load(const model::Checkpoint& checkpoin
   return transformer;
 }
 
+Transformer Transformer::Replica() const {
+  Transformer replica = *this;
+  for (Parameter& parameter : replica.parameters_) {
+    parameter.value = parameter.value.detach().requires_grad_();
+  }
+  return replica;
+}
+
 int Transformer::AddMatrix(std::vector<ParameterPart> parts, int64_t columns, double deviation,
                            uint64_t seed) {
   int64_t rows = 0;

@@ -60,6 +60,9 @@ class Transformer {
   // DATA_LOSS names a tensor with a number that is not finite.
   static absl::StatusOr<Transformer> Load(const model::Checkpoint& checkpoint);
 
+  // A transformer of the very same weights, whose gradients are its own.
+  Transformer Replica() const;
+
   const model::Blueprint& blueprint() const { return blueprint_; }
   std::vector<Parameter>& parameters() { return parameters_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
