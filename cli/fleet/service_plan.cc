@@ -34,7 +34,11 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
   };
   const std::string threads = absl::StrCat(budget.threads);
   if (name == "registry") return {"--blob-dir", layout.blobs()};
-  if (name == "tokenizer" || name == "trainer" || name == "alignment") {
+  if (name == "trainer") {
+    return {"--registry", address("registry"), "--runner-memory-mib",
+            absl::StrCat(budget.memory_mib)};
+  }
+  if (name == "tokenizer" || name == "alignment") {
     return {"--registry", address("registry")};
   }
   if (name == "billing") return {"--default-price-book", layout.price_book()};
@@ -96,6 +100,7 @@ MachineBudget BudgetOf(int cores, int64_t memory_mib) {
   MachineBudget budget;
   budget.threads = std::max(1, cores);
   budget.inference_memory_mib = std::clamp<int64_t>(memory_mib / 2, 1024, 8192);
+  budget.memory_mib = std::max<int64_t>(0, memory_mib);
   return budget;
 }
 

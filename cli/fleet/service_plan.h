@@ -30,6 +30,7 @@ std::span<const ServiceKind> FleetServices();
 struct MachineBudget {
   int threads = 2;
   int64_t inference_memory_mib = 8192;
+  int64_t memory_mib = 0;  // of the machine; 0: not known
 };
 MachineBudget BudgetOf(int cores, int64_t memory_mib);
 

@@ -1,12 +1,17 @@
 #include "services/trainer/pretrain_kind.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "services/runtime/client.h"
+#include "services/trainer/memory_check.h"
 #include "tokenizer/documents.h"
 #include "trainer/spec/pretrain_spec.h"
 
@@ -35,6 +40,54 @@ absl::Status Explain(const absl::Status& status, const std::string& what, const 
                     absl::AsciiStrToUpper(what) + "_NOT_FOUND", {{what, name}});
 }
 
+absl::StatusOr<registry::v1::Dataset> FindDataset(registry::RegistryClient& registry,
+                                                  const runtime::OutgoingCall& call,
+                                                  const std::string& team,
+                                                  const std::string& reference) {
+  FLOE_ASSIGN_OR_RETURN(const std::string name, NameInTeam(team, "dataset", reference));
+  auto dataset = registry.GetDataset(call, name);
+  FLOE_RETURN_IF_ERROR(Explain(dataset.status(), "dataset", name, "floe data import"));
+  if (floe::tokenizer::TextFormatFromName(dataset->format())) return dataset;
+  return absl::FailedPreconditionError(absl::StrCat(dataset->name(), " has the format \"",
+                                                    dataset->format(),
+                                                    "\"; a model learns from text or jsonl"));
+}
+
+absl::StatusOr<registry::v1::Tokenizer> FindTokenizer(registry::RegistryClient& registry,
+                                                      const runtime::OutgoingCall& call,
+                                                      const std::string& team,
+                                                      const std::string& reference) {
+  FLOE_ASSIGN_OR_RETURN(const std::string name, NameInTeam(team, "tokenizer", reference));
+  auto tokenizer = registry.GetTokenizer(call, name);
+  FLOE_RETURN_IF_ERROR(Explain(tokenizer.status(), "tokenizer", name, "floe tokenizer train"));
+  return tokenizer;
+}
+
+bool IsMistake(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ||
+         absl::IsFailedPrecondition(status);
+}
+
+// One mistake as it is; several under one another. What is no mistake of the person goes before.
+absl::Status AllOf(const std::vector<absl::Status>& found) {
+  std::vector<absl::Status> mistakes;
+  for (const absl::Status& status : found) {
+    if (status.ok()) continue;
+    if (!IsMistake(status)) return status;
+    mistakes.push_back(status);
+  }
+  if (mistakes.empty()) return absl::OkStatus();
+  if (mistakes.size() == 1) return mistakes[0];
+  const auto text = [](std::string* out, const absl::Status& one) {
+    out->append(one.message().data(), one.message().size());
+  };
+  const bool alike = std::all_of(mistakes.begin(), mistakes.end(), [&](const absl::Status& one) {
+    return one.code() == mistakes[0].code();
+  });
+  return absl::Status(alike ? mistakes[0].code() : absl::StatusCode::kInvalidArgument,
+                      absl::StrJoin(mistakes, "\n", text));
+}
+
 }  // namespace
 
 std::string PretrainKind::name() const { return std::string(floe::trainer::kPretrainJobKind); }
@@ -45,24 +98,16 @@ absl::StatusOr<std::string> PretrainKind::Validate(const runtime::CallContext& c
   FLOE_ASSIGN_OR_RETURN(floe::trainer::PretrainSpec spec, floe::trainer::ParsePretrainSpec(text));
   auto outgoing = runtime::OutgoingCall::From(call, kRegistryTime);
   outgoing.identity.team = team;  // also when a service asks on its own behalf
-
-  FLOE_ASSIGN_OR_RETURN(const std::string dataset_name, NameInTeam(team, "dataset", spec.dataset));
-  const auto dataset = registry_.GetDataset(outgoing, dataset_name);
-  FLOE_RETURN_IF_ERROR(Explain(dataset.status(), "dataset", dataset_name, "floe data import"));
-  if (!floe::tokenizer::TextFormatFromName(dataset->format())) {
-    return absl::FailedPreconditionError(absl::StrCat(dataset->name(), " has the format \"",
-                                                      dataset->format(),
-                                                      "\"; a model learns from text or jsonl"));
+  const auto dataset = FindDataset(registry_, outgoing, team, spec.dataset);
+  const auto tokenizer = FindTokenizer(registry_, outgoing, team, spec.tokenizer);
+  absl::Status fits;
+  if (tokenizer.ok()) {
+    model::Blueprint blueprint = spec.blueprint;
+    blueprint.vocab_size = tokenizer->vocab_size();
+    fits = blueprint.Validate();
+    if (fits.ok()) fits = CheckMemory(blueprint, spec.train, runner_memory_mib_);
   }
-
-  FLOE_ASSIGN_OR_RETURN(const std::string tokenizer_name,
-                        NameInTeam(team, "tokenizer", spec.tokenizer));
-  const auto tokenizer = registry_.GetTokenizer(outgoing, tokenizer_name);
-  FLOE_RETURN_IF_ERROR(
-      Explain(tokenizer.status(), "tokenizer", tokenizer_name, "floe tokenizer train"));
-  model::Blueprint blueprint = spec.blueprint;
-  blueprint.vocab_size = tokenizer->vocab_size();
-  FLOE_RETURN_IF_ERROR(blueprint.Validate());
+  FLOE_RETURN_IF_ERROR(AllOf({dataset.status(), tokenizer.status(), fits}));
 
   spec.dataset = absl::StrCat(dataset->name(), "@sha256:", dataset->digest());
   spec.tokenizer = absl::StrCat(tokenizer->name(), "@sha256:", tokenizer->digest());

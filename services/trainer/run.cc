@@ -21,6 +21,9 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
                    "Postgres connection string, for the queue of training jobs");
   config.Add("lease", options.lease, "A runner that is silent for so long is given up");
   config.Add("heartbeat-interval", options.heartbeat_interval, "How often a runner has to call");
+  config.Add("runner-memory-mib", options.runner_memory_mib,
+             "Memory that a runner's machine has for a job: what is estimated to need more is "
+             "refused. 0: not known");
   config.Add("running-jobs-per-team", options.running_jobs_per_team,
              "Jobs of one team in work at the same time at most; more wait while others' are "
              "taken. 0: any number");
@@ -39,6 +42,9 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
     if (options.running_jobs_per_team < 0) {
       return absl::InvalidArgumentError("running-jobs-per-team must be 0 (any number) or more");
     }
+    if (options.runner_memory_mib < 0) {
+      return absl::InvalidArgumentError("runner-memory-mib must be 0 (not known) or more");
+    }
     return absl::OkStatus();
   });
 }
@@ -52,7 +58,7 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   FLOE_ASSIGN_OR_RETURN(auto channel, runtime::MakeChannel(options.registry, options.common.tls,
                                                            options.common.insecure));
   registry::RegistryClient registry(std::move(channel));
-  PretrainKind pretrain(registry);
+  PretrainKind pretrain(registry, options.runner_memory_mib);
   const jobs::JobKinds kinds({&pretrain});
   FLOE_ASSIGN_OR_RETURN(auto jobs,
                         jobs::JobServices::Create(*host, *pool, kinds,

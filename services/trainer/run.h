@@ -1,6 +1,7 @@
 // The composition of floe-trainer: configuration to parts to a served, drained process.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -17,6 +18,7 @@ struct ServiceOptions {
   std::string database_url;  // Postgres connection string of the job queue; a secret
   absl::Duration lease = absl::Seconds(30);              // a silent runner is given up after this
   absl::Duration heartbeat_interval = absl::Seconds(5);  // how often a runner has to call
+  int64_t runner_memory_mib = 0;                         // that a job may take; 0: not known
   int running_jobs_per_team = 0;                         // at the same time at most; 0: any
 };
 

@@ -247,6 +247,7 @@ TEST(ServicePlanTest, MemoryIsShared) {
   EXPECT_EQ(BudgetOf(2, 4096).inference_memory_mib, 2048);
   EXPECT_EQ(BudgetOf(2, 1 << 20).inference_memory_mib, 8192);
   EXPECT_EQ(BudgetOf(0, 0).threads, 1);
+  EXPECT_EQ(BudgetOf(2, 4096).memory_mib, 4096) << "what a training job may take";
 }
 
 class CertificatesTest : public testing::Test {

@@ -249,6 +249,14 @@ TEST_F(PretrainJobTest, MistakesAreNamedBeforeAnythingIsQueued) {
               HasSubstr("of that team"));
   EXPECT_THAT(refusal(With("blueprint:", "blueprint:\n  family: mamba"), invalid),
               HasSubstr("mamba"));
+  // All at once: what is missing, and a model that no machine here could hold.
+  const std::string several =
+      refusal(absl::StrReplaceAll(kSpec, {{"dataset: numbers", "dataset: letters"},
+                                          {"hidden_size: 32", "hidden_size: 4096"},
+                                          {"num_layers: 2", "num_layers: 1000"}}),
+              invalid);
+  EXPECT_THAT(several, AllOf(HasSubstr("teams/nlp/datasets/letters"), HasSubstr("\n"),
+                             HasSubstr("the job needs about"), HasSubstr("have 4.0 GiB")));
   jobs::JobCaller stranger(fleet_->trainer(), "vision");
   const auto foreign = stranger.Create(kSpec, "", kKind, "teams/vision");
   EXPECT_EQ(foreign.status().code(), absl::StatusCode::kNotFound) << foreign.status();

@@ -22,8 +22,9 @@ runtime::OutgoingCall As(const std::string& team) {
 
 TrainingFleet::TrainingFleet() : dsn_(test::Postgres::Shared().CreateDatabase()) {
   registry_address_ = StartService("floe-registry", {"--blob-dir", dir_ / "blobs"});
-  trainer_address_ = StartService("floe-trainer", {"--registry", registry_address_, "--lease", "2s",
-                                                   "--heartbeat-interval", "500ms"});
+  trainer_address_ =
+      StartService("floe-trainer", {"--runner-memory-mib", "4096", "--registry", registry_address_,
+                                    "--lease", "2s", "--heartbeat-interval", "500ms"});
   FillRegistry();
 }
 

@@ -1,0 +1,44 @@
+#include "services/trainer/memory_check.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include "model/training_memory.h"
+
+namespace floe::services::trainer {
+
+absl::Status CheckMemory(const model::Blueprint& blueprint,
+                         const floe::trainer::TrainSettings& train, int64_t runner_memory_mib) {
+  if (runner_memory_mib == 0) return absl::OkStatus();
+  const int64_t processes = train.processes;
+  const int64_t sequences = train.batch_size * train.gradient_accumulation;
+  model::TrainingMemoryOptions options;
+  // A process takes its share of the step's sequences, in micro-batches of up to batch_size.
+  options.batch_size = std::min(train.batch_size, (sequences + processes - 1) / processes);
+  options.sequence_length = train.sequence_length;
+  options.optimizer = train.optimizer == floe::trainer::OptimizerKind::kMuon
+                          ? model::OptimizerKind::kMuon
+                          : model::OptimizerKind::kAdamW;
+  options.devices = processes;
+  options.shard_optimizer = processes > 1;
+  const model::TrainingMemory memory = model::EstimateTrainingMemory(blueprint, options);
+  const auto gib = [](double bytes) { return bytes / (1 << 30); };
+  const double needed = static_cast<double>(memory.Total()) * static_cast<double>(processes);
+  const double there = static_cast<double>(runner_memory_mib) * (1 << 20);
+  if (needed <= there) return absl::OkStatus();
+  const auto part = [&](int64_t bytes) {
+    return absl::StrFormat("%.1f", gib(static_cast<double>(bytes)));
+  };
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "the job needs about %.1f GiB%s (weights %s, gradients %s, optimizer %s, activations %s, "
+      "workspace %s), and the runners have %.1f GiB: lower batch_size and raise "
+      "gradient_accumulation by as much, shorten sequence_length, or choose smaller dials; `floe "
+      "plan --job` shows what they cost",
+      gib(needed), processes > 1 ? absl::StrCat(" in ", processes, " processes, each of them") : "",
+      part(memory.weights), part(memory.gradients), part(memory.optimizer),
+      part(memory.activations), part(memory.workspace), gib(there)));
+}
+
+}  // namespace floe::services::trainer
