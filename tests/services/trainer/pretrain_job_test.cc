@@ -210,6 +210,41 @@ TEST_F(PretrainJobTest, ACancelledJobStops) {
   EXPECT_EQ(Finish(job).state(), Job::CANCELLED);
 }
 
+TEST_F(PretrainJobTest, APausedJobSavesItsStateAndGoesOnFromThereWithItsCurve) {
+  const Job job = Submit(With("steps: 60", "steps: 1000000"));
+  const auto until = [&](const std::string& words) {
+    return person_.Watch(job.name(), 0, [&](const jobs::v1::JobEvent& event) {
+      return absl::StrContains(jobs::Words(event), words);
+    });
+  };
+  until("state saved at step");
+  ASSERT_TRUE(person_.Pause(job.name()).ok());
+  const auto paused = person_.WaitFor(job.name(), Job::PAUSED);
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  ASSERT_EQ(paused->attempts_size(), 1);
+  EXPECT_EQ(paused->attempts(0).outcome(), "handed_back");
+  EXPECT_EQ(paused->attempts(0).reason(), "paused on request");
+  const auto before = person_.Metrics(job.name(), 10'000);
+  ASSERT_TRUE(before.ok()) << before.status();
+  ASSERT_GT(before->metrics_size(), 0);
+  for (const char* metric : {"loss", "tokens", "learning_rate", "grad_norm", "tokens_per_second",
+                             "gflops", "peak_memory_bytes"}) {
+    EXPECT_TRUE(before->metrics(0).metrics().contains(metric)) << metric;
+  }
+
+  ASSERT_TRUE(person_.Resume(job.name()).ok());
+  const auto resumed = until("resumed at step");
+  ASSERT_FALSE(resumed.events.empty());
+  int64_t saved = 0;  // the pause's own state is the newest
+  for (const std::string& words : jobs::Words(resumed.events)) {
+    if (absl::StartsWith(words, "state saved at step ")) saved = std::stoll(words.substr(20));
+  }
+  EXPECT_EQ(resumed.events.back().log().text(), absl::StrCat("resumed at step ", saved));
+  EXPECT_GE(saved, before->metrics(before->metrics_size() - 1).step());
+  ASSERT_TRUE(person_.Cancel(job.name()).ok());
+  EXPECT_TRUE(person_.WaitFor(job.name(), Job::CANCELLED).ok());
+}
+
 TEST_F(PretrainJobTest, ADivergingJobFailsOnce) {
   const Job job = Finish(Submit(
       absl::StrReplaceAll(kSpec, {{"learning_rate: 0.01",
