@@ -75,6 +75,11 @@ void AppendString(const std::string& text, std::string& out) {
 }
 
 bool TooLarge(const Json& number) {
+  if (number.is_number_float()) {
+    // From 1e21 on its canonical form has an exponent; below it would be a whole number, too large.
+    const double value = std::fabs(number.get<double>());
+    return value > static_cast<double>(kMaxWhole) && value < 1e21;
+  }
   if (number.is_number_unsigned()) return number.get<uint64_t>() > kMaxWhole;
   return number.is_number_integer() && number.get<int64_t>() < -static_cast<int64_t>(kMaxWhole);
 }
@@ -101,11 +106,11 @@ absl::Status Append(const Json& value, std::string& out) {
     out.push_back(']');
   } else if (value.is_string()) {
     AppendString(value.get_ref<const std::string&>(), out);
-  } else if (value.is_number_float()) {
-    out += CanonicalNumber(value.get<double>());
-  } else if (TooLarge(value)) {
+  } else if (value.is_number() && TooLarge(value)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the text holds ", value.dump(), ", a whole number beyond 2^53 that readers would round"));
+  } else if (value.is_number_float()) {
+    out += CanonicalNumber(value.get<double>());
   } else {
     out += value.dump();  // null, true, false, whole numbers
   }

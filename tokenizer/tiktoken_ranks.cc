@@ -16,6 +16,8 @@ namespace {
 
 // Longer tokens are nobody's: the longest published ones have some hundred bytes.
 constexpr size_t kMaxTokenBytes = 1024;
+// A file may leave as many ids unused as it has tokens, and these.
+constexpr size_t kMaxHoles = 1024;
 
 absl::Status Bad(size_t line, std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("rank file, line ", line, ": ", AbslView(what)));
@@ -121,6 +123,12 @@ absl::StatusOr<Vocabulary> ParseTiktokenRanks(std::string_view file,
     const auto [known, is_new] = line_of.emplace(token.bytes, number);
     if (!is_new) return Bad(number, absl::StrCat("repeats the token of line ", known->second));
     vocabulary.tokens[rank] = std::move(token.bytes);
+  }
+  // A line of ten bytes must not ask for a vocabulary of millions.
+  if (vocabulary.tokens.size() > 2 * line_of.size() + kMaxHoles) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the ranks go up to ", vocabulary.tokens.size() - 1, ", but there are ",
+                     line_of.size(), " tokens; a rank file numbers its tokens from 0 on"));
   }
   AddMerges(vocabulary);
   FLOE_RETURN_IF_ERROR(ValidateVocabulary(vocabulary));

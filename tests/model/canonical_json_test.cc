@@ -79,6 +79,8 @@ TEST(CanonicalJson, RefusesWhatReadersWouldTakeDifferently) {
   EXPECT_THAT(mistake(R"({"x": {"a": 1, "b": 2, "a": 2}})"), HasSubstr("\"a\" twice"));
   EXPECT_THAT(mistake("[9007199254740993]"), HasSubstr("2^53"));
   EXPECT_THAT(mistake("[-9007199254740993]"), HasSubstr("2^53"));
+  EXPECT_THAT(mistake("[822222000000000000.0]"), HasSubstr("2^53"));
+  EXPECT_EQ(CanonicalJson("[1e21]").value(), "[1e+21]");
   EXPECT_THAT(mistake("{"), HasSubstr("not JSON"));
   EXPECT_THAT(mistake("[1e999]"), HasSubstr("not JSON"));
   EXPECT_THAT(mistake("\"\xff\""), HasSubstr("not JSON"));

@@ -128,6 +128,7 @@ TEST(TiktokenRanksTest, MistakesAreNamedByTheirLine) {
   EXPECT_THAT(refusal(whole + "*** 300\n"), HasSubstr("base64 of 1 to 1024 bytes"));
   EXPECT_THAT(refusal(whole + "YWI= 300\n"), HasSubstr("line 258: repeats the token of line 257"));
   EXPECT_THAT(refusal(whole + "YWJj 256\n"), HasSubstr("256 stands on another line"));
+  EXPECT_THAT(refusal(whole + "YWJj 4194303\n"), HasSubstr("there are 258 tokens"));
   EXPECT_THAT(refusal("YWI= 0\n"), HasSubstr("byte"));  // text with other bytes would be lost
   EXPECT_FALSE(ParseTiktokenRanks("", {}).ok());
   EXPECT_THAT(PublishedEncoding("p99k").status().message(), HasSubstr("known are"));
