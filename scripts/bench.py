@@ -3,6 +3,8 @@
 
     ./dev bench                 all of them, as tables
     ./dev bench tokenizer       one
+    ./dev bench tokenizer --corpus FILE --ranks FILE --texts DIR
+                                  on texts and a vocabulary of yours (bench/tokenizer/main.cc)
     ./dev bench inference --json  one object: {name, machine, rows: [...]}
     ./dev bench train --corpus shakespeare.txt [--seeds 3] [--svg curves.svg]
                                   how fast recipes learn a text (bench_train.py)
@@ -51,11 +53,11 @@ def complete(row):
             'peer_name': row.get('peer_name'), 'ratio': ratio, 'limit': limit, 'share_of_limit': share}
 
 
-def run(name):
+def run(name, options=()):
     program = os.path.join(ROOT, 'build', 'release', 'bin', f'floe-bench-{name}')
     if not os.path.exists(program):
         sys.exit(f'error: {program} is not built; run ./dev build')
-    done = subprocess.run([program], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    done = subprocess.run([program, *options], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     if done.returncode != 0:
         sys.exit(f'error: floe-bench-{name} ended with {done.returncode}')
     rows = json.loads(done.stdout)['rows']
@@ -101,7 +103,9 @@ def main():
     bench_train.add_arguments(parser)
     parser.add_argument('--node-modules', default='node_modules',
                         help='exactness: where tiktoken, llama3-tokenizer-js and tokenizers are installed')
-    parser.add_argument('--texts', help='exactness: a folder of *.txt, such as scripts/language_texts.sh makes')
+    parser.add_argument('--ranks', help='tokenizer: a tiktoken rank file of cl100k_base to encode with')
+    parser.add_argument('--vocab-size', help='tokenizer: of the training [4096; with --corpus 32000]')
+    parser.add_argument('--texts', help='tokenizer, exactness: a folder of *.txt, such as scripts/language_texts.sh makes')
     parser.add_argument('--strings', type=int, default=100000, help='exactness: how many to generate')
     arguments = parser.parse_args()
     if arguments.name == 'exactness':
@@ -109,7 +113,11 @@ def main():
     if arguments.name == 'train':
         sys.exit(bench_train.run(arguments, machine()))
     for name in [arguments.name] if arguments.name else NAMES:
-        result = run(name)
+        given = [('--corpus', arguments.corpus), ('--ranks', arguments.ranks), ('--texts', arguments.texts),
+                 ('--vocab-size', arguments.vocab_size)] if name == 'tokenizer' else []
+        # The programs run in the repository's root.
+        result = run(name, [word for option, value in given if value
+                            for word in (option, os.path.abspath(value) if option != '--vocab-size' else value)])
         print(json.dumps(result)) if arguments.json else table(result)
 
 

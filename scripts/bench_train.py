@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 72, 18
 
 
 def add_arguments(parser):
-    parser.add_argument('--corpus', help='train: the text')
+    parser.add_argument('--corpus', help='train, tokenizer: the text')
     parser.add_argument('--seeds', type=int, default=3, help='train: runs a recipe [3]')
     parser.add_argument('--threads', type=int, default=os.cpu_count(), help='train: threads [all cores]')
     parser.add_argument('--job', action='append', help='train: a job file of kind pretrain; may be given again')

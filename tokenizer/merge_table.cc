@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <functional>
-#include <queue>
+
+#include "tokenizer/rank_queue.h"
 
 namespace floe::tokenizer {
 namespace {
 
-// Up to this length a scan for the smallest rank beats a heap.
+// Up to this length a scan for the smallest rank beats a queue.
 constexpr size_t kShort = 48;
 
 }  // namespace
@@ -58,47 +58,47 @@ void MergeTable::ApplyShort(std::vector<TokenId>& symbols) const {
 }
 
 void MergeTable::ApplyLong(std::vector<TokenId>& symbols) const {
+  constexpr uint32_t kNone = 0xFFFFFFFF;
   struct Node {
-    size_t previous;
-    size_t next;
+    uint32_t previous;
+    uint32_t next;
     uint32_t rank;  // of this symbol with the next
   };
-  struct Candidate {
-    uint32_t rank;
-    size_t position;
-    bool operator>(const Candidate& other) const {
-      return rank != other.rank ? rank > other.rank : position > other.position;
-    }
-  };
-  const size_t size = symbols.size();
-  const size_t none = size;
+  const auto size = static_cast<uint32_t>(symbols.size());
   std::vector<Node> nodes(size);
-  std::vector<Candidate> initial;
-  for (size_t i = 0; i < size; ++i) {
+  RankQueue queue;
+  for (uint32_t i = 0; i < size; ++i) {
     const uint32_t rank = i + 1 < size ? Find(symbols[i], symbols[i + 1]).rank : kNoMerge;
-    nodes[i] = Node{i == 0 ? none : i - 1, i + 1 < size ? i + 1 : none, rank};
-    if (rank != kNoMerge) initial.push_back({rank, i});
+    nodes[i] = Node{i == 0 ? kNone : i - 1, i + 1 < size ? i + 1 : kNone, rank};
+    if (rank != kNoMerge) queue.Push(rank, i);
   }
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap(std::greater<>{},
-                                                                              std::move(initial));
-  const auto refresh = [&](size_t i) {
+  // Says whether the pair that now begins at `i` comes before what is left of `rank`.
+  const auto refresh = [&](uint32_t i, uint32_t rank) {
     Node& node = nodes[i];
-    node.rank = node.next == none ? kNoMerge : Find(symbols[i], symbols[node.next]).rank;
-    if (node.rank != kNoMerge) heap.push({node.rank, i});
+    node.rank = node.next == kNone ? kNoMerge : Find(symbols[i], symbols[node.next]).rank;
+    if (node.rank != kNoMerge) queue.Push(node.rank, i);
+    return node.rank <= rank;
   };
-  while (!heap.empty()) {
-    const Candidate top = heap.top();
-    heap.pop();
-    Node& node = nodes[top.position];
-    if (node.rank != top.rank) continue;  // its pair has changed since
-    const size_t eaten = node.next;
-    symbols[top.position] = Find(symbols[top.position], symbols[eaten]).result;
-    symbols[eaten] = -1;
-    nodes[eaten].rank = kNoMerge;
-    node.next = nodes[eaten].next;
-    if (node.next != none) nodes[node.next].previous = top.position;
-    refresh(top.position);
-    if (node.previous != none) refresh(node.previous);
+  std::vector<uint32_t> positions;
+  while (!queue.empty()) {
+    const uint32_t rank = queue.Pop(positions);
+    for (size_t at = 0; at < positions.size(); ++at) {
+      const uint32_t i = positions[at];
+      Node& node = nodes[i];
+      if (node.rank != rank) continue;  // its pair has changed since
+      const uint32_t eaten = node.next;
+      symbols[i] = Find(symbols[i], symbols[eaten]).result;
+      symbols[eaten] = -1;
+      nodes[eaten].rank = kNoMerge;
+      node.next = nodes[eaten].next;
+      if (node.next != kNone) nodes[node.next].previous = i;
+      bool earlier = refresh(i, rank);
+      if (node.previous != kNone && refresh(node.previous, rank)) earlier = true;
+      if (!earlier) continue;
+      // Only where a list has a merge in front of one that makes its parts.
+      for (size_t left = at + 1; left < positions.size(); ++left) queue.Push(rank, positions[left]);
+      break;
+    }
   }
   std::erase(symbols, -1);
 }

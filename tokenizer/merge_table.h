@@ -33,7 +33,7 @@ class MergeTable {
   }
 
   // Merges `symbols` in place until no pair is left: always the smallest rank, the leftmost of
-  // equals. Worst case O(n log n) for n symbols.
+  // equals. Time grows linearly with the number of symbols, which must be below 2^32.
   void Apply(std::vector<TokenId>& symbols) const;
 
  private:

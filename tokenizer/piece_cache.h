@@ -13,7 +13,7 @@
 
 namespace floe::tokenizer {
 
-// Direct-mapped, fixed size (1 MiB), one cache line a slot: a new piece takes the slot of an old
+// Direct-mapped, fixed size (4 MiB), one cache line a slot: a new piece takes the slot of an old
 // one, so memory is bounded whatever the text. Not thread-safe: one user at a time.
 class PieceCache {
  public:
@@ -61,7 +61,7 @@ class PieceCache {
   }
 
  private:
-  static constexpr int kBits = 14;
+  static constexpr int kBits = 16;
   static constexpr int kShift = 64 - kBits;
   struct alignas(64) Slot {
     uint64_t words[3] = {};

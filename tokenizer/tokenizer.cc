@@ -8,11 +8,17 @@
 
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "tokenizer/text_cutter.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/unicode/nfc.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace floe::tokenizer {
+namespace {
+
+constexpr size_t kPartBytes = 256 << 10;  // of one text for one thread at a time
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::Create(Vocabulary vocabulary) {
   FLOE_RETURN_IF_ERROR(ValidateVocabulary(vocabulary));
@@ -133,16 +139,35 @@ std::vector<TokenId> Tokenizer::EncodeWithSpecials(std::string_view text, Truste
 
 std::vector<std::vector<TokenId>> Tokenizer::EncodeBatch(std::span<const std::string_view> texts,
                                                          int threads) const {
-  std::vector<std::vector<TokenId>> results(texts.size());
+  struct Part {
+    size_t text;
+    std::string_view bytes;
+    std::vector<TokenId> ids;
+  };
+  std::vector<Part> parts;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    for (const std::string_view bytes : CutIntoParts(texts[i], kPartBytes)) {
+      parts.push_back({i, bytes, {}});
+    }
+  }
   std::atomic<size_t> next{0};
   const auto work = [&] {
-    for (size_t i = next++; i < texts.size(); i = next++) results[i] = Encode(texts[i]);
+    for (size_t i = next++; i < parts.size(); i = next++) parts[i].ids = Encode(parts[i].bytes);
   };
-  const size_t workers = std::min<size_t>(std::max(threads, 1), texts.size());
+  const size_t workers = std::min<size_t>(std::max(threads, 1), parts.size());
   std::vector<std::jthread> others;
   for (size_t i = 1; i < workers; ++i) others.emplace_back(work);
   work();
   others.clear();  // joins
+  std::vector<std::vector<TokenId>> results(texts.size());
+  for (Part& part : parts) {
+    std::vector<TokenId>& ids = results[part.text];
+    if (ids.empty()) {
+      ids = std::move(part.ids);
+    } else {
+      ids.insert(ids.end(), part.ids.begin(), part.ids.end());
+    }
+  }
   return results;
 }
 

@@ -45,7 +45,8 @@ class Tokenizer {
   std::vector<TokenId> EncodeWithSpecials(std::string_view text, Trusted trusted) const;
   // Encode's ids appended to `ids`.
   void EncodeTo(std::string_view text, std::vector<TokenId>& ids) const;
-  // Encode(texts[i]) for every i, over up to `threads` threads.
+  // Encode(texts[i]) for every i, over up to `threads` threads; a long text too goes over all of
+  // them.
   std::vector<std::vector<TokenId>> EncodeBatch(std::span<const std::string_view> texts,
                                                 int threads) const;
   // Encode(text).size().

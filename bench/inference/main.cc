@@ -7,7 +7,6 @@
 // the same tokens.
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -20,6 +19,7 @@
 #include "nlohmann/json.hpp"
 
 #include "base/files.h"
+#include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "bench/inference/machine.h"
 #include "bench/inference/workload.h"
@@ -155,11 +155,8 @@ absl::StatusOr<Json> MeasureAll(const std::filesystem::path& folder) {
 }
 
 absl::Status Run() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "floe-bench-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) return ErrnoStatus(errno, "cannot make " + pattern);
-  const absl::StatusOr<Json> rows = MeasureAll(pattern);
-  std::error_code ignored;  // a folder that stays behind does not spoil the figures
-  std::filesystem::remove_all(pattern, ignored);
+  FLOE_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::InTemp("floe-bench"));
+  const absl::StatusOr<Json> rows = MeasureAll(folder.path());
   FLOE_RETURN_IF_ERROR(rows.status());
   std::cout << rows->dump() << "\n";
   return absl::OkStatus();

@@ -4,7 +4,6 @@
 //
 //   {corpus_bytes, held_out_bytes, threads, runs: [{job, parameters, tokens_per_step, seeds: [
 //     {seed, loss, seconds, curve: [[tokens, held-out loss], …]}, …]}, …]}
-#include <stdlib.h>
 
 #include <filesystem>
 #include <iostream>
@@ -20,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "model/accounting.h"
 #include "tokenizer/trainer.h"
@@ -156,12 +156,8 @@ absl::Status Run(int argc, char** argv) {
   if (argc < 5) {
     return absl::InvalidArgumentError("usage: floe-bench-train CORPUS THREADS SEEDS JOB...");
   }
-  std::string folder = (std::filesystem::temp_directory_path() / "floe-bench-XXXXXX").string();
-  if (mkdtemp(folder.data()) == nullptr) return ErrnoStatus(errno, "cannot make " + folder);
-  const absl::Status status = Measure(folder, argv);
-  std::error_code ignored;  // a folder that stays behind does not spoil the figures
-  std::filesystem::remove_all(folder, ignored);
-  return status;
+  FLOE_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::InTemp("floe-bench"));
+  return Measure(folder.path(), argv);
 }
 
 }  // namespace

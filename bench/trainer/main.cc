@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "model/accounting.h"
@@ -234,12 +235,8 @@ absl::Status Run(int argc, char** argv) {
   const int threads = argc > 1
                           ? atoi(argv[1])
                           : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  std::string folder = (std::filesystem::temp_directory_path() / "floe-bench-XXXXXX").string();
-  if (mkdtemp(folder.data()) == nullptr) return ErrnoStatus(errno, "cannot make " + folder);
-  const absl::Status status = MeasureAll(folder, threads, argc > 2 ? argv[2] : "");
-  std::error_code ignored;  // a folder that stays behind does not spoil the figures
-  std::filesystem::remove_all(folder, ignored);
-  return status;
+  FLOE_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::InTemp("floe-bench"));
+  return MeasureAll(folder.path(), threads, argc > 2 ? argv[2] : "");
 }
 
 }  // namespace

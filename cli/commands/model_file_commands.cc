@@ -1,6 +1,5 @@
 // floe models export | import: checkpoints as files.
 #include <errno.h>
-#include <stdlib.h>
 
 #include <iostream>
 #include <map>
@@ -20,6 +19,7 @@
 
 #include "base/files.h"
 #include "base/resource_name.h"
+#include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "model/checkpoint.h"
 #include "model/gguf.h"
@@ -32,36 +32,6 @@ namespace {
 namespace pb = registry::v1;
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-// A folder that is gone when this is.
-class ScratchFolder {
- public:
-  static absl::StatusOr<ScratchFolder> Make(const fs::path& path) {
-    std::error_code error;
-    fs::remove_all(path, error);
-    fs::create_directories(path, error);
-    if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot make ", path.string()));
-    return ScratchFolder(path);
-  }
-  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ScratchFolder& operator=(ScratchFolder&&) = delete;
-  ~ScratchFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-  absl::Status MoveTo(const fs::path& to) {
-    std::error_code error;
-    fs::rename(path_, to, error);
-    if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot make ", to.string()));
-    path_.clear();
-    return absl::OkStatus();
-  }
-
- private:
-  explicit ScratchFolder(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
 
 absl::Status DownloadVersion(Session& session, Door& door, const pb::ModelVersion& version,
                              const fs::path& folder) {
@@ -116,7 +86,7 @@ absl::Status Export(Session& session, const ExportFlags& flags) {
         absl::StrCat(to.string(), " exists already; name one that does not"));
   }
   FLOE_ASSIGN_OR_RETURN(ScratchFolder unfinished,
-                        ScratchFolder::Make(absl::StrCat(to.string(), ".unfinished")));
+                        ScratchFolder::At(absl::StrCat(to.string(), ".unfinished")));
   FLOE_RETURN_IF_ERROR(DownloadVersion(session, *door, version, unfinished.path()));
   if (gguf) {
     FLOE_RETURN_IF_ERROR(WriteGgufOf(unfinished.path(), version, to));
@@ -205,9 +175,7 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
     FLOE_ASSIGN_OR_RETURN(const auto published, model::HuggingFaceFolder::Open(folder));
     FLOE_RETURN_IF_ERROR(CheckTokenizer(published, folder.string()));
     left_out = published.left_out();
-    std::string scratch = (fs::temp_directory_path() / "floe-import-XXXXXX").string();
-    if (::mkdtemp(scratch.data()) == nullptr) return ErrnoStatus(errno, "cannot make " + scratch);
-    FLOE_ASSIGN_OR_RETURN(const ScratchFolder converted, ScratchFolder::Make(scratch));
+    FLOE_ASSIGN_OR_RETURN(const ScratchFolder converted, ScratchFolder::InTemp("floe-import"));
     FLOE_RETURN_IF_ERROR(model::WriteCheckpoint(converted.path() / "checkpoint",
                                                 {.blueprint = published.blueprint(),
                                                  .tensors = published.tensors(),

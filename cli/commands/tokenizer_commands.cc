@@ -1,4 +1,7 @@
 // floe tokenizer train | encode | decode | ls; import and export in tokenizer_file_commands.cc
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <iterator>
 
@@ -17,6 +20,7 @@
 
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "tokenizer/text_cutter.h"
 
 namespace floe::cli {
 namespace {
@@ -26,6 +30,7 @@ namespace reg = registry::v1;
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kMaxText = 32 << 20;  // of one call; the door takes messages up to 64 MiB
+constexpr size_t kPartBytes = 4 << 20;   // of a long text in one call
 
 struct TrainFlags {
   std::string name, dataset;
@@ -59,31 +64,103 @@ struct EncodeFlags {
   std::string tokenizer, file;
   std::vector<std::string> text;
   bool parse_special = false;
+  bool offsets = false;
 };
+
+// Sends one part of the text and writes its ids; `begin` is where it begins in the whole.
+class PartEncoder {
+ public:
+  PartEncoder(Session& session, Door& door, std::string tokenizer, const EncodeFlags& flags)
+      : session_(session), door_(door), tokenizer_(std::move(tokenizer)), flags_(flags) {}
+
+  absl::Status Encode(std::string text) {
+    if (text.empty()) return absl::OkStatus();
+    pb::EncodeRequest request;
+    request.set_tokenizer(tokenizer_);
+    request.set_text(std::move(text));
+    request.set_parse_special(flags_.parse_special);
+    request.set_offsets(flags_.offsets);
+    FLOE_ASSIGN_OR_RETURN(
+        const pb::EncodeResponse answer,
+        door_.Ask(door_.tokenizer(), &pb::TokenizerService::Stub::Encode, request));
+    for (int i = 0; i < answer.ids_size(); ++i) {
+      if (session_.json) {
+        ids_.push_back(answer.ids(i));
+        if (flags_.offsets) ends_.push_back(bytes_ + answer.ends(i));
+      } else if (flags_.offsets) {
+        session_.out() << answer.ids(i) << "\t" << bytes_ + (i == 0 ? 0 : answer.ends(i - 1))
+                       << "\t" << bytes_ + answer.ends(i) << "\n";
+      } else {
+        session_.out() << (tokens_ + i == 0 ? "" : " ") << answer.ids(i);
+      }
+    }
+    // Of a text that was brought into NFC, its length in that form.
+    bytes_ += answer.ends_size() > 0 ? answer.ends(answer.ends_size() - 1) : request.text().size();
+    tokens_ += answer.ids_size();
+    digest_ = answer.tokenizer_digest();
+    return absl::OkStatus();
+  }
+
+  void Finish() {
+    if (session_.json) {
+      Json result = {{"ids", std::move(ids_)}};
+      if (flags_.offsets) result["ends"] = std::move(ends_);
+      result.update(Json{{"tokens", tokens_}, {"bytes", bytes_}, {"tokenizer_digest", digest_}});
+      session_.PrintJson(result);
+      return;
+    }
+    if (!flags_.offsets) session_.out() << "\n";
+    if (session_.streams.err_is_terminal && tokens_ > 0) {
+      session_.err() << absl::StrFormat("%s tokens, %s, %.2f bytes a token\n", HumanCount(tokens_),
+                                        HumanBytes(static_cast<int64_t>(bytes_)),
+                                        static_cast<double>(bytes_) / static_cast<double>(tokens_));
+    }
+  }
+
+ private:
+  Session& session_;
+  Door& door_;
+  const std::string tokenizer_;
+  const EncodeFlags& flags_;
+  std::vector<uint32_t> ids_;   // only for JSON, which is one object
+  std::vector<uint64_t> ends_;  // the same
+  std::string digest_;
+  int64_t tokens_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+// A file of any length, part by part: what is held here is a part.
+absl::Status EncodeStream(std::istream& in, const std::string& name, PartEncoder& encoder) {
+  tokenizer::TextCutter cutter;
+  std::string buffer(kPartBytes, '\0');
+  while (in) {
+    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    FLOE_RETURN_IF_ERROR(
+        encoder.Encode(cutter.Push({buffer.data(), static_cast<size_t>(in.gcount())})));
+  }
+  if (in.bad()) return absl::DataLossError(absl::StrCat("cannot read ", name));
+  return encoder.Encode(cutter.Flush());
+}
 
 absl::Status Encode(Session& session, const EncodeFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  pb::EncodeRequest request;
-  FLOE_ASSIGN_OR_RETURN(*request.mutable_tokenizer(),
+  FLOE_ASSIGN_OR_RETURN(const std::string name,
                         session.ResourceName("tokenizers", flags.tokenizer));
-  FLOE_ASSIGN_OR_RETURN(*request.mutable_text(), InputText(session, flags.file, flags.text));
-  request.set_parse_special(flags.parse_special);
-  const size_t bytes = request.text().size();
-  FLOE_ASSIGN_OR_RETURN(const pb::EncodeResponse answer,
-                        door->Ask(door->tokenizer(), &pb::TokenizerService::Stub::Encode, request));
-  if (session.json) {
-    session.PrintJson({{"ids", std::vector<uint32_t>(answer.ids().begin(), answer.ids().end())},
-                       {"tokens", answer.ids_size()},
-                       {"bytes", bytes},
-                       {"tokenizer_digest", answer.tokenizer_digest()}});
-    return absl::OkStatus();
+  PartEncoder encoder(session, *door, name, flags);
+  // A written special token may lie across a cut, so trusted text goes in one call.
+  const bool whole = flags.parse_special || (flags.file.empty() && !flags.text.empty());
+  if (whole) {
+    FLOE_ASSIGN_OR_RETURN(std::string text, InputText(session, flags.file, flags.text));
+    FLOE_RETURN_IF_ERROR(encoder.Encode(std::move(text)));
+  } else if (flags.file.empty() || flags.file == "-") {
+    FLOE_RETURN_IF_ERROR(EncodeStream(session.streams.in, "standard input", encoder));
+  } else {
+    const std::filesystem::path path = session.folder / flags.file;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return ErrnoStatus(errno, absl::StrCat("cannot open ", path.string()));
+    FLOE_RETURN_IF_ERROR(EncodeStream(file, path.string(), encoder));
   }
-  session.out() << absl::StrJoin(answer.ids(), " ") << "\n";
-  if (session.streams.err_is_terminal && answer.ids_size() > 0) {
-    session.err() << absl::StrFormat(
-        "%s tokens, %s, %.2f bytes a token\n", HumanCount(answer.ids_size()),
-        HumanBytes(static_cast<int64_t>(bytes)), static_cast<double>(bytes) / answer.ids_size());
-  }
+  encoder.Finish();
   return absl::OkStatus();
 }
 
@@ -177,6 +254,8 @@ void AddTokenizerCommands(CommandLine& line) {
   command->add_option("--file", encode.file, "Read the text from a file; - is stdin");
   command->add_flag("--special", encode.parse_special,
                     "Written special tokens become their ids; for text you trust");
+  command->add_flag("--offsets", encode.offsets,
+                    "A line a token: its id, where it begins and where it ends, in bytes");
   line.OnRun(command, [&encode](Session& session) { return Encode(session, encode); });
 
   auto& decode = line.Keep<DecodeFlags>();

@@ -1,5 +1,6 @@
 #include "services/tokenizer/tokenizer_rpc.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -48,6 +49,23 @@ std::vector<std::vector<TokenId>> EncodeAll(const floe::tokenizer::Tokenizer& to
   return tokenizer.EncodeBatch(views, threads);
 }
 
+absl::Status AddEnds(const floe::tokenizer::Tokenizer& tokenizer, const std::vector<TokenId>& ids,
+                     pb::EncodeResponse& answer) {
+  uint64_t end = 0;
+  for (const TokenId id : ids) {
+    const auto added =
+        std::ranges::find(tokenizer.vocabulary().added, id, &floe::tokenizer::AddedToken::id);
+    if (added != tokenizer.vocabulary().added.end() && (added->lstrip || added->rstrip)) {
+      return absl::UnimplementedError(
+          absl::StrCat("offsets beside \"", added->content,
+                       "\", which takes white space along; ask without offsets"));
+    }
+    end += tokenizer.TokenBytes(id)->size();
+    answer.add_ends(end);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 grpc::Status TokenizerRpc::Encode(grpc::ServerContext* context, const pb::EncodeRequest* request,
@@ -55,9 +73,14 @@ grpc::Status TokenizerRpc::Encode(grpc::ServerContext* context, const pb::Encode
   return calls_.Run(*context, "tokenizer.Encode", [&](runtime::CallContext& call) -> absl::Status {
     FLOE_ASSIGN_OR_RETURN(const LoadedTokenizer loaded,
                           tokenizers_.Get(call, request->tokenizer()));
-    const auto ids = request->parse_special()
-                         ? loaded.tokenizer->EncodeWithSpecials(request->text())
-                         : loaded.tokenizer->Encode(request->text());
+    const std::string_view text = request->text();
+    const std::vector<TokenId> ids =
+        request->parse_special()
+            ? loaded.tokenizer->EncodeWithSpecials(text)
+            : std::move(loaded.tokenizer->EncodeBatch({&text, 1}, threads_).front());
+    if (request->offsets()) {
+      FLOE_RETURN_IF_ERROR(AddEnds(*loaded.tokenizer, ids, *answer));
+    }
     answer->mutable_ids()->Add(ids.begin(), ids.end());
     answer->set_tokenizer_digest(loaded.digest);
     return absl::OkStatus();

@@ -89,6 +89,28 @@ class DemoPathTest : public testing::Test {
     return {};
   }
 
+  // Out, in again under another name with the same digest, and a long file part by part.
+  void TokenizersAsFiles(const std::string& corpus, const json& digest) {
+    EXPECT_EQ(fleet_.Floe({"tokenizer", "export", "words", "words.json"}).code, 0);
+    EXPECT_EQ(fleet_.FloeJson({"tokenizer", "import", "words.json", "--name", "again"})["digest"],
+              digest);
+    const Said wrong = fleet_.Floe({"tokenizer", "import", "corpus.txt", "--name", "wrong"});
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_THAT(wrong.err, HasSubstr("corpus.txt"));
+    std::string text;
+    while (text.size() < size_t{5} << 20) text += corpus;  // more than goes in one call
+    fleet_.Write("long.txt", text);
+    const json parts =
+        fleet_.FloeJson({"tokenizer", "encode", "words", "--file", "long.txt", "--offsets"});
+    EXPECT_EQ(parts["ends"].back(), text.size());
+    EXPECT_EQ(parts["bytes"], text.size());
+    EXPECT_TRUE(std::is_sorted(parts["ends"].begin(), parts["ends"].end()));
+    // Trusted text goes whole.
+    EXPECT_EQ(
+        fleet_.FloeJson({"tokenizer", "encode", "again", "--file", "long.txt", "--special"})["ids"],
+        parts["ids"]);
+  }
+
   // tiny@1, which stands in production, is the base; tiny@2 is made, and goes there and back.
   void AlignAndPromote(const std::string& base_digest) {
     fleet_.Write("chats.jsonl", Chats(0, 40));
@@ -250,6 +272,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   std::vector<std::string> decode = {"tokenizer", "decode", "words"};
   for (const json& id : encoded["ids"]) decode.push_back(absl::StrCat(id.get<int>()));
   EXPECT_EQ(fleet_.Floe(decode).out, "A dog is an animal.");
+  TokenizersAsFiles(corpus, encoded["tokenizer_digest"]);
 
   // A training job: what is wrong is said before anything is queued; what is right learns.
   fleet_.Write("wrong.yaml", absl::StrCat(kJob, "learning_rat: 1\n"));

@@ -185,6 +185,20 @@ TEST_F(TokenizerServiceTest, SpecialTokensOnlyOnRequest) {
   EXPECT_EQ(Ids(special.ids()), std::vector<domain::TokenId>{402});
 }
 
+TEST_F(TokenizerServiceTest, OffsetsSayWhereTokensEnd) {
+  pb::EncodeRequest request;
+  request.set_tokenizer(kName);
+  request.set_text("a<|im_end|> \u00e9");
+  request.set_parse_special(true);
+  request.set_offsets(true);
+  pb::EncodeResponse answer;
+  ASSERT_TRUE(Call(&pb::TokenizerService::Stub::Encode, request, answer).ok());
+  ASSERT_EQ(answer.ends_size(), answer.ids_size());
+  EXPECT_EQ(answer.ends(0), 1u);
+  EXPECT_EQ(answer.ends(1), 11u);
+  EXPECT_EQ(answer.ends(answer.ends_size() - 1), request.text().size());
+}
+
 TEST_F(TokenizerServiceTest, BatchesAnswerInOrder) {
   pb::BatchEncodeRequest encode;
   encode.set_tokenizer(kName);
