@@ -162,9 +162,13 @@ class Encoding {
         corpus.megabytes / BestSeconds(3, [&] { tokenizer_.EncodeBatch(views, threads); });
     std::optional<Json> peer;
     if (with_peer) {
-      FLOE_RETURN_IF_ERROR(WriteFileAtomically(folder_ / "text", corpus.Text()));
+      const bool whole = corpus.documents.size() == 1;
+      FLOE_RETURN_IF_ERROR(
+          WriteFileAtomically(folder_ / "text", whole ? corpus.documents.front() : corpus.Text()));
       FLOE_RETURN_IF_ERROR(WriteFileAtomically(folder_ / "tokenizer.json", tokenizer_.ToJson()));
-      peer = RunPeer({"encode", folder_ / "tokenizer.json", folder_ / "text"}, threads);
+      std::vector<std::string> words = {"encode", folder_ / "tokenizer.json", folder_ / "text"};
+      if (whole) words.push_back("whole");
+      peer = RunPeer(words, threads);
       FLOE_RETURN_IF_ERROR(SameDigest(peer, sha.FinishHex(), absl::StrCat("our ids of ", what)));
     }
     rows_.push_back(Row(absl::StrCat("encode ", what, ", ", name_, ", ", threads,

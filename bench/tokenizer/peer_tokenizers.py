@@ -1,9 +1,9 @@
 """The peer of floe-bench-tokenizer: Hugging Face's `tokenizers`, on the same documents.
 
-    peer_tokenizers.py encode TOKENIZER.json TEXT    {name, rate, tokens, digest}
+    peer_tokenizers.py encode TOKENIZER.json TEXT [whole]    {name, rate, tokens, digest}
     peer_tokenizers.py train CORPUS VOCAB_SIZE PATTERN   {name, seconds, peak_rss, digest}
 
-TEXT and CORPUS hold documents with blank lines between them. `rate` is in MB/s, the best of three; the
+TEXT and CORPUS hold documents with blank lines between them; `whole` is one. `rate` is in MB/s, the best of three; the
 digests are SHA-256 of the ids (32 bits, little-endian, one document after another) and of the merges ("left
 right" a line). Threads are set by RAYON_NUM_THREADS. Exit code 3: the package is not there.
 """
@@ -37,8 +37,12 @@ def documents(path):
         yield ''.join(lines).removesuffix('\n').removesuffix('\r')
 
 
-def encode(file, path):
-    texts = list(documents(path))
+def encode(file, path, whole=''):
+    if whole:
+        with open(path, encoding='utf-8', newline='') as handle:
+            texts = [handle.read()]
+    else:
+        texts = list(documents(path))
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
     ready = Tokenizer.from_file(file)
     work = getattr(ready, 'encode_batch_fast', ready.encode_batch)
