@@ -37,6 +37,9 @@ class MappedFile {
   ~MappedFile();
 
   std::string_view bytes() const { return {data_, size_}; }
+  // Gives back the memory of what was read; it is read again when looked at. For files that are
+  // gone through once and may be larger than the memory.
+  void DropPages() const;
 
  private:
   const char* data_ = nullptr;

@@ -45,9 +45,10 @@ struct TrainedTokenizer {
 };
 
 // Trains, then encodes and decodes every document to see that each comes back unchanged. The result
-// is a function of the documents and TrainOptions alone. Errors: those of reading the file
-// (NOT_FOUND ...), of ForEachDocument (with the path), of Trainer; CANCELLED soon after a stop is
-// requested; INTERNAL when a document does not come back.
+// is a function of the documents and TrainOptions alone. The file may be larger than the memory: it
+// is gone through from front to back, twice. Errors: those of reading the file (NOT_FOUND ...), of
+// ForEachDocument (with the path), of Trainer; CANCELLED soon after a stop is requested; INTERNAL
+// when a document does not come back.
 absl::StatusOr<TrainedTokenizer> TrainTokenizerFromFile(const TrainFileOptions& options);
 
 }  // namespace floe::tokenizer

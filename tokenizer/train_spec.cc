@@ -19,8 +19,10 @@ namespace {
 
 constexpr size_t kMaxSpecBytes = 1 << 16;
 constexpr size_t kMaxSpecialTokens = 1024;
-constexpr std::array kKeys = {"name", "dataset", "vocab_size", "pattern", "special_tokens"};
-constexpr char kKeyList[] = "name, dataset, vocab_size, pattern, special_tokens";
+constexpr std::array kKeys = {"name",    "dataset",        "vocab_size",
+                              "pattern", "special_tokens", "max_memory_mb"};
+constexpr char kKeyList[] = "name, dataset, vocab_size, pattern, special_tokens, max_memory_mb";
+constexpr int64_t kMaxMemoryMegabytes = int64_t{1} << 30;
 
 absl::Status Bad(const YAML::Node& node, std::string_view what) {
   return absl::InvalidArgumentError(
@@ -77,6 +79,14 @@ absl::Status ReadValue(const std::string& key, const YAML::Node& node, TrainSpec
     if (!YAML::convert<int>::decode(node, spec.options.vocab_size)) {
       return Bad(node, absl::StrCat("vocab_size is \"", shown, "\"; it must be a whole number"));
     }
+  } else if (key == "max_memory_mb") {
+    int64_t megabytes = 0;
+    if (!YAML::convert<int64_t>::decode(node, megabytes) || megabytes < 1 ||
+        megabytes > kMaxMemoryMegabytes) {
+      return Bad(node, absl::StrCat("max_memory_mb is \"", shown, "\"; it must be from 1 to ",
+                                    kMaxMemoryMegabytes));
+    }
+    spec.options.max_memory_bytes = megabytes << 20;
   } else if (key == "pattern") {
     const std::optional<Pattern> pattern = PatternFromName(value);
     if (!pattern) {
@@ -137,6 +147,7 @@ std::string TrainSpecJson(const TrainSpec& spec) {
   json["vocab_size"] = spec.options.vocab_size;
   json["pattern"] = std::string(PatternName(spec.options.pattern));
   json["special_tokens"] = spec.options.special_tokens;
+  json["max_memory_mb"] = spec.options.max_memory_bytes >> 20;
   return json.dump();
 }
 

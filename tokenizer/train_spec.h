@@ -5,8 +5,9 @@
 //   vocab_size: 4096              # bytes, merges and special tokens together
 //   pattern: qwen2                # gpt2, cl100k, qwen2, o200k
 //   special_tokens: ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+//   max_memory_mb: 8192           # a text with more different pieces than that holds is refused
 //
-// The last three have these defaults.
+// The last four have these defaults.
 #pragma once
 
 #include <string>
@@ -23,7 +24,7 @@ inline constexpr std::string_view kTrainJobKind = "tokenizer.train";
 struct TrainSpec {
   std::string name;
   std::string dataset;
-  TrainOptions options;  // vocab_size, pattern and special_tokens
+  TrainOptions options;  // vocab_size, pattern, special_tokens and max_memory_bytes
 };
 
 // INVALID_ARGUMENT names the line and what is wrong there: unknown or repeated keys, wrong types,

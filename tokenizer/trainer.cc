@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
+#include "base/status_macros.h"
 #include "base/view.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/merge_finder.h"
@@ -46,6 +47,9 @@ absl::StatusOr<Trainer> Trainer::Create(TrainOptions options) {
         "vocab_size is ", options.vocab_size, "; it must be at least ", fixed, " (256 bytes and ",
         options.special_tokens.size(), " special tokens) and at most ", kMaxVocabSize));
   }
+  if (options.max_memory_bytes < (int64_t{1} << 20)) {
+    return absl::InvalidArgumentError("max_memory_mb must be at least 1");
+  }
   absl::flat_hash_set<std::string> seen;
   for (const std::string& content : options.special_tokens) {
     if (content.empty() || ReplaceInvalidUtf8(content) != content) {
@@ -60,26 +64,31 @@ absl::StatusOr<Trainer> Trainer::Create(TrainOptions options) {
   return Trainer(std::move(options));
 }
 
-void Trainer::CountPieces(Pattern pattern, std::string_view document, int64_t times,
-                          PieceCounts& counts) {
+int64_t Trainer::CountPieces(Pattern pattern, std::string_view document, int64_t times,
+                             PieceCounts& counts) {
+  int64_t new_bytes = 0;
   for (size_t begin = 0; begin < document.size();) {
     const size_t end = PieceEnd(pattern, document, begin);
-    counts[AbslView(document.substr(begin, end - begin))] += times;
+    const auto [entry, is_new] =
+        counts.try_emplace(AbslView(document.substr(begin, end - begin)), 0);
+    entry->second += times;
+    if (is_new) new_bytes += static_cast<int64_t>(end - begin);
     begin = end;
   }
+  return new_bytes;
 }
 
 void Trainer::AddCounted(std::string_view document, int64_t times) {
   if (times <= 0) return;
   bytes_ += static_cast<int64_t>(document.size()) * times;
-  CountPieces(options_.pattern, document, times, counts_);
+  distinct_bytes_ += CountPieces(options_.pattern, document, times, counts_);
 }
 
-void Trainer::AddAll(std::span<const std::string_view> documents, int threads) {
+absl::Status Trainer::AddAll(std::span<const std::string_view> documents, int threads) {
   const size_t workers = std::min<size_t>(std::max(threads, 1), documents.size());
   if (workers <= 1) {
     for (const std::string_view document : documents) Add(document);
-    return;
+    return CheckMemory();
   }
   std::vector<PieceCounts> partial(workers);
   std::atomic<size_t> next{0};
@@ -95,14 +104,34 @@ void Trainer::AddAll(std::span<const std::string_view> documents, int threads) {
   }
   for (const std::string_view document : documents) bytes_ += static_cast<int64_t>(document.size());
   for (const PieceCounts& counts : partial) {
-    for (const auto& [piece, count] : counts) counts_[piece] += count;
+    for (const auto& [piece, count] : counts) {
+      const auto [entry, is_new] = counts_.try_emplace(piece, 0);
+      entry->second += count;
+      if (is_new) distinct_bytes_ += static_cast<int64_t>(piece.size());
+    }
   }
+  return CheckMemory();
+}
+
+int64_t Trainer::EstimatedMemory() const {
+  constexpr int64_t kPiece = 120;  // string, count and table slot at a load of one half, and a word
+  constexpr int64_t kByte = 10;    // its text, a symbol, and its place in the lists of pairs
+  return static_cast<int64_t>(counts_.size()) * kPiece + distinct_bytes_ * kByte;
+}
+
+absl::Status Trainer::CheckMemory() const {
+  if (EstimatedMemory() <= options_.max_memory_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "after ", bytes_, " bytes the text has ", counts_.size(),
+      " different pieces, which need about ", EstimatedMemory() >> 20, " MiB; max_memory_mb is ",
+      options_.max_memory_bytes >> 20, ": raise it, or give a sample of the text"));
 }
 
 absl::StatusOr<Vocabulary> Trainer::Train() const {
   if (counts_.empty()) {
     return absl::FailedPreconditionError("there is no text to train on: the corpus is empty");
   }
+  FLOE_RETURN_IF_ERROR(CheckMemory());
   Vocabulary vocabulary = StartOf(options_);
   MergeFinder finder;
   std::vector<TokenId> ids;

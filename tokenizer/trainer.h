@@ -3,7 +3,8 @@
 //
 // The result depends on the text alone, not on the order of documents or threads: the highest count
 // wins, among equals the smaller pair of ids (as Hugging Face's trainer decides). Counts have 64
-// bits. Memory grows with the number of *different* pieces, not with the length of the text.
+// bits. Memory grows with the number of *different* pieces, not with the length of the text, and is
+// bounded: a text with too many of them is refused, never learned in part.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +36,8 @@ struct TrainOptions {
   std::vector<std::string> special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
   // Pairs seen less often do not become tokens.
   int64_t min_frequency = 1;
+  // Of memory, by EstimatedMemory().
+  int64_t max_memory_bytes = int64_t{8} << 30;
   // Called now and then from Train's own thread.
   std::function<void(const TrainProgress&)> on_progress;
   // Train stops with CANCELLED soon after a stop is requested.
@@ -52,26 +55,33 @@ class Trainer {
   void Add(std::string_view document) { AddCounted(document, 1); }
   // The same document `times` times over; times >= 0.
   void AddCounted(std::string_view document, int64_t times);
-  // Documents counted over up to `threads` threads.
-  void AddAll(std::span<const std::string_view> documents, int threads);
+  // Documents counted over up to `threads` threads. RESOURCE_EXHAUSTED once all that was added
+  // needs more than max_memory_bytes.
+  absl::Status AddAll(std::span<const std::string_view> documents, int threads);
 
-  // FAILED_PRECONDITION when nothing was added or the text runs out of pairs before vocab_size is
-  // reached (the message says how far it goes); CANCELLED.
+  // RESOURCE_EXHAUSTED as AddAll; FAILED_PRECONDITION when nothing was added or the text runs out
+  // of pairs before vocab_size is reached (the message says how far it goes); CANCELLED.
   absl::StatusOr<Vocabulary> Train() const;
 
   // Bytes of text added so far, and how many different pieces they have.
   int64_t bytes() const { return bytes_; }
   size_t distinct_pieces() const { return counts_.size(); }
+  // What Train will need for the different pieces, in bytes: their text, count and place in a hash
+  // table, then their symbols and the words of every pair.
+  int64_t EstimatedMemory() const;
 
  private:
+  absl::Status CheckMemory() const;
   using PieceCounts = absl::flat_hash_map<std::string, int64_t>;
 
   explicit Trainer(TrainOptions options) : options_(std::move(options)) {}
-  static void CountPieces(Pattern pattern, std::string_view document, int64_t times,
-                          PieceCounts& counts);
+  // Returns the bytes of the pieces that are new to `counts`.
+  static int64_t CountPieces(Pattern pattern, std::string_view document, int64_t times,
+                             PieceCounts& counts);
 
   TrainOptions options_;
   PieceCounts counts_;
+  int64_t distinct_bytes_ = 0;  // of the pieces in counts_
   int64_t bytes_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <random>
 
 #include "base/files.h"
 #include "tests/tokenizer/sample_tokenizer.h"
@@ -47,6 +48,34 @@ TEST_F(TrainFromFileTest, ThreadsDoNotChangeTheResult) {
   const std::string one = TrainTokenizerFromFile(options)->tokenizer->ToJson();
   options.threads = 3;
   EXPECT_EQ(TrainTokenizerFromFile(options)->tokenizer->ToJson(), one);
+}
+
+// Such a document comes in parts; an escaped one too.
+TEST_F(TrainFromFileTest, ALongDocumentIsLearnedAsOne) {
+  std::mt19937 random(9);
+  std::string document = "x";
+  while (document.size() < size_t{3} << 20) {
+    document += std::string(random() % 3, ' ') + std::string(1 + random() % 5, 'a' + random() % 20);
+  }
+  document += "x";
+  TrainFileOptions options = OptionsFor(document);
+  options.train.special_tokens = {};
+  options.threads = 2;
+  Trainer whole = Trainer::Create(options.train).value();
+  whole.Add(document);
+  const Vocabulary expected = whole.Train().value();
+  for (const TextFormat format : {TextFormat::kText, TextFormat::kJsonl}) {
+    if (format == TextFormat::kJsonl) {
+      ASSERT_TRUE(WriteFileAtomically(options.corpus, "{\"text\": \"" + document + "\"}\n").ok());
+    }
+    options.format = format;
+    const auto trained = TrainTokenizerFromFile(options);
+    ASSERT_TRUE(trained.ok()) << trained.status();
+    EXPECT_EQ(trained->documents, 1);
+    EXPECT_EQ(trained->bytes, static_cast<int64_t>(document.size()));
+    EXPECT_EQ(trained->tokenizer->vocabulary().tokens, expected.tokens);
+    EXPECT_EQ(trained->tokens, static_cast<int64_t>(trained->tokenizer->Encode(document).size()));
+  }
 }
 
 TEST_F(TrainFromFileTest, StopsWhileCountingAndWhileMerging) {

@@ -22,13 +22,14 @@ TEST(TrainSpecTest, ReadsYamlAndFillsDefaultsIn) {
   EXPECT_EQ(spec.options.pattern, Pattern::kQwen2);
   EXPECT_EQ(TrainSpecJson(spec),
             R"({"name":"words-4k","dataset":"words","vocab_size":4096,"pattern":"qwen2",)"
-            R"("special_tokens":["<|endoftext|>","<|im_start|>","<|im_end|>"]})");
+            R"("special_tokens":["<|endoftext|>","<|im_start|>","<|im_end|>"],)"
+            R"("max_memory_mb":8192})");
 }
 
 TEST(TrainSpecTest, ReadsItsOwnJson) {
   const std::string json =
       R"({"name":"t","dataset":"teams/nlp/datasets/d","vocab_size":300,"pattern":"gpt2",)"
-      R"("special_tokens":["<s>"]})";
+      R"("special_tokens":["<s>"],"max_memory_mb":100})";
   const TrainSpec spec = ParseTrainSpec(json).value();
   EXPECT_THAT(spec.options.special_tokens, ElementsAre("<s>"));
   EXPECT_EQ(TrainSpecJson(spec), json);
@@ -54,6 +55,11 @@ TEST(TrainSpecTest, NamesTheKeyAndTheLine) {
               HasSubstr("gpt2, cl100k, qwen2, o200k"));
   EXPECT_THAT(RefusalOf("name: t\ndataset: d\nspecial_tokens: x\n"), HasSubstr("line 3"));
   EXPECT_THAT(RefusalOf("name: t\n"), HasSubstr("\"dataset\" is missing"));
+}
+
+TEST(TrainSpecTest, MemoryIsAtLeastAMegabyte) {
+  EXPECT_THAT(RefusalOf("name: a\ndataset: b\nmax_memory_mb: 0\n"), HasSubstr("line 3"));
+  EXPECT_THAT(RefusalOf("name: a\ndataset: b\nmax_memory_mb: 99999999999\n"), HasSubstr("from 1"));
 }
 
 TEST(TrainSpecTest, RefusesWhatTheTrainerWouldRefuse) {

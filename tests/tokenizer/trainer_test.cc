@@ -65,7 +65,7 @@ TEST(TrainerTest, OrderOfDocumentsAndThreadsDoNotMatter) {
   for (const std::string_view document : documents) forward.Add(document);
   std::reverse(documents.begin(), documents.end());
   Trainer threaded = MakeTrainer(360);
-  threaded.AddAll(documents, 4);
+  ASSERT_TRUE(threaded.AddAll(documents, 4).ok());
   EXPECT_EQ(forward.bytes(), threaded.bytes());
   EXPECT_EQ(WriteTokenizerJson(*forward.Train()), WriteTokenizerJson(*threaded.Train()));
 }
@@ -125,6 +125,27 @@ TEST(TrainerTest, StopsWhenAskedTo) {
   trainer.Add(kCorpus);
   EXPECT_EQ(trainer.Train().status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(reports, 1);
+}
+
+TEST(TrainerTest, RefusesMoreDifferentPiecesThanMemoryHolds) {
+  TrainOptions options;
+  options.vocab_size = 300;
+  options.max_memory_bytes = 1 << 20;
+  Trainer trainer = Trainer::Create(options).value();
+  const std::string same = "again and again and again";
+  std::vector<std::string_view> repeated(20000, same);
+  EXPECT_TRUE(trainer.AddAll(repeated, 2).ok());  // much text, few pieces
+  std::string numbered;
+  for (int i = 0; i < 20000; ++i)
+    numbered += " x" + std::string(1 + i % 7, 'a' + i % 26) + "y" + std::string(1 + i / 182, 'b');
+  const std::string_view views[] = {numbered, same};
+  for (const int threads : {1, 2}) {
+    Trainer other = Trainer::Create(options).value();
+    const absl::Status full = other.AddAll(views, threads);
+    EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(std::string(full.message()), HasSubstr("max_memory_mb is 1:"));
+    EXPECT_EQ(other.Train().status().code(), absl::StatusCode::kResourceExhausted);
+  }
 }
 
 TEST(TrainerTest, RefusesOptionsThatCannotWork) {
