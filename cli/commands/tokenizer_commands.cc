@@ -1,10 +1,12 @@
-// floe tokenizer train | encode | decode | ls; import and export in tokenizer_file_commands.cc
+// floe tokenizer train | encode | count | decode | ls; import and export in
+// tokenizer_file_commands.cc
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -129,17 +131,28 @@ class PartEncoder {
   uint64_t bytes_ = 0;
 };
 
-// A file of any length, part by part: what is held here is a part.
-absl::Status EncodeStream(std::istream& in, const std::string& name, PartEncoder& encoder) {
+using VisitPart = absl::FunctionRef<absl::Status(std::string)>;
+
+absl::Status ForEachPart(std::istream& in, const std::string& name, VisitPart visit) {
   tokenizer::TextCutter cutter;
   std::string buffer(kPartBytes, '\0');
   while (in) {
     in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    FLOE_RETURN_IF_ERROR(
-        encoder.Encode(cutter.Push({buffer.data(), static_cast<size_t>(in.gcount())})));
+    FLOE_RETURN_IF_ERROR(visit(cutter.Push({buffer.data(), static_cast<size_t>(in.gcount())})));
   }
   if (in.bad()) return absl::DataLossError(absl::StrCat("cannot read ", name));
-  return encoder.Encode(cutter.Flush());
+  return visit(cutter.Flush());
+}
+
+// The words of the command line, or a file or stdin of any length: what is held here is a part.
+absl::Status ForEachPartOfInput(Session& session, const std::string& file,
+                                const std::vector<std::string>& words, VisitPart visit) {
+  if (file.empty() && !words.empty()) return visit(absl::StrJoin(words, " "));
+  if (file.empty() || file == "-") return ForEachPart(session.streams.in, "standard input", visit);
+  const std::filesystem::path path = session.folder / file;
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return ErrnoStatus(errno, absl::StrCat("cannot open ", path.string()));
+  return ForEachPart(in, path.string(), visit);
 }
 
 absl::Status Encode(Session& session, const EncodeFlags& flags) {
@@ -147,20 +160,45 @@ absl::Status Encode(Session& session, const EncodeFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(const std::string name,
                         session.ResourceName("tokenizers", flags.tokenizer));
   PartEncoder encoder(session, *door, name, flags);
-  // A written special token may lie across a cut, so trusted text goes in one call.
-  const bool whole = flags.parse_special || (flags.file.empty() && !flags.text.empty());
-  if (whole) {
+  if (flags.parse_special) {  // a written special token may lie across a cut: in one call
     FLOE_ASSIGN_OR_RETURN(std::string text, InputText(session, flags.file, flags.text));
     FLOE_RETURN_IF_ERROR(encoder.Encode(std::move(text)));
-  } else if (flags.file.empty() || flags.file == "-") {
-    FLOE_RETURN_IF_ERROR(EncodeStream(session.streams.in, "standard input", encoder));
   } else {
-    const std::filesystem::path path = session.folder / flags.file;
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return ErrnoStatus(errno, absl::StrCat("cannot open ", path.string()));
-    FLOE_RETURN_IF_ERROR(EncodeStream(file, path.string(), encoder));
+    FLOE_RETURN_IF_ERROR(ForEachPartOfInput(session, flags.file, flags.text, [&](std::string part) {
+      return encoder.Encode(std::move(part));
+    }));
   }
   encoder.Finish();
+  return absl::OkStatus();
+}
+
+struct CountFlags {
+  std::string tokenizer, file;
+  std::vector<std::string> text;
+};
+
+absl::Status Count(Session& session, const CountFlags& flags) {
+  FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
+  pb::CountRequest request;
+  FLOE_ASSIGN_OR_RETURN(*request.mutable_tokenizer(),
+                        session.ResourceName("tokenizers", flags.tokenizer));
+  int64_t tokens = 0, bytes = 0;
+  FLOE_RETURN_IF_ERROR(
+      ForEachPartOfInput(session, flags.file, flags.text, [&](std::string part) -> absl::Status {
+        if (part.empty()) return absl::OkStatus();
+        bytes += static_cast<int64_t>(part.size());
+        request.set_text(std::move(part));
+        FLOE_ASSIGN_OR_RETURN(
+            const pb::CountResponse answer,
+            door->Ask(door->tokenizer(), &pb::TokenizerService::Stub::Count, request));
+        tokens += answer.tokens();
+        return absl::OkStatus();
+      }));
+  if (session.json) {
+    session.PrintJson({{"tokens", tokens}, {"bytes", bytes}});
+  } else {
+    session.out() << tokens << "\n";
+  }
   return absl::OkStatus();
 }
 
@@ -257,6 +295,14 @@ void AddTokenizerCommands(CommandLine& line) {
   command->add_flag("--offsets", encode.offsets,
                     "A line a token: its id, where it begins and where it ends, in bytes");
   line.OnRun(command, [&encode](Session& session) { return Encode(session, encode); });
+
+  auto& count = line.Keep<CountFlags>();
+  command = AddCommand(*group, "count", "How many tokens a text has: what a prompt is billed for",
+                       "  floe tokenizer count words --file prompt.txt");
+  command->add_option("tokenizer", count.tokenizer, "Its id, or id@sha256:<digest>")->required();
+  command->add_option("text", count.text, "The text [from stdin]");
+  command->add_option("--file", count.file, "Read the text from a file; - is stdin");
+  line.OnRun(command, [&count](Session& session) { return Count(session, count); });
 
   auto& decode = line.Keep<DecodeFlags>();
   command = AddCommand(*group, "decode", "The text of token ids",

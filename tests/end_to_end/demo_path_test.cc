@@ -203,6 +203,8 @@ class DemoPathTest : public testing::Test {
     EXPECT_EQ(explained["attempts"].size(), 1u);
     EXPECT_EQ(explained["attempts"][0]["sent_tokens"], answer["usage"]["completion_tokens"]);
     EXPECT_EQ(explained["attempts"][0]["prompt_tokens"], answer["usage"]["prompt_tokens"]);
+    EXPECT_EQ(fleet_.FloeJson({"tokenizer", "count", "words", request["prompt"]})["tokens"],
+              answer["usage"]["prompt_tokens"]);
     EXPECT_EQ(explained["entries"].size(), 2u) << "what is owed, and what it was earned by";
 
     // A letter in the middle of that answer stops it there.
@@ -268,6 +270,8 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
                       "--vocab-size", "320", "--watch"});
   ASSERT_EQ(said.code, 0) << said.out << said.err;
   const json encoded = fleet_.FloeJson({"tokenizer", "encode", "words", "A dog is an animal."});
+  EXPECT_EQ(fleet_.FloeJson({"tokenizer", "count", "words", "A dog is an animal."})["tokens"],
+            encoded["tokens"]);
   EXPECT_LT(encoded["tokens"], 19);
   std::vector<std::string> decode = {"tokenizer", "decode", "words"};
   for (const json& id : encoded["ids"]) decode.push_back(absl::StrCat(id.get<int>()));
