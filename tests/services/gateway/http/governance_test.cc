@@ -83,6 +83,34 @@ FakeWorker::Behaviour Says(std::vector<std::string> pieces) {
   };
 }
 
+// A cache that tells when answers were stored: a gateway does that once the client has everything,
+// so a client may be back before.
+class WatchedCache final : public cache::AnswerCache {
+ public:
+  explicit WatchedCache(cache::AnswerCache& inner) : inner_(inner) {}
+  Awaitable<absl::StatusOr<std::optional<cache::CachedAnswer>>> Find(
+      const cache::Key& key) override {
+    return inner_.Find(key);
+  }
+  void Store(const cache::Key& key, const cache::CachedAnswer& answer,
+             absl::Duration ttl) noexcept override {
+    inner_.Store(key, answer, ttl);
+    const std::lock_guard lock(mutex_);
+    ++stored_;
+    changed_.notify_all();
+  }
+  void WaitUntilStored(int answers) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stored_ >= answers; });
+  }
+
+ private:
+  cache::AnswerCache& inner_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int stored_ = 0;  // guarded by mutex_
+};
+
 // A gateway over a Redis of its own.
 class GovernanceHttpTest : public testing::Test {
  protected:
@@ -97,7 +125,8 @@ class GovernanceHttpTest : public testing::Test {
   redis::Client client_{
       {.address = {.socket = redis_.socket()}, .reply_timeout = absl::Seconds(20)}};
   limits::RedisLimits limits_{client_, {.gateway_id = "gateway"}};
-  cache::RedisCache cache_{client_};
+  cache::RedisCache redis_cache_{client_};
+  WatchedCache cache_{redis_cache_};
   FakeFleet fleet_;
 };
 
@@ -217,6 +246,7 @@ TEST_F(GovernanceHttpTest, TheSameRequestIsAnsweredFromTheCachePlainAndStreamed)
   ASSERT_EQ(computed.status, 200);
   EXPECT_EQ(computed.headers.at("x-floe-cache"), "miss");
   EXPECT_EQ(LastOf(computed)["floe"]["cache"], "miss");
+  cache_.WaitUntilStored(1);
   for (const json& again : {Chat(), Streamed(Chat())}) {
     const HttpAnswer cached = Post(again);
     EXPECT_EQ(cached.headers.at("x-floe-cache"), "hit");
@@ -240,6 +270,7 @@ TEST_F(GovernanceHttpTest, TheSameRequestIsAnsweredFromTheCachePlainAndStreamed)
 
 TEST_F(GovernanceHttpTest, ARevokedKeyGetsNothingFromTheCache) {
   ASSERT_EQ(Post(Chat()).status, 200);
+  cache_.WaitUntilStored(1);
   ASSERT_EQ(Post(Chat()).headers.at("x-floe-cache"), "hit");
   fleet_.keys().Fail(kConsumerKey, "KEY_REVOKED");
   const HttpAnswer refused = Post(Chat());
@@ -249,6 +280,7 @@ TEST_F(GovernanceHttpTest, ARevokedKeyGetsNothingFromTheCache) {
 
 TEST_F(GovernanceHttpTest, AnotherPolicyIsAnotherPartition) {
   ASSERT_EQ(Post(Chat()).status, 200);
+  cache_.WaitUntilStored(1);
   fleet_.policies().Set("version: two");
   EXPECT_EQ(Post(Chat()).headers.at("x-floe-cache"), "miss");
 }
