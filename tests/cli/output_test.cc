@@ -129,6 +129,12 @@ TEST(JobViewTest, ProgressLineTellsAllThatIsAsked) {
             "  85.2 GFLOP/s  2 min 05 s left");
 }
 
+TEST(JobViewTest, MemoryHasItsUnit) {
+  pb::Progress progress;
+  (*progress.mutable_metrics())["peak_memory_bytes"] = 364.0 * (1 << 20);
+  EXPECT_THAT(ProgressLine(progress, 4), HasSubstr("  peak 364 MiB"));
+}
+
 TEST(JobViewTest, WithoutStepsNothingDividesByZero) {
   EXPECT_THAT(ProgressLine(pb::Progress(), 4), HasSubstr("[----]   0%"));
 }
