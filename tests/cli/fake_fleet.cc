@@ -1,3 +1,4 @@
+// Long as it is many small fakes, one for each service that the command line calls, over one state.
 #include "tests/cli/fake_fleet.h"
 
 #include <grpcpp/server_builder.h>
