@@ -100,7 +100,10 @@ absl::Status HasEnded(const Job& job, std::string_view what) {
                     "JOB_HAS_ENDED", {{"job", job.name()}});
 }
 
-absl::Status IsBeingCancelled(const Job& job) {
+// Pausing and going on are for jobs that are still to be done.
+absl::Status RefuseIfOver(const Job& job, std::string_view what) {
+  if (IsEnded(job.state)) return HasEnded(job, what);
+  if (job.state != State::kCancelling) return absl::OkStatus();
   return WithReason(absl::FailedPreconditionError(absl::StrCat(
                         job.id, " is being cancelled, which nothing takes back; submit it again")),
                     "JOB_IS_CANCELLING", {{"job", job.name()}});
@@ -214,46 +217,21 @@ absl::StatusOr<Change> Cancel(Job job, absl::Time now) {
 }
 
 absl::StatusOr<Change> Pause(Job job, absl::Time now) {
+  FLOE_RETURN_IF_ERROR(RefuseIfOver(job, "pause"));
   Change change{std::move(job), {}, {}};
-  switch (change.job.state) {
-    case State::kQueued:
-      Enter(change, State::kPaused, now);
-      break;
-    case State::kRunning:
-      Enter(change, State::kPausing, now);
-      break;
-    case State::kPausing:
-    case State::kPaused:
-      break;
-    case State::kCancelling:
-      return IsBeingCancelled(change.job);
-    case State::kCancelled:
-    case State::kSucceeded:
-    case State::kFailed:
-      return HasEnded(change.job, "pause");
-  }
+  if (change.job.state == State::kQueued) Enter(change, State::kPaused, now);
+  if (change.job.state == State::kRunning) Enter(change, State::kPausing, now);
   return change;
 }
 
 absl::StatusOr<Change> Resume(Job job, absl::Time now) {
+  FLOE_RETURN_IF_ERROR(RefuseIfOver(job, "resume"));
   Change change{std::move(job), {}, {}};
-  switch (change.job.state) {
-    case State::kPaused:
-      change.job.due_time = now;
-      Enter(change, State::kQueued, now);
-      break;
-    case State::kPausing:  // its runner goes on, or hands back what is then queued again
-      Enter(change, State::kRunning, now);
-      break;
-    case State::kQueued:
-    case State::kRunning:
-      break;
-    case State::kCancelling:
-      return IsBeingCancelled(change.job);
-    case State::kCancelled:
-    case State::kSucceeded:
-    case State::kFailed:
-      return HasEnded(change.job, "resume");
+  if (change.job.state == State::kPaused) {
+    change.job.due_time = now;
+    Enter(change, State::kQueued, now);
+  } else if (change.job.state == State::kPausing) {
+    Enter(change, State::kRunning, now);  // its runner goes on, or hands back what is queued again
   }
   return change;
 }
