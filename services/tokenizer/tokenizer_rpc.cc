@@ -51,15 +51,15 @@ std::vector<std::vector<TokenId>> EncodeAll(const floe::tokenizer::Tokenizer& to
 
 absl::Status AddEnds(const floe::tokenizer::Tokenizer& tokenizer, const std::vector<TokenId>& ids,
                      pb::EncodeResponse& answer) {
+  for (const auto& added : tokenizer.vocabulary().added) {
+    if ((!added.lstrip && !added.rstrip) || std::ranges::find(ids, added.id) == ids.end()) continue;
+    return absl::UnimplementedError(absl::StrCat("offsets beside \"", added.content,
+                                                 "\", which takes white space along; ask without "
+                                                 "offsets"));
+  }
   uint64_t end = 0;
+  answer.mutable_ends()->Reserve(static_cast<int>(ids.size()));
   for (const TokenId id : ids) {
-    const auto added =
-        std::ranges::find(tokenizer.vocabulary().added, id, &floe::tokenizer::AddedToken::id);
-    if (added != tokenizer.vocabulary().added.end() && (added->lstrip || added->rstrip)) {
-      return absl::UnimplementedError(
-          absl::StrCat("offsets beside \"", added->content,
-                       "\", which takes white space along; ask without offsets"));
-    }
     end += tokenizer.TokenBytes(id)->size();
     answer.add_ends(end);
   }
