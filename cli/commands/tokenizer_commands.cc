@@ -39,6 +39,7 @@ struct TrainFlags {
   int64_t vocab_size = 4096;
   std::string pattern = "qwen2";
   std::vector<std::string> special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
+  int64_t max_memory_mb = 8192;
   bool watch = false;
 };
 
@@ -47,7 +48,8 @@ absl::Status Train(Session& session, const TrainFlags& flags) {
                      {"dataset", flags.dataset},
                      {"vocab_size", flags.vocab_size},
                      {"pattern", flags.pattern},
-                     {"special_tokens", flags.special_tokens}};
+                     {"special_tokens", flags.special_tokens},
+                     {"max_memory_mb", flags.max_memory_mb}};
   return SubmitAndTell(session, {"tokenizer", "tokenizer.train", spec.dump()}, flags.watch);
 }
 
@@ -136,9 +138,19 @@ using VisitPart = absl::FunctionRef<absl::Status(std::string)>;
 absl::Status ForEachPart(std::istream& in, const std::string& name, VisitPart visit) {
   tokenizer::TextCutter cutter;
   std::string buffer(kPartBytes, '\0');
+  size_t waiting = 0;
   while (in) {
     in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    FLOE_RETURN_IF_ERROR(visit(cutter.Push({buffer.data(), static_cast<size_t>(in.gcount())})));
+    const auto read = static_cast<size_t>(in.gcount());
+    std::string part = cutter.Push({buffer.data(), read});
+    waiting += read - part.size();
+    if (waiting > kMaxText) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " has ", kMaxText >> 20,
+                       " MiB without a word or number that ends: its ids would "
+                       "have to be found in one call. Is it a text?"));
+    }
+    FLOE_RETURN_IF_ERROR(visit(std::move(part)));
   }
   if (in.bad()) return absl::DataLossError(absl::StrCat("cannot read ", name));
   return visit(cutter.Flush());
@@ -279,6 +291,10 @@ void AddTokenizerCommands(CommandLine& line) {
   command
       ->add_option("--special-token", train.special_tokens,
                    "Tokens that ordinary text never produces")
+      ->capture_default_str();
+  command
+      ->add_option("--max-memory-mb", train.max_memory_mb,
+                   "Of the runner; a text with more different words than that holds is refused")
       ->capture_default_str();
   command->add_flag("-w,--watch", train.watch, "Follow the job to its end");
   line.OnRun(command, [&train](Session& session) { return Train(session, train); });
