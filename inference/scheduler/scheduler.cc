@@ -8,7 +8,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
-#include "inference/scheduler/stop_matcher.h"
+#include "inference/scheduler/active.h"
+#include "inference/scheduler/check_request.h"
 
 namespace floe::inference {
 namespace {
@@ -19,43 +20,6 @@ constexpr int64_t kMaxScoreLogits = 16 << 20;
 constexpr double kAdmissionHalfLife = 16384;
 
 }  // namespace
-
-// A request on its way. Owned by the queue of submissions, then by the thread.
-struct Scheduler::Active {
-  Active(Request r, EventSink s) : request(std::move(r)), sink(std::move(s)), stops(request.stop) {}
-
-  RequestId id = 0;
-  Request request;
-  EventSink sink;
-  StopMatcher stops;
-  std::vector<int32_t> tokens;  // prompt and what was generated
-  int64_t computed = 0;         // of them in the KV cache
-  bool running = false;
-  SequenceId sequence = 0;  // while running
-  bool ended = false;
-  bool started = false;  // has left the queue at least once
-  std::vector<TokenScore> scores;
-  std::vector<double> hidden_sum;  // of the first `pooled` ids' hidden states
-  int64_t pooled = 0;
-  Usage usage;
-  absl::Duration submitted_at;
-  std::string continued_text;  // of an answer that moved here; leaves with the first new id
-
-  // Brings text and stop texts to where the other worker left off.
-  void ReplayText() {
-    if (request.text == nullptr) return;
-    for (size_t i = tokens.size() - static_cast<size_t>(request.continued); i < tokens.size();
-         ++i) {
-      continued_text += stops.Push(request.text->Push(tokens[i]));
-    }
-  }
-
-  bool scoring() const { return request.score_from > 0; }
-  bool embedding() const { return request.embed; }
-  // The last id of a scored sequence predicts nothing that is asked for.
-  int64_t target() const { return static_cast<int64_t>(tokens.size()) - (scoring() ? 1 : 0); }
-  int64_t pending() const { return target() - computed; }
-};
 
 Scheduler::Scheduler(std::unique_ptr<Engine> engine, const Clock& clock,
                      const SchedulerOptions& options)
@@ -70,7 +34,7 @@ Scheduler::Scheduler(std::unique_ptr<Engine> engine, const Clock& clock,
         return bounded;
       }()) {
   stats_.kv = kv_at_start_;
-  thread_ = std::thread([this] { Loop(); });
+  if (options_.own_thread) thread_ = std::thread([this] { Loop(); });
 }
 
 Scheduler::~Scheduler() {
@@ -80,58 +44,12 @@ Scheduler::~Scheduler() {
     ending_ = true;
   }
   work_.notify_all();
-  thread_.join();
-}
-
-absl::Status Scheduler::Check(const Request& request) const {
-  const int64_t prompt = static_cast<int64_t>(request.prompt.size());
-  if (prompt == 0) {
-    return absl::InvalidArgumentError("the prompt has no ids; send at least one");
-  }
-  for (size_t i = 0; i < request.prompt.size(); ++i) {
-    if (request.prompt[i] < 0 || request.prompt[i] >= blueprint_.vocab_size) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "id ", request.prompt[i], " at index ", i, " of the prompt is outside the vocabulary of ",
-          blueprint_.vocab_size, "; encode with the tokenizer of this checkpoint"));
-    }
-  }
-  const bool scoring = request.score_from != 0;
-  const bool generates = !scoring && !request.embed;
-  if (prompt > blueprint_.context || (generates && prompt == blueprint_.context)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the prompt has ", prompt, " tokens and the model's context is ", blueprint_.context,
-        "; shorten it", generates ? " to leave room for an answer" : ""));
-  }
-  if (scoring && (request.score_from < 1 || request.score_from >= prompt)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("score_from is ", request.score_from, "; it must lie in [1, ", prompt, ")"));
-  }
-  if (generates && request.max_tokens < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_tokens is ", request.max_tokens, "; it must be at least 1"));
-  }
-  if (request.continued < 0 || request.continued >= prompt ||
-      (!generates && request.continued > 0)) {
-    return absl::InvalidArgumentError(absl::StrCat("continued_ids is ", request.continued,
-                                                   " and the prompt has ", prompt,
-                                                   " ids; at least one must be no answer"));
-  }
-  if (!request.stop.empty() && request.text == nullptr) {
-    return absl::InvalidArgumentError("stop texts need the checkpoint's tokenizer; use stop_ids");
-  }
-  const int64_t longest =
-      generates ? prompt + std::min(request.max_tokens, blueprint_.context - prompt) - 1 : prompt;
-  const int64_t blocks = (longest + kv_at_start_.block_tokens - 1) / kv_at_start_.block_tokens;
-  if (blocks > kv_at_start_.total_blocks) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "prompt and max_tokens need ", blocks, " KV blocks, the worker has ",
-        kv_at_start_.total_blocks, "; lower max_tokens or raise the worker's KV memory"));
-  }
-  return request.sampling.Validate();
+  if (thread_.joinable()) thread_.join();
+  EndAll();
 }
 
 absl::StatusOr<RequestId> Scheduler::Submit(Request request, EventSink sink) {
-  FLOE_RETURN_IF_ERROR(Check(request));
+  FLOE_RETURN_IF_ERROR(CheckRequest(request, blueprint_, kv_at_start_));
   auto active = std::make_unique<Active>(std::move(request), std::move(sink));
   active->tokens = active->request.prompt;
   const int64_t prompt = active->target();
@@ -182,7 +100,18 @@ SchedulerStats Scheduler::stats() const {
 }
 
 void Scheduler::Loop() {
-  while (TakeOrders()) StepOnce();
+  while (WaitForWork()) RunOnce();
+}
+
+bool Scheduler::RunOnce() {
+  TakeOrders();
+  StepOnce();
+  PublishStats();
+  return !active_.empty();
+}
+
+void Scheduler::EndAll() {
+  TakeOrders();
   for (const auto& active : active_) {
     End(*active, FinishReason::kError,
         absl::UnavailableError("the worker is shutting down; send the request again"), {});
@@ -191,19 +120,21 @@ void Scheduler::Loop() {
   PublishStats();
 }
 
-bool Scheduler::TakeOrders() {
+bool Scheduler::WaitForWork() {
+  std::unique_lock lock(mutex_);
+  work_.wait(lock, [this] {
+    return ending_ || !active_.empty() || !submitted_.empty() || !cancelled_.empty();
+  });
+  return !ending_;
+}
+
+void Scheduler::TakeOrders() {
   std::vector<RequestId> cancelled;
-  bool ending = false;
-  PublishStats();
   {
-    std::unique_lock lock(mutex_);
-    work_.wait(lock, [this] {
-      return ending_ || !active_.empty() || !submitted_.empty() || !cancelled_.empty();
-    });
+    const std::lock_guard lock(mutex_);
     for (auto& active : submitted_) active_.push_back(std::move(active));
     submitted_.clear();
     cancelled = std::exchange(cancelled_, {});
-    ending = ending_;
   }
   for (const RequestId id : cancelled) {
     const auto found = std::find_if(active_.begin(), active_.end(),
@@ -213,7 +144,6 @@ bool Scheduler::TakeOrders() {
   }
   RemoveEnded();
   PublishStats();
-  return !ending;
 }
 
 Snapshot Scheduler::TakeSnapshot() const {

@@ -2,7 +2,8 @@
 // waits for another to finish.
 //
 // The scheduler owns its engine and one thread that steps it. All public methods are thread-safe.
-// Answers come through the request's sink, on that thread.
+// Answers come through the request's sink, on that thread. A simulation steps it by RunOnce
+// instead, on a clock and an engine of its own.
 #pragma once
 
 #include <array>
@@ -30,6 +31,7 @@ struct SchedulerOptions {
   int64_t max_waiting = 256;             // requests in the queue
   int64_t max_waiting_tokens = 262'144;  // prompt tokens in the queue
   TierTargets targets;
+  bool own_thread = true;  // false: nothing happens but in RunOnce, called by one thread
 };
 
 // Counters grow from the start of the scheduler.
@@ -70,16 +72,22 @@ class Scheduler {
   // Waits until nothing is queued or running; false at the timeout.
   bool WaitIdle(absl::Duration timeout);
 
+  // For who drives a scheduler without a thread of its own: takes what was submitted and cancelled
+  // and runs at most one step, here. False when nothing is left.
+  bool RunOnce();
+
   SchedulerStats stats() const;
   const model::Blueprint& blueprint() const { return blueprint_; }
 
  private:
   struct Active;
 
-  absl::Status Check(const Request& request) const;
   void Loop();
-  // Takes what has been submitted and cancelled; false when it is time to end.
-  bool TakeOrders();
+  // False when it is time to end.
+  bool WaitForWork();
+  // Takes what has been submitted and cancelled.
+  void TakeOrders();
+  void EndAll();
   void StepOnce();
   Snapshot TakeSnapshot() const;
   void CountAdmission(const Active& active);

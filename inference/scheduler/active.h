@@ -1,0 +1,54 @@
+// A request on its way through the scheduler; the scheduler's own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+
+#include "inference/scheduler/request.h"
+#include "inference/scheduler/scheduler.h"
+#include "inference/scheduler/stop_matcher.h"
+
+namespace floe::inference {
+
+// Owned by the queue of submissions, then by the thread.
+struct Scheduler::Active {
+  Active(Request r, EventSink s) : request(std::move(r)), sink(std::move(s)), stops(request.stop) {}
+
+  RequestId id = 0;
+  Request request;
+  EventSink sink;
+  StopMatcher stops;
+  std::vector<int32_t> tokens;  // prompt and what was generated
+  int64_t computed = 0;         // of them in the KV cache
+  bool running = false;
+  SequenceId sequence = 0;  // while running
+  bool ended = false;
+  bool started = false;  // has left the queue at least once
+  std::vector<TokenScore> scores;
+  std::vector<double> hidden_sum;  // of the first `pooled` ids' hidden states
+  int64_t pooled = 0;
+  Usage usage;
+  absl::Duration submitted_at;
+  std::string continued_text;  // of an answer that moved here; leaves with the first new id
+
+  // Brings text and stop texts to where the other worker left off.
+  void ReplayText() {
+    if (request.text == nullptr) return;
+    for (size_t i = tokens.size() - static_cast<size_t>(request.continued); i < tokens.size();
+         ++i) {
+      continued_text += stops.Push(request.text->Push(tokens[i]));
+    }
+  }
+
+  bool scoring() const { return request.score_from > 0; }
+  bool embedding() const { return request.embed; }
+  // The last id of a scored sequence predicts nothing that is asked for.
+  int64_t target() const { return static_cast<int64_t>(tokens.size()) - (scoring() ? 1 : 0); }
+  int64_t pending() const { return target() - computed; }
+};
+
+}  // namespace floe::inference
