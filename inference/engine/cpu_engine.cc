@@ -48,8 +48,16 @@ class CpuEngine final : public Engine {
   absl::Status Allocate();
 
   const model::Blueprint& blueprint() const override { return blueprint_; }
-  SequenceId Open() override { return kv_.Open(); }
+  SequenceId Open(std::string_view salt) override { return kv_.Open(salt); }
   void Close(SequenceId sequence) override { kv_.Close(sequence); }
+  int64_t Adopt(SequenceId sequence, std::span<const int32_t> tokens) override {
+    return kv_.Adopt(sequence, tokens);
+  }
+  void Share(SequenceId sequence, std::span<const int32_t> tokens) override {
+    kv_.Share(sequence, tokens);
+  }
+  void Truncate(SequenceId sequence, int64_t length) override { kv_.Truncate(sequence, length); }
+  KvHolding Holding(SequenceId sequence) const override { return kv_.Holding(sequence); }
   int64_t Length(SequenceId sequence) const override { return kv_.Length(sequence); }
   KvUsage kv() const override { return kv_.usage(); }
   int64_t max_step_tokens() const override { return max_step_tokens_; }

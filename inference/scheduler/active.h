@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
 #include "inference/scheduler/request.h"
@@ -33,7 +35,8 @@ struct Scheduler::Active {
   int64_t pooled = 0;
   Usage usage;
   absl::Duration submitted_at;
-  std::string continued_text;  // of an answer that moved here; leaves with the first new id
+  absl::Duration blocks_counted_at;  // while running: usage.kv_block_time goes so far
+  std::string continued_text;        // of an answer that moved here; leaves with the first new id
 
   // Brings text and stop texts to where the other worker left off.
   void ReplayText() {
@@ -49,6 +52,22 @@ struct Scheduler::Active {
   // The last id of a scored sequence predicts nothing that is asked for.
   int64_t target() const { return static_cast<int64_t>(tokens.size()) - (scoring() ? 1 : 0); }
   int64_t pending() const { return target() - computed; }
+  // What may come from the prefix cache: the tokens after which nothing is asked for (any more).
+  std::span<const int32_t> reusable() const {
+    const auto done = static_cast<int64_t>(scores.size());
+    const int64_t count = embedding() ? pooled
+                          : scoring() ? request.score_from - 1 + done
+                                      : static_cast<int64_t>(tokens.size()) - 1;
+    return std::span(tokens).first(static_cast<size_t>(count));
+  }
+  std::span<const int32_t> in_cache() const {
+    return std::span(tokens).first(static_cast<size_t>(computed));
+  }
+  // A request without a salt shares with itself alone: what a pre-emption left of it.
+  std::string cache_key() const {
+    return request.cache_salt.empty() ? absl::StrCat("request ", id)
+                                      : absl::StrCat("salt ", request.cache_salt);
+  }
 };
 
 }  // namespace floe::inference

@@ -70,7 +70,8 @@ class Planner {
 
   void Preempt(size_t victim) {
     preempted_[victim] = true;
-    free_ += sequences_[victim].blocks + BlocksMissing(victim, taken_[victim]);
+    const SequenceState& s = sequences_[victim];
+    free_ += s.blocks - s.shared_blocks + BlocksMissing(victim, taken_[victim]);
     used_ -= taken_[victim];
     taken_[victim] = 0;
   }

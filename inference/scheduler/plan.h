@@ -34,11 +34,12 @@ struct PlanLimits {
 
 struct SequenceState {
   RequestId id = 0;
-  bool running = false;  // holds blocks; else it waits
-  int64_t computed = 0;  // tokens in the KV cache
-  int64_t pending = 0;   // tokens still to run, at least 1; 1 for a decoding sequence
-  int64_t blocks = 0;    // held
-  int64_t max_part = 0;  // most tokens that it takes in one step; 0 is no limit
+  bool running = false;       // holds blocks; else it waits
+  int64_t computed = 0;       // tokens in the KV cache
+  int64_t pending = 0;        // tokens still to run, at least 1; 1 for a decoding sequence
+  int64_t blocks = 0;         // held
+  int64_t shared_blocks = 0;  // of them: held by others too, so that pre-empting frees them not
+  int64_t max_part = 0;       // most tokens that it takes in one step; 0 is no limit
   ServiceTier tier = ServiceTier::kDefault;
 };
 

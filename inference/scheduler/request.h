@@ -44,6 +44,8 @@ struct Request {
   // The last so many ids of the prompt are the beginning of the answer, which moved here: their
   // text comes with the first new text, and stop texts may begin in it.
   int64_t continued = 0;
+  // Requests of one salt share the keys and values of prompts that begin alike; empty: with nobody.
+  std::string cache_salt;
   int64_t score_from = 0;  // in [1, prompt.size())
   bool embed = false;
   int top_logprobs = -1;  // -1: none; n: each new id's log-probability and the n likeliest
@@ -65,8 +67,11 @@ struct TokenLogProbabilities {
 struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;  // a final stop id included
+  int64_t cached_tokens = 0;      // of the prompt: taken from the prefix cache, not computed
   int64_t computed_tokens = 0;    // run through the model, recomputation after pre-emption included
-  absl::Duration queue_time;      // to the first step
+  // Blocks of the KV cache times how long it held them; a block that is shared counts for each.
+  absl::Duration kv_block_time;
+  absl::Duration queue_time;  // to the first step
   absl::Duration time_to_first_token;
   absl::Duration total_time;
 };

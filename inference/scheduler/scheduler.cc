@@ -155,7 +155,11 @@ Snapshot Scheduler::TakeSnapshot() const {
   snapshot.admitted = admitted_;
   for (const auto& active : active_) {
     SequenceState state{active->id, active->running, active->computed, active->pending()};
-    state.blocks = (active->computed + kv.block_tokens - 1) / kv.block_tokens;
+    if (active->running) {
+      const KvHolding holding = engine_->Holding(active->sequence);
+      state.blocks = holding.blocks;
+      state.shared_blocks = holding.shared_blocks;
+    }
     state.tier = active->request.tier;
     if (active->scoring()) {
       state.max_part = std::max<int64_t>(1, kMaxScoreLogits / blueprint_.vocab_size);
@@ -178,18 +182,11 @@ void Scheduler::StepOnce() {
   }
   for (const auto& active : active_) {
     if (next == plan.parts.size() || plan.parts[next].id != active->id) continue;
-    if (!active->running) {
-      active->running = true;
-      active->sequence = engine_->Open();
-    }
-    if (!active->started) {
-      active->started = true;
-      CountAdmission(*active);
-      active->usage.queue_time = clock_.Monotonic() - active->submitted_at;
-    }
+    if (!active->running) Start(*active);
     const std::span<const int32_t> tokens(active->tokens);
-    steps.push_back({active->sequence, tokens.subspan(active->computed, plan.parts[next].tokens),
-                     active->scoring(), active->embedding()});
+    const int64_t count = std::min(plan.parts[next].tokens, active->pending());
+    steps.push_back({active->sequence, tokens.subspan(active->computed, count), active->scoring(),
+                     active->embedding()});
     parts.push_back(active.get());
     ++next;
   }
@@ -221,6 +218,22 @@ void Scheduler::StepOnce() {
   RemoveEnded();
 }
 
+void Scheduler::Start(Active& active) {
+  active.running = true;
+  active.sequence = engine_->Open(active.cache_key());
+  active.computed = engine_->Adopt(active.sequence, active.reusable());
+  active.blocks_counted_at = clock_.Monotonic();
+  if (active.started) return;
+  active.started = true;
+  CountAdmission(active);
+  active.usage.queue_time = clock_.Monotonic() - active.submitted_at;
+  active.usage.cached_tokens = active.computed;
+  if (active.request.cache_salt.empty()) return;
+  const std::lock_guard lock(mutex_);
+  stats_.prefix_cache_queries += active.usage.prompt_tokens;
+  stats_.prefix_cache_hits += active.usage.cached_tokens;
+}
+
 void Scheduler::CountAdmission(const Active& active) {
   const auto tokens = static_cast<double>(active.pending() + active.request.max_tokens);
   const double fading = std::exp2(-tokens / kAdmissionHalfLife);
@@ -228,7 +241,10 @@ void Scheduler::CountAdmission(const Active& active) {
   admitted_[static_cast<size_t>(active.request.tier)] += tokens;
 }
 
+// What nobody needs until then is still there when its turn comes again.
 void Scheduler::Preempt(Active& active) {
+  CountBlocks(active);
+  engine_->Share(active.sequence, active.in_cache());
   engine_->Close(active.sequence);
   active.running = false;
   active.computed = 0;
@@ -236,11 +252,20 @@ void Scheduler::Preempt(Active& active) {
   ++stats_.preemptions;
 }
 
+void Scheduler::CountBlocks(Active& active) {
+  const absl::Duration now = clock_.Monotonic();
+  active.usage.kv_block_time +=
+      engine_->Holding(active.sequence).blocks * (now - active.blocks_counted_at);
+  active.blocks_counted_at = now;
+}
+
 void Scheduler::AfterPart(Active& active, int64_t tokens, const RowCursor& rows) {
   if (active.scoring()) Score(active, tokens, rows.logits);
   if (active.embedding()) Pool(active, tokens, rows.hidden);
   active.computed += tokens;
   active.usage.computed_tokens += tokens;
+  CountBlocks(active);
+  if (!active.request.cache_salt.empty()) engine_->Share(active.sequence, active.in_cache());
   if (active.pending() > 0) return;
   if (active.scoring()) {
     Event event;
@@ -332,7 +357,10 @@ void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
 void Scheduler::End(Active& active, FinishReason reason, absl::Status status, Event event) {
   if (active.ended) return;
   active.ended = true;
-  if (active.running) engine_->Close(active.sequence);
+  if (active.running) {
+    CountBlocks(active);
+    engine_->Close(active.sequence);
+  }
   active.running = false;
   active.usage.total_time = clock_.Monotonic() - active.submitted_at;
   if (!active.started) active.usage.queue_time = active.usage.total_time;

@@ -47,7 +47,9 @@ struct SchedulerStats {
   int64_t steps = 0;
   int64_t step_tokens = 0;  // rows computed over all steps
   int64_t preemptions = 0;
-  int64_t rejected = 0;  // RESOURCE_EXHAUSTED
+  int64_t prefix_cache_queries = 0;  // prompt tokens that were looked up in the prefix cache
+  int64_t prefix_cache_hits = 0;     // of them: found
+  int64_t rejected = 0;              // RESOURCE_EXHAUSTED
 };
 
 class Scheduler {
@@ -90,8 +92,11 @@ class Scheduler {
   void EndAll();
   void StepOnce();
   Snapshot TakeSnapshot() const;
+  // Gives a waiting request its place in the KV cache, with what is cached of it.
+  void Start(Active& active);
   void CountAdmission(const Active& active);
   void Preempt(Active& active);
+  void CountBlocks(Active& active);
   // The rows of a step that the next part's results begin at.
   struct RowCursor {
     int64_t logits = 0;

@@ -42,8 +42,16 @@ class FakeEngine final : public Engine {
   FakeEngine(StepGate& gate, int64_t blocks);
 
   const model::Blueprint& blueprint() const override { return blueprint_; }
-  SequenceId Open() override { return kv_.Open(); }
+  SequenceId Open(std::string_view salt) override { return kv_.Open(salt); }
   void Close(SequenceId sequence) override { kv_.Close(sequence); }
+  int64_t Adopt(SequenceId sequence, std::span<const int32_t> tokens) override {
+    return kv_.Adopt(sequence, tokens);
+  }
+  void Share(SequenceId sequence, std::span<const int32_t> tokens) override {
+    kv_.Share(sequence, tokens);
+  }
+  void Truncate(SequenceId sequence, int64_t length) override { kv_.Truncate(sequence, length); }
+  KvHolding Holding(SequenceId sequence) const override { return kv_.Holding(sequence); }
   absl::Status Reserve(SequenceId sequence, int64_t tokens) override {
     return kv_.Reserve(sequence, tokens);
   }
