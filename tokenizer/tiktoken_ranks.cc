@@ -75,8 +75,36 @@ void AddMerges(Vocabulary& vocabulary) {
 
 }  // namespace
 
+namespace {
+
+// Llama 3's 256 special tokens, which follow its ranks: those with a name at fixed places, and
+// reserved ones numbered through between and behind them.
+RankFileOptions Llama3() {
+  constexpr TokenId kFirst = 128000;
+  constexpr int kCount = 256;
+  const absl::flat_hash_map<int, std::string> named = {{0, "<|begin_of_text|>"},
+                                                       {1, "<|end_of_text|>"},
+                                                       {6, "<|start_header_id|>"},
+                                                       {7, "<|end_header_id|>"},
+                                                       {9, "<|eot_id|>"}};
+  RankFileOptions options{Pattern::kCl100k, {}};
+  int reserved = 0;
+  for (int i = 0; i < kCount; ++i) {
+    const auto found = named.find(i);
+    options.special.push_back(
+        {kFirst + i, found != named.end()
+                         ? found->second
+                         : absl::StrCat("<|reserved_special_token_", reserved++, "|>")});
+  }
+  return options;
+}
+
+}  // namespace
+
 absl::StatusOr<RankFileOptions> PublishedEncoding(std::string_view name) {
-  if (name == "gpt2" || name == "r50k_base") {
+  if (name == "llama3") return Llama3();
+  // p50k_base has further ranks behind <|endoftext|>, of runs of spaces.
+  if (name == "gpt2" || name == "r50k_base" || name == "p50k_base") {
     return RankFileOptions{Pattern::kGpt2, {{50256, "<|endoftext|>"}}};
   }
   if (name == "cl100k_base") {
@@ -92,8 +120,8 @@ absl::StatusOr<RankFileOptions> PublishedEncoding(std::string_view name) {
                            {{199999, "<|endoftext|>"}, {200018, "<|endofprompt|>"}}};
   }
   return absl::InvalidArgumentError(absl::StrCat("encoding is \"", absl::CHexEscape(AbslView(name)),
-                                                 "\"; known are gpt2 (r50k_base), cl100k_base and "
-                                                 "o200k_base"));
+                                                 "\"; known are gpt2 (r50k_base), p50k_base, "
+                                                 "cl100k_base, o200k_base and llama3"));
 }
 
 absl::StatusOr<Vocabulary> ParseTiktokenRanks(std::string_view file,

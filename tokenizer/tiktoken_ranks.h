@@ -19,7 +19,8 @@ struct RankFileOptions {
   std::vector<AddedToken> special;  // by ascending id
 };
 
-// What a published encoding adds to its rank file: gpt2 (r50k_base), cl100k_base, o200k_base.
+// What a published encoding adds to its rank file: gpt2 (r50k_base), p50k_base, cl100k_base,
+// o200k_base; llama3 (Llama 3's own file; meta-llama/llama3, tokenizer.py, has the special tokens).
 // INVALID_ARGUMENT lists those that are known.
 absl::StatusOr<RankFileOptions> PublishedEncoding(std::string_view name);
 

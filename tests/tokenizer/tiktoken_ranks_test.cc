@@ -114,6 +114,35 @@ TEST(TiktokenRanksTest, WhatIsWrittenAsJsonIsReadBackAlike) {
   EXPECT_EQ((*read)->SpecialId("<|endoftext|>"), 300);
 }
 
+TEST(TiktokenRanksTest, KnowsTheSpecialTokensOfPublishedEncodings) {
+  EXPECT_EQ(PublishedEncoding("p50k_base")->special[0].id, 50256);
+  EXPECT_EQ(PublishedEncoding("p50k_base")->pattern, Pattern::kGpt2);
+  const auto llama3 = PublishedEncoding("llama3");
+  ASSERT_TRUE(llama3.ok()) << llama3.status();
+  EXPECT_EQ(llama3->pattern, Pattern::kCl100k);
+  ASSERT_EQ(llama3->special.size(), 256u);
+  const auto at = [&](int place) { return llama3->special[static_cast<size_t>(place)].content; };
+  EXPECT_EQ(llama3->special[0].id, 128000);
+  EXPECT_EQ(llama3->special[255].id, 128255);
+  EXPECT_EQ(at(0), "<|begin_of_text|>");
+  EXPECT_EQ(at(2), "<|reserved_special_token_0|>");
+  EXPECT_EQ(at(5), "<|reserved_special_token_3|>");
+  EXPECT_EQ(at(6), "<|start_header_id|>");
+  EXPECT_EQ(at(8), "<|reserved_special_token_4|>");
+  EXPECT_EQ(at(9), "<|eot_id|>");
+  EXPECT_EQ(at(255), "<|reserved_special_token_250|>");
+}
+
+TEST(TiktokenRanksTest, RanksMayGoOnBehindASpecialToken) {
+  RankFileOptions options{Pattern::kGpt2, {{258, "<|endoftext|>"}}};
+  std::string file = RankFile({"he", "ll"});
+  file += absl::StrCat(absl::Base64Escape("  "), " 259\n");
+  const auto made = Tokenizer::Create(ParseTiktokenRanks(file, options).value()).value();
+  EXPECT_EQ(made->SpecialId("<|endoftext|>"), 258);
+  EXPECT_EQ(made->vocab_size(), 260);
+  EXPECT_EQ(made->Encode("  "), std::vector<TokenId>{259});
+}
+
 TEST(TiktokenRanksTest, MistakesAreNamedByTheirLine) {
   const auto refusal = [](const std::string& file) {
     const auto parsed = ParseTiktokenRanks(file, {});
