@@ -7,9 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
+#include "base/status_macros.h"
 #include "inference/scheduler/request.h"
 #include "inference/scheduler/scheduler.h"
 #include "inference/scheduler/stop_matcher.h"
@@ -38,13 +40,15 @@ struct Scheduler::Active {
   absl::Duration blocks_counted_at;  // while running: usage.kv_block_time goes so far
   std::string continued_text;        // of an answer that moved here; leaves with the first new id
 
-  // Brings text and stop texts to where the other worker left off.
-  void ReplayText() {
-    if (request.text == nullptr) return;
+  // Brings text, stop texts and the constraint to where the other worker left off.
+  absl::Status Replay() {
     for (size_t i = tokens.size() - static_cast<size_t>(request.continued); i < tokens.size();
          ++i) {
-      continued_text += stops.Push(request.text->Push(tokens[i]));
+      if (request.text != nullptr) continued_text += stops.Push(request.text->Push(tokens[i]));
+      if (request.constraint == nullptr) continue;
+      FLOE_RETURN_IF_ERROR(request.constraint->Accept(tokens[i]));
     }
+    return absl::OkStatus();
   }
 
   bool scoring() const { return request.score_from > 0; }

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 
 #include "inference/sampling/sampler.h"
+#include "inference/sampling/token_constraint.h"
 
 namespace floe::inference {
 
@@ -41,6 +42,9 @@ struct Request {
   std::vector<std::string> stop;     // texts; need `text`
   std::vector<int32_t> stop_ids;     // end-of-text ids included
   std::unique_ptr<TextStream> text;  // null: ids only
+  // What the answer must look like; null: anything. An answer that is complete ends with kStop. The
+  // ids that end a text by it must be stop_ids.
+  std::unique_ptr<TokenConstraint> constraint;
   // The last so many ids of the prompt are the beginning of the answer, which moved here: their
   // text comes with the first new text, and stop texts may begin in it.
   int64_t continued = 0;

@@ -55,7 +55,7 @@ absl::StatusOr<RequestId> Scheduler::Submit(Request request, EventSink sink) {
   const int64_t prompt = active->target();
   active->usage.prompt_tokens = static_cast<int64_t>(active->tokens.size());
   active->submitted_at = clock_.Monotonic();
-  active->ReplayText();
+  FLOE_RETURN_IF_ERROR(active->Replay());
   const std::lock_guard lock(mutex_);
   if (!accepting_) {
     return absl::UnavailableError("the worker is shutting down; ask another one");
@@ -324,7 +324,15 @@ void Scheduler::Score(Active& active, int64_t tokens, int64_t row) {
 void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
   const Request& request = active.request;
   const int64_t position = static_cast<int64_t>(active.tokens.size());
-  const int32_t id = Sample(logits, request.sampling, position);
+  const absl::StatusOr<int32_t> chosen =
+      request.constraint == nullptr
+          ? Sample(logits, request.sampling, position)
+          : SampleAllowed(logits, request.sampling, position, *request.constraint);
+  if (!chosen.ok()) {
+    End(active, FinishReason::kError, chosen.status(), {});
+    return;
+  }
+  const int32_t id = *chosen;
   Event event;
   event.ids.push_back(id);
   if (request.top_logprobs >= 0) {
@@ -337,11 +345,12 @@ void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
   }
   const bool stop_id =
       std::find(request.stop_ids.begin(), request.stop_ids.end(), id) != request.stop_ids.end();
+  const bool complete = request.constraint != nullptr && request.constraint->complete();
   event.text = std::exchange(active.continued_text, "");
   if (request.text != nullptr && !stop_id) event.text += active.stops.Push(request.text->Push(id));
   const bool full =
       active.usage.completion_tokens >= request.max_tokens || position + 1 >= blueprint_.context;
-  if (!stop_id && !active.stops.matched() && !full) {
+  if (!stop_id && !complete && !active.stops.matched() && !full) {
     active.sink(std::move(event));
     return;
   }
@@ -349,7 +358,7 @@ void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
     event.text += active.stops.Push(request.text->Flush());
     event.text += active.stops.Flush();
   }
-  const bool stopped = stop_id || active.stops.matched();
+  const bool stopped = stop_id || complete || active.stops.matched();
   End(active, stopped ? FinishReason::kStop : FinishReason::kLength, absl::OkStatus(),
       std::move(event));
 }

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "services/inference/constraint.h"
 #include "services/runtime/proto_time.h"
 
 namespace floe::inference {
@@ -44,6 +45,9 @@ absl::StatusOr<Request> RequestFromProto(const v1::GenerateRequest& request,
   FLOE_ASSIGN_OR_RETURN(out.stop_ids, Ids(request.stop_ids(), "stop_ids"));
   if (!request.ignore_eos()) {
     out.stop_ids.insert(out.stop_ids.end(), model.end_ids.begin(), model.end_ids.end());
+  }
+  if (request.has_constraint()) {
+    FLOE_ASSIGN_OR_RETURN(out.constraint, ConstraintFromProto(request, model));
   }
   out.continued = request.continued_ids();
   if (!request.service_tier().empty()) {

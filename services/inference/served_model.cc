@@ -96,6 +96,10 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesyst
       if (const auto id = served->tokenizer->SpecialId(name)) served->end_ids.push_back(*id);
     }
   }
+  if (served->tokenizer != nullptr) {
+    served->grammars = std::make_unique<grammar::GrammarCache>(*served->tokenizer, served->end_ids,
+                                                               checkpoint.blueprint().vocab_size);
+  }
   FLOE_ASSIGN_OR_RETURN(auto engine, CreateCpuEngine(checkpoint, options.engine));
   served->scheduler = std::make_unique<Scheduler>(std::move(engine), clock, options.scheduler);
   return served;

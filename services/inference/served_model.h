@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "inference/engine/cpu_engine.h"
+#include "inference/grammar/grammar_cache.h"
 #include "inference/scheduler/scheduler.h"
 #include "tokenizer/tokenizer.h"
 
@@ -29,6 +30,7 @@ struct ServedModel {
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer;  // null: the checkpoint has none
   // End of text, by generation_config.json; where that says nothing, <|endoftext|> and <|im_end|>.
   std::vector<int32_t> end_ids;
+  std::unique_ptr<grammar::GrammarCache> grammars;  // null without a tokenizer, which it borrows
   std::unique_ptr<Scheduler> scheduler;  // last, so that it ends first: it borrows the tokenizer
 
   // Text of ids as they come, added tokens left out; null without a tokenizer.
