@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
@@ -29,26 +30,39 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
 }
 
-// `shapes` must be exactly the tensors of the blueprint.
-absl::Status CheckTensors(const Blueprint& blueprint,
-                          const std::map<std::string, std::vector<int64_t>>& shapes) {
-  size_t known = 0;
-  for (const TensorSpec& spec : TensorsOf(blueprint)) {
-    const auto found = shapes.find(spec.name);
-    if (found == shapes.end()) {
+using StoredTensors = std::map<std::string, TensorView>;
+
+bool HasTypeOf(WeightFormat format, const TensorSpec& spec, DType dtype) {
+  if (format == WeightFormat::kFloat) return dtype != DType::kI8;
+  if (IsQuantized(spec))
+    return dtype == (absl::EndsWith(spec.name, "_scale") ? DType::kF16 : DType::kI8);
+  return dtype != DType::kI8;
+}
+
+// `tensors` must be exactly those of the blueprint in this format.
+absl::Status CheckTensors(const Blueprint& blueprint, WeightFormat format,
+                          const StoredTensors& tensors) {
+  const std::vector<TensorSpec> specs = StoredTensorsOf(blueprint, format);
+  for (const TensorSpec& spec : specs) {
+    const auto found = tensors.find(spec.name);
+    if (found == tensors.end()) {
       return absl::InvalidArgumentError(absl::StrCat(kWeightsFile, ": the tensor ", spec.name,
                                                      " of ", ShapeText(spec.shape), " is missing"));
     }
-    if (found->second != spec.shape) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(kWeightsFile, ": the tensor ", spec.name, " is ", ShapeText(found->second),
-                       ", but the blueprint makes it ", ShapeText(spec.shape)));
+    if (found->second.shape != spec.shape) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          kWeightsFile, ": the tensor ", spec.name, " is ", ShapeText(found->second.shape),
+          ", but the blueprint makes it ", ShapeText(spec.shape)));
     }
-    ++known;
+    if (!HasTypeOf(format, spec, found->second.dtype)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(kWeightsFile, ": the tensor ", spec.name, " is ",
+                       AbslView(DTypeName(found->second.dtype)), ", which weights in ",
+                       AbslView(WeightFormatName(format)), " do not have there"));
+    }
   }
-  if (known == shapes.size()) return absl::OkStatus();
-  const std::vector<TensorSpec> specs = TensorsOf(blueprint);
-  std::map<std::string, std::vector<int64_t>> extra = shapes;
+  if (specs.size() == tensors.size()) return absl::OkStatus();
+  StoredTensors extra = tensors;
   for (const TensorSpec& spec : specs) extra.erase(spec.name);
   return absl::InvalidArgumentError(absl::StrCat(kWeightsFile, ": the blueprint has no tensor \"",
                                                  extra.begin()->first.substr(0, 120), "\""));
@@ -89,8 +103,12 @@ absl::Status CheckConfig(const fs::path& folder, const Manifest& manifest) {
         absl::StrCat((folder / kManifestFile).string(), ": files has no ", kConfigFile));
   }
   FLOE_ASSIGN_OR_RETURN(const std::string json, ReadFile(folder / kConfigFile));
-  FLOE_ASSIGN_OR_RETURN(const Blueprint described, ParseConfigJson(json));
-  if (ConfigJson(described) != ConfigJson(manifest.blueprint)) {
+  std::string same = json;  // only we write 8-bit weights
+  if (manifest.weight_format == WeightFormat::kFloat) {
+    FLOE_ASSIGN_OR_RETURN(const Blueprint described, ParseConfigJson(json));
+    same = ConfigJson(described);
+  }
+  if (same != ConfigJson(manifest.blueprint, manifest.weight_format)) {
     return absl::InvalidArgumentError(
         absl::StrCat((folder / kConfigFile).string(),
                      " describes another model than the blueprint in ", kManifestFile));
@@ -139,9 +157,9 @@ absl::StatusOr<std::string> WriteInto(const fs::path& folder, const CheckpointCo
   FLOE_RETURN_IF_ERROR(
       WriteSafetensors(folder / kWeightsFile, contents.tensors, {{"format", "pt"}}));
   std::map<std::string, std::string> texts = contents.tokenizer_files;
-  texts[kConfigFile] = ConfigJson(contents.blueprint);
+  texts[kConfigFile] = ConfigJson(contents.blueprint, contents.weight_format);
   texts[kGenerationFile] = GenerationConfig(contents.tokenizer_files).dump(2) + "\n";
-  Manifest manifest{contents.blueprint, contents.parents, {}};
+  Manifest manifest{contents.blueprint, contents.parents, {}, contents.weight_format};
   for (const auto& [name, bytes] : texts) {
     FLOE_RETURN_IF_ERROR(WriteFileAtomically(folder / name, bytes));
     manifest.files[name] = {Sha256::Hex(bytes), bytes.size()};
@@ -154,9 +172,9 @@ absl::StatusOr<std::string> WriteInto(const fs::path& folder, const CheckpointCo
 
 absl::Status CheckContents(const fs::path& folder, const CheckpointContents& contents) {
   FLOE_RETURN_IF_ERROR(contents.blueprint.Validate());
-  std::map<std::string, std::vector<int64_t>> shapes;
-  for (const NamedTensor& named : contents.tensors) shapes[named.name] = named.tensor.shape;
-  FLOE_RETURN_IF_ERROR(CheckTensors(contents.blueprint, shapes));
+  StoredTensors tensors;
+  for (const NamedTensor& named : contents.tensors) tensors[named.name] = named.tensor;
+  FLOE_RETURN_IF_ERROR(CheckTensors(contents.blueprint, contents.weight_format, tensors));
   Manifest manifest{contents.blueprint, contents.parents, {}};
   for (const auto& [name, bytes] : contents.tokenizer_files) {
     if (name == kWeightsFile || name == kConfigFile || name == kGenerationFile) {
@@ -199,9 +217,8 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const fs::path& folder, bool verify)
                                                              header.status().message()));
   }
   checkpoint.header_ = *header;
-  std::map<std::string, std::vector<int64_t>> shapes;
-  for (const auto& [name, view] : checkpoint.header_.tensors) shapes[name] = view.shape;
-  const absl::Status same = CheckTensors(checkpoint.blueprint(), shapes);
+  const absl::Status same =
+      CheckTensors(checkpoint.blueprint(), checkpoint.weight_format(), checkpoint.header_.tensors);
   if (!same.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(folder.string(),
                                                    ": the weights are of another blueprint than ",

@@ -19,6 +19,7 @@
 
 #include "base/files.h"
 #include "model/blueprint.h"
+#include "model/quantization.h"
 #include "model/safetensors.h"
 
 namespace floe::model {
@@ -43,6 +44,7 @@ struct Manifest {
   Blueprint blueprint;
   Parents parents;
   std::map<std::string, ManifestFileEntry> files;  // by name inside the folder, floe.json excepted
+  WeightFormat weight_format = WeightFormat::kFloat;
 
   // The canonical bytes of floe.json.
   std::string Serialize() const;
@@ -53,7 +55,10 @@ struct Manifest {
 };
 
 // config.json in the form of the blueprint's family, with the keys that every serving stack reads.
-std::string ConfigJson(const Blueprint& blueprint);
+// With 8-bit weights its `quantization_config` names a method of ours, so that stacks which do not
+// know it refuse the folder instead of misreading it.
+std::string ConfigJson(const Blueprint& blueprint,
+                       WeightFormat weight_format = WeightFormat::kFloat);
 // Reads the config.json of any of the four families, published ones included.
 absl::StatusOr<Blueprint> ParseConfigJson(std::string_view json);
 
@@ -62,11 +67,12 @@ class Checkpoint {
  public:
   // Reads floe.json and maps model.safetensors. With `verify`, every file's SHA-256 is compared
   // with the manifest's: a difference is DATA_LOSS naming the file. Tensors must be exactly
-  // TensorsOf(blueprint).
+  // StoredTensorsOf(blueprint, weight_format).
   static absl::StatusOr<Checkpoint> Open(const std::filesystem::path& folder, bool verify = true);
 
   const Blueprint& blueprint() const { return manifest_.blueprint; }
   const Manifest& manifest() const { return manifest_; }
+  WeightFormat weight_format() const { return manifest_.weight_format; }
   const std::string& digest() const { return digest_; }
   const std::filesystem::path& folder() const { return folder_; }
   // NOT_FOUND when there is no such tensor.
@@ -87,8 +93,9 @@ class Checkpoint {
 struct CheckpointContents {
   Blueprint blueprint;
   Parents parents;
-  std::vector<NamedTensor> tensors;
+  std::vector<NamedTensor> tensors;  // StoredTensorsOf(blueprint, weight_format)
   std::map<std::string, std::string> tokenizer_files;
+  WeightFormat weight_format = WeightFormat::kFloat;
 };
 absl::StatusOr<std::string> WriteCheckpoint(const std::filesystem::path& folder,
                                             const CheckpointContents& contents);

@@ -240,7 +240,7 @@ void ReadGpt2(Reader& reader, Blueprint& b) {
 
 }  // namespace
 
-std::string ConfigJson(const Blueprint& blueprint) {
+std::string ConfigJson(const Blueprint& blueprint, WeightFormat weight_format) {
   OrderedJson config = {{"architectures", {Architecture(blueprint.family)}},
                         {"model_type", FamilyName(blueprint.family)},
                         {"vocab_size", blueprint.vocab_size},
@@ -249,6 +249,10 @@ std::string ConfigJson(const Blueprint& blueprint) {
                         {"initializer_range", 0.02},
                         {"use_cache", true}};
   config.update(blueprint.family == Family::kGpt2 ? Gpt2Config(blueprint) : RopeConfig(blueprint));
+  if (weight_format == WeightFormat::kInt8) {
+    config["quantization_config"] = {
+        {"bits", 8}, {"group_size", kQuantizationGroup}, {"quant_method", "floe-int8"}};
+  }
   return config.dump(2) + "\n";
 }
 

@@ -97,6 +97,8 @@ int FileType(const std::vector<GgufTensor>& tensors) {
         return 1;
       case DType::kBF16:
         return 32;
+      case DType::kI8:
+        return 7;  // mostly Q8_0
     }
   }
   return 0;

@@ -30,10 +30,11 @@ struct GgufTokenizer {
   std::string chat_template;  // Jinja; empty: none
 };
 
-// Matrices keep the type that they are stored in, vectors become F32. Written atomically; `path` is
-// replaced. INVALID_ARGUMENT when the tokenizer has more tokens than the model, UNIMPLEMENTED for
-// dials that llama.cpp does not compute (a plain FFN outside gpt2); RESOURCE_EXHAUSTED when the
-// disk is full.
+// Matrices keep the type that they are stored in, and 8-bit ones become Q8_0 number by number;
+// vectors become F32. Written atomically; `path` is replaced. INVALID_ARGUMENT when the tokenizer
+// has more tokens than the model, UNIMPLEMENTED for dials that llama.cpp does not compute (a plain
+// FFN outside gpt2) and for 8-bit rows that are no multiple of 32; RESOURCE_EXHAUSTED when the disk
+// is full.
 absl::Status WriteGguf(const std::filesystem::path& path, const Checkpoint& checkpoint,
                        const GgufTokenizer& tokenizer, const std::string& name);
 

@@ -19,6 +19,7 @@ constexpr size_t kMaxFileName = 200;
 constexpr uint64_t kMaxFileSize = uint64_t{1} << 53;  // what canonical JSON can hold exactly
 // Said in the file, so that a later form can be told apart.
 constexpr char kFormat[] = "floe.checkpoint.v1";
+constexpr char kWeightsKey[] = "weights";
 
 absl::Status Bad(std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(kManifestFile, ": ", AbslView(what)));
@@ -62,6 +63,7 @@ class Members {
     return value.is_null() ? "" : value.get<std::string>();
   }
   // Empty when the member is absent.
+  std::string OptionalText(const char* key) { return object_.contains(key) ? Text(key) : ""; }
   std::string OptionalDigest(const char* key) { return object_.contains(key) ? Digest(key) : ""; }
   std::string Digest(const char* key) {
     const Json value =
@@ -168,6 +170,7 @@ absl::StatusOr<std::map<std::string, ManifestFileEntry>> ParseFiles(const Json& 
 
 std::string Manifest::Serialize() const {
   Json root = {{"format", kFormat}, {"blueprint", BlueprintJson(blueprint)}};
+  if (weight_format == WeightFormat::kInt8) root[kWeightsKey] = WeightFormatName(weight_format);
   Json& listed = root["files"] = Json::object();
   for (const auto& [name, entry] : files) {
     listed[name] = {{"sha256", entry.digest}, {"size", entry.size}};
@@ -194,11 +197,19 @@ absl::StatusOr<Manifest> Manifest::Parse(std::string_view json) {
   const std::string format = members.Text("format");
   Json blueprint = members.Object("blueprint");
   const Json files = members.Object("files");
+  const std::string weights = members.OptionalText(kWeightsKey);
   Members parents(members.Object("parents"), "parents");
   FLOE_RETURN_IF_ERROR(members.Finish());
   if (format != kFormat) return Bad(absl::StrCat("format must be ", kFormat));
 
   Manifest manifest;
+  if (!weights.empty()) {
+    manifest.weight_format = WeightFormat::kInt8;
+    if (weights != WeightFormatName(manifest.weight_format)) {
+      return Bad(absl::StrCat("the manifest has ", kWeightsKey, " = ", ShownJson(weights),
+                              "; int8 is known, and without the key weights are floats"));
+    }
+  }
   FLOE_ASSIGN_OR_RETURN(manifest.blueprint, ParseBlueprint(std::move(blueprint)));
   FLOE_ASSIGN_OR_RETURN(manifest.files, ParseFiles(files));
   manifest.parents.checkpoint = parents.OptionalDigest("checkpoint");

@@ -13,6 +13,7 @@
 #include "base/atomic_file.h"
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "model/half.h"
 
 namespace floe::model {
 namespace {
@@ -34,7 +35,7 @@ std::string Shown(std::string_view name) {
 }
 
 std::optional<DType> ParseDType(std::string_view name) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI8}) {
     if (name == DTypeName(dtype)) return dtype;
   }
   return std::nullopt;
@@ -261,19 +262,6 @@ absl::Status CheckCover(const std::map<std::string, Entry>& entries, uint64_t bu
   return absl::OkStatus();
 }
 
-// IEEE 754 half precision. Subnormal halves are normal floats.
-float HalfToFloat(uint16_t half) {
-  const uint32_t sign = uint32_t{half & 0x8000u} << 16;
-  const uint32_t exponent = (half >> 10) & 0x1f;
-  const uint32_t fraction = half & 0x3ff;
-  if (exponent == 0) {
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) | sign);
-  }
-  const uint32_t wide = exponent == 31 ? 255 : exponent + 112;
-  return std::bit_cast<float>(sign | (wide << 23) | (fraction << 13));
-}
-
 absl::StatusOr<std::string> HeaderJson(const std::vector<NamedTensor>& tensors,
                                        const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
@@ -308,7 +296,18 @@ absl::StatusOr<std::string> HeaderJson(const std::vector<NamedTensor>& tensors,
 
 }  // namespace
 
-int64_t DTypeBytes(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
+int64_t DTypeBytes(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return 4;
+    case DType::kF16:
+    case DType::kBF16:
+      return 2;
+    case DType::kI8:
+      return 1;
+  }
+  return 1;
+}
 
 std::string_view DTypeName(DType dtype) {
   switch (dtype) {
@@ -318,6 +317,8 @@ std::string_view DTypeName(DType dtype) {
       return "F16";
     case DType::kBF16:
       return "BF16";
+    case DType::kI8:
+      return "I8";
   }
   return "unknown";
 }
@@ -332,6 +333,10 @@ std::vector<float> TensorView::ToFloats() const {
   std::vector<float> floats(bytes.size() / static_cast<size_t>(DTypeBytes(dtype)));
   if (dtype == DType::kF32) {
     if (!floats.empty()) std::memcpy(floats.data(), bytes.data(), floats.size() * sizeof(float));
+    return floats;
+  }
+  if (dtype == DType::kI8) {
+    for (size_t i = 0; i < floats.size(); ++i) floats[i] = static_cast<int8_t>(bytes[i]);
     return floats;
   }
   for (size_t i = 0; i < floats.size(); ++i) {

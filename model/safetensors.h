@@ -16,7 +16,7 @@
 
 namespace floe::model {
 
-enum class DType { kF32, kF16, kBF16 };
+enum class DType { kF32, kF16, kBF16, kI8 };
 
 int64_t DTypeBytes(DType dtype);
 std::string_view DTypeName(DType dtype);  // "F32", …
@@ -29,7 +29,8 @@ struct TensorView {
   std::string_view bytes;
 
   int64_t NumElements() const;
-  // The elements as 32-bit floats, converted where the stored type is narrower.
+  // The elements as 32-bit floats, converted where the stored type is narrower. Of quantised
+  // weights (model/quantization.h) that is the whole numbers without their scales.
   std::vector<float> ToFloats() const;
 };
 

@@ -63,6 +63,8 @@ void AddModelCommands(CommandLine& line);
 // In the group `models`: promote, rollback and gate; export and import; inspect.
 void AddPromotionCommands(CLI::App& models, CommandLine& line);
 void AddModelFileCommands(CLI::App& models, CommandLine& line);
+// quantize, in the group `models`.
+void AddQuantizeCommand(CLI::App& models, CommandLine& line);
 void AddInspectCommand(CLI::App& models, CommandLine& line);
 void AddEvalCommands(CommandLine& line);
 void AddChatCommand(CommandLine& line);

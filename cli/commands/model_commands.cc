@@ -201,6 +201,7 @@ void AddModelCommands(CommandLine& line) {
       "  floe models verify hamlet\n\nEnds with 7 and names the file when a byte has changed.",
       line.Keep<ModelFlags>(), Verify);
   AddModelFileCommands(*group, line);
+  AddQuantizeCommand(*group, line);
   AddInspectCommand(*group, line);
 }
 

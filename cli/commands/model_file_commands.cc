@@ -7,15 +7,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/gguf_tokenizer.h"
 #include "cli/commands/model_reference.h"
-#include "cli/door/blobs.h"
+#include "cli/commands/model_transfer.h"
 #include "cli/output/human.h"
 #include "cli/output/resource_json.h"
 #include "cli/output/table.h"
-#include "cli/output/transfer_meter.h"
 
 #include "base/files.h"
 #include "base/resource_name.h"
@@ -32,28 +30,6 @@ namespace {
 namespace pb = registry::v1;
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-absl::Status DownloadVersion(Session& session, Door& door, const pb::ModelVersion& version,
-                             const fs::path& folder) {
-  int64_t total = 0;
-  for (const auto& file : version.files()) total += file.size_bytes();
-  TransferMeter meter(session.err(), session.streams.err_is_terminal && !session.json,
-                      absl::StrCat("exporting ", ShortVersion(version.name())), total);
-  absl::Status status;
-  for (const auto& file : version.files()) {
-    // A file's name comes from a manifest, which anyone may have written.
-    if (file.name().empty() || file.name().find('/') != std::string::npos ||
-        file.name()[0] == '.') {
-      return absl::DataLossError(absl::StrCat("the manifest names a file '", file.name(), "'"));
-    }
-    status = DownloadBlob(door, file.digest(), folder / file.name(),
-                          [&](int64_t bytes) { meter.Add(bytes, absl::Now()); });
-    if (!status.ok()) break;
-  }
-  meter.Finish();
-  FLOE_RETURN_IF_ERROR(status);
-  return WriteFileAtomically(folder / model::kManifestFile, version.manifest());
-}
 
 struct ExportFlags {
   std::string model;
@@ -128,32 +104,6 @@ absl::Status CheckTokenizer(const model::HuggingFaceFolder& published, const std
                    " tokens, but config.json's vocab_size is ", published.blueprint().vocab_size));
 }
 
-absl::StatusOr<pb::ModelVersion> Publish(Session& session, Door& door, const fs::path& folder,
-                                         const std::string& parent) {
-  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, model::Checkpoint::Open(folder));
-  int64_t total = 0;
-  for (const auto& [name, entry] : checkpoint.manifest().files) {
-    total += static_cast<int64_t>(entry.size);
-  }
-  TransferMeter meter(session.err(), session.streams.err_is_terminal && !session.json, "uploading",
-                      total);
-  for (const auto& [name, entry] : checkpoint.manifest().files) {
-    FLOE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(folder / name));
-    const auto sent = UploadBlob(door, entry.digest, file.bytes(),
-                                 [&](int64_t bytes) { meter.Add(bytes, absl::Now()); });
-    if (!sent.ok()) {
-      meter.Finish();
-      return sent.status();
-    }
-  }
-  meter.Finish();
-  pb::CreateModelVersionRequest request;
-  request.set_parent(parent);
-  request.set_request_id(NewRequestId());
-  request.mutable_model_version()->set_manifest(checkpoint.manifest().Serialize());
-  return door.Ask(door.registry(), &pb::RegistryService::Stub::CreateModelVersion, request);
-}
-
 absl::Status Import(Session& session, const ImportFlags& flags) {
   const fs::path folder = session.folder / flags.folder;
   const std::string name =
@@ -170,7 +120,7 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
   absl::StatusOr<pb::ModelVersion> version;
   std::vector<std::string> left_out;
   if (fs::exists(folder / model::kManifestFile, error)) {
-    version = Publish(session, *door, folder, parent);  // one of ours: the digest stays
+    version = PublishCheckpoint(session, *door, folder, parent);  // one of ours: the digest stays
   } else {
     FLOE_ASSIGN_OR_RETURN(const auto published, model::HuggingFaceFolder::Open(folder));
     FLOE_RETURN_IF_ERROR(CheckTokenizer(published, folder.string()));
@@ -181,7 +131,7 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
                                                  .tensors = published.tensors(),
                                                  .tokenizer_files = published.tokenizer_files()})
                              .status());
-    version = Publish(session, *door, converted.path() / "checkpoint", parent);
+    version = PublishCheckpoint(session, *door, converted.path() / "checkpoint", parent);
   }
   FLOE_RETURN_IF_ERROR(version.status());
   if (session.json) {

@@ -101,15 +101,41 @@ std::string Transposed(std::string_view source, int64_t rows, int64_t columns, s
 }
 
 // Within each head: row i of the first half goes to 2 i, row i of the second to 2 i + 1.
+int64_t PairedRow(int64_t row, int64_t head_dim) {
+  const int64_t head = row / head_dim, in_head = row % head_dim, half = head_dim / 2;
+  return head * head_dim + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
+}
+
 std::string Paired(std::string_view source, int64_t rows, int64_t heads) {
   const size_t row_bytes = source.size() / static_cast<size_t>(rows);
-  const int64_t head_dim = rows / heads, half = head_dim / 2;
   std::string out(source.size(), '\0');
   for (int64_t row = 0; row < rows; ++row) {
-    const int64_t head = row / head_dim, in_head = row % head_dim;
-    const int64_t to = head * head_dim + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
-    std::memcpy(out.data() + static_cast<size_t>(to) * row_bytes,
+    std::memcpy(out.data() + static_cast<size_t>(PairedRow(row, rows / heads)) * row_bytes,
                 source.data() + static_cast<size_t>(row) * row_bytes, row_bytes);
+  }
+  return out;
+}
+
+// A block of GGML's type Q8_0: the scale in F16, then 32 numbers.
+constexpr int64_t kQ8BlockBytes = 2 + kQuantizationGroup;
+
+std::string Q8Blocks(const GgufTensor& tensor) {
+  const bool transposed = tensor.order == GgufTensor::Order::kTransposed;
+  const MatrixLayout layout{tensor.shape[0], tensor.shape[1], transposed};
+  const int64_t groups = QuantizationGroups(layout.in);
+  std::string out(static_cast<size_t>(layout.out * groups * kQ8BlockBytes), '\0');
+  for (int64_t row = 0; row < layout.out; ++row) {
+    const int64_t to = tensor.order == GgufTensor::Order::kRopePairs
+                           ? PairedRow(row, layout.out / tensor.heads)
+                           : row;
+    for (int64_t group = 0; group < groups; ++group) {
+      char* block = out.data() + (to * groups + group) * kQ8BlockBytes;
+      std::memcpy(block, tensor.scales.bytes.data() + 2 * layout.ScaleAt(row, group), 2);
+      for (int64_t i = 0; i < kQuantizationGroup; ++i) {
+        const int64_t at = layout.At(row, group * kQuantizationGroup + i);
+        block[2 + i] = tensor.source.bytes[static_cast<size_t>(at)];
+      }
+    }
   }
   return out;
 }
@@ -125,15 +151,19 @@ uint32_t GgufTensor::GgmlType() const {
       return 1;
     case DType::kBF16:
       return 30;
+    case DType::kI8:
+      return 8;
   }
   return 0;
 }
 
 uint64_t GgufTensor::ByteSize() const {
+  if (Quantized()) return source.bytes.size() / kQuantizationGroup * kQ8BlockBytes;
   return Widened() ? source.bytes.size() * 2 : source.bytes.size();
 }
 
 std::string GgufTensor::Bytes() const {
+  if (Quantized()) return Q8Blocks(*this);
   if (Widened()) {
     const std::vector<float> values = source.ToFloats();
     return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
@@ -159,6 +189,14 @@ absl::StatusOr<std::vector<GgufTensor>> GgufTensorsOf(const Checkpoint& checkpoi
     tensor.shape = spec.shape;
     if (tensor.order == GgufTensor::Order::kTransposed) {
       std::swap(tensor.shape[0], tensor.shape[1]);
+    }
+    if (tensor.Quantized()) {
+      if (tensor.shape[1] % kQuantizationGroup != 0) {
+        return absl::UnimplementedError(absl::StrCat(
+            "GGUF cuts rows of 8-bit weights into blocks of ", kQuantizationGroup, ", but ",
+            spec.name, " has rows of ", tensor.shape[1], "; export the version it was made from"));
+      }
+      FLOE_ASSIGN_OR_RETURN(tensor.scales, checkpoint.Tensor(ScaleName(spec.name)));
     }
     tensors.push_back(std::move(tensor));
   }

@@ -23,7 +23,9 @@ struct GgufTensor {
   TensorView source;
   Order order = Order::kAsStored;
   int64_t heads = 0;  // with kRopePairs
+  TensorView scales;  // of 8-bit weights
 
+  bool Quantized() const { return source.dtype == DType::kI8; }
   // Vectors are written as F32.
   bool Widened() const { return shape.size() == 1 && source.dtype != DType::kF32; }
   uint32_t GgmlType() const;
@@ -31,7 +33,8 @@ struct GgufTensor {
   std::string Bytes() const;
 };
 
-// NOT_FOUND when a tensor of the blueprint is missing.
+// NOT_FOUND when a tensor of the blueprint is missing, UNIMPLEMENTED when GGUF's blocks of 32 do not
+// fit the rows of 8-bit weights.
 absl::StatusOr<std::vector<GgufTensor>> GgufTensorsOf(const Checkpoint& checkpoint);
 
 }  // namespace floe::model

@@ -385,6 +385,21 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   // Aligned, judged by the engine that serves, promoted because the evidence is better; and back.
   AlignAndPromote(version["digest"]);
 
+  // The same in 8 bits: a version of its own, served by the same workers, and what it costs.
+  said = fleet_.Floe({"models", "quantize", "tiny@1", "--dataset", "corpus"});
+  EXPECT_EQ(said.code, 0) << said.out << said.err;
+  EXPECT_THAT(said.out, HasSubstr("perplexity"));
+  const json narrow = fleet_.FloeJson({"models", "show", "tiny@latest"});
+  EXPECT_EQ(narrow["lineage"]["parent_digest"], version["digest"]);
+  EXPECT_EQ(narrow["parameters"], version["parameters"]);
+  std::map<std::string, double> perplexity;
+  for (const json& evaluation : fleet_.FloeJson({"eval", "ls", "--dataset", "corpus"})) {
+    perplexity[evaluation["model_digest"]] = evaluation["metrics"]["perplexity"];
+  }
+  ASSERT_TRUE(perplexity.contains(narrow["digest"]) && perplexity.contains(version["digest"]));
+  EXPECT_NEAR(perplexity[narrow["digest"]] / perplexity[version["digest"]], 1, 0.02);
+  EXPECT_NE(fleet_.Floe({"models", "quantize", "tiny@latest", "--dataset", "corpus"}).code, 0);
+
   // A key that may only look.
   const json key = fleet_.FloeJson({"keys", "create", "--name", "watcher", "--role", "viewer"});
   const std::string secret = absl::StrCat("FLOE_KEY=", key["secret"].get<std::string>());

@@ -58,6 +58,10 @@ class GgufReader {
     return values;
   }
 
+  std::string Bytes(const Tensor& tensor, int64_t size) const {
+    return bytes_.substr(data_ + tensor.offset, static_cast<size_t>(size));
+  }
+
   std::map<std::string, std::string> texts;
   std::map<std::string, double> numbers;
   std::map<std::string, std::vector<std::string>> lists;
@@ -237,6 +241,51 @@ TEST_F(GgufTest, APlainFfnOutsideGpt2IsRefusedByName) {
       WriteGguf(temp_.path() / "no.gguf", Write(dials), GgufTokenizer{}, "x");
   EXPECT_TRUE(absl::IsUnimplemented(refused));
   EXPECT_THAT(refused.message(), HasSubstr("qwen3 with a plain FFN"));
+}
+
+TEST_F(GgufTest, EightBitWeightsBecomeQ8BlocksNumberByNumber) {
+  for (const Family family : {Family::kLlama, Family::kGpt2}) {
+    Blueprint dials = SmallBlueprint(family);
+    dials.hidden_size = dials.ffn_hidden = 64;
+    dials.head_dim = 16;
+    const Checkpoint source = Write(dials);
+    const auto folder = temp_.path() / "int8";
+    std::filesystem::remove_all(folder);
+    ASSERT_TRUE(QuantizeCheckpoint(source, folder).ok());
+    const Checkpoint checkpoint = Checkpoint::Open(folder).value();
+    const GgufReader read = Export(checkpoint);
+    EXPECT_EQ(read.numbers.at("general.file_type"), 7);
+    const bool llama = family == Family::kLlama;
+    const std::string name =
+        llama ? "model.layers.1.self_attn.q_proj.weight" : "transformer.h.1.attn.c_attn.weight";
+    const auto& tensor = read.tensors.at(llama ? "blk.1.attn_q.weight" : "blk.1.attn_qkv.weight");
+    ASSERT_EQ(tensor.type, 8u);
+    TensorSpec spec{name, checkpoint.Tensor(name)->shape};
+    const MatrixLayout layout = LayoutOf(spec);
+    const std::string_view numbers = checkpoint.Tensor(name)->bytes;
+    const std::string_view scales = checkpoint.Tensor(ScaleName(name))->bytes;
+    const std::string blocks = read.Bytes(tensor, layout.out * layout.in / 32 * 34);
+    for (int64_t row = 0; row < layout.out; ++row) {
+      // llama.cpp turns neighbouring pairs: row 1 of a head is row 8 of ours.
+      const int64_t in_head = row % 16;
+      const int64_t ours = llama ? row - in_head + in_head / 2 + (in_head % 2) * 8 : row;
+      for (int64_t k = 0; k < layout.in; ++k) {
+        const size_t block = static_cast<size_t>((row * layout.in + k) / 32 * 34);
+        ASSERT_EQ(blocks.substr(block, 2), scales.substr(2 * layout.ScaleAt(ours, k / 32), 2));
+        ASSERT_EQ(blocks[block + 2 + k % 32], numbers[layout.At(ours, k)]) << row << ", " << k;
+      }
+    }
+  }
+}
+
+TEST_F(GgufTest, EightBitRowsThatNoBlockFitsAreRefused) {
+  const Checkpoint source = Write(SmallBlueprint(Family::kQwen3));  // rows of 16
+  ASSERT_TRUE(QuantizeCheckpoint(source, temp_.path() / "int8").ok());
+  const Checkpoint checkpoint = Checkpoint::Open(temp_.path() / "int8").value();
+  const absl::Status refused = WriteGguf(temp_.path() / "model.gguf", checkpoint, {}, "hamlet@3");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("blocks of 32"));
+  EXPECT_FALSE(std::filesystem::exists(temp_.path() / "model.gguf"));
 }
 
 }  // namespace

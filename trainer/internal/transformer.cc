@@ -38,6 +38,12 @@ absl::StatusOr<Transformer> Transformer::Create(const model::Blueprint& blueprin
 }
 
 absl::StatusOr<Transformer> Transformer::Load(const model::Checkpoint& checkpoint) {
+  if (checkpoint.weight_format() != model::WeightFormat::kFloat) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the checkpoint ", checkpoint.folder().string(),
+        " holds 8-bit weights, which are for serving; use the version that it was made from, ",
+        checkpoint.manifest().parents.checkpoint));
+  }
   FLOE_ASSIGN_OR_RETURN(Transformer transformer, Create(checkpoint.blueprint(), 0));
   for (Parameter& parameter : transformer.parameters_) {
     const int64_t columns = parameter.value.dim() == 2 ? parameter.value.size(1) : 1;
