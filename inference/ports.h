@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace floe::inference {
@@ -20,6 +22,12 @@ class WeightSource {
   // DATA_LOSS names a file whose bytes are not those of its digest; INVALID_ARGUMENT when `digest`
   // is none.
   virtual absl::StatusOr<std::filesystem::path> Fetch(std::string_view digest) = 0;
+
+  // The folder of a checkpoint that was verified when it came to this machine, at once: its bytes
+  // are not looked at again. Nothing when it is not here. Verify says whether they are still right.
+  virtual std::optional<std::filesystem::path> Kept(std::string_view digest) = 0;
+  // DATA_LOSS names the file of a kept checkpoint whose bytes changed.
+  virtual absl::Status Verify(std::string_view digest) = 0;
 };
 
 }  // namespace floe::inference

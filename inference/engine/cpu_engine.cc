@@ -8,8 +8,10 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "inference/engine/attention.h"
 #include "inference/engine/kernels.h"
 #include "inference/engine/kv_cache.h"
+#include "inference/engine/matmul.h"
 #include "inference/engine/weights.h"
 #include "inference/engine/worker_pool.h"
 
@@ -18,11 +20,20 @@ namespace {
 
 // Below this many multiply-adds a loop is done before another thread has woken.
 constexpr int64_t kSmallLoop = 40'000;
+constexpr int64_t kMostPieces = 1 << 16;  // of one loop
 
 // A token on its way through the layers.
 struct Row {
   const int32_t* blocks = nullptr;  // of its sequence
   int64_t position = 0;
+};
+
+// Query heads of neighbouring rows of one sequence that share a key/value head.
+struct AttentionTile {
+  int64_t first_row = 0;
+  int64_t num_rows = 0;
+  int64_t first_head = 0;  // of the query heads
+  int64_t num_heads = 0;
 };
 
 // Activations, sized once for max_step_tokens. Rows are padded to 16 floats.
@@ -70,7 +81,8 @@ class CpuEngine final : public Engine {
   void Layer(int64_t layer);
   void Normalise(const Norm& norm, int64_t row, float* to) const;
   void RotateAndStore(const LayerWeights& weights, int64_t layer, int64_t row);
-  void AttendRow(int64_t layer, int64_t row, int64_t head, int thread);
+  void TileAttention();
+  void AttendTile(int64_t layer, const AttentionTile& tile, int thread);
   void Activate(int64_t row);
   void Head(std::span<const SequenceStep> steps, Logits* logits);
   void Multiply(const PackedMatrix& weights, ConstRows x, const MatMulEpilogue& epilogue, Rows y);
@@ -91,9 +103,11 @@ class CpuEngine final : public Engine {
   WorkerPool pool_;
   Activations a_;
   std::vector<float> inverse_frequency_;  // [head_dim / 2]; empty without RoPE
-  std::vector<AlignedFloats> scores_;     // one a thread, RoundUp16(context)
+  std::vector<AlignedFloats> scores_;     // one a thread: a row of RoundUp16(context) a query
+  std::vector<AlignedFloats> widened_;    // one a thread: a panel of 8-bit weights as floats
   AlignedFloats head_rows_;               // (T, D): the rows whose logits are wanted
   std::vector<Row> rows_;
+  std::vector<AttentionTile> tiles_;  // of the step, the same in every layer
 };
 
 absl::Status CpuEngine::Allocate() {
@@ -106,9 +120,13 @@ absl::Status CpuEngine::Allocate() {
   a_.up = AlignedFloats(t * UpStride() + 16);
   a_.angles = AlignedFloats(t * b.head_dim);
   head_rows_ = AlignedFloats(t * RoundUp16(b.hidden_size));
-  for (int i = 0; i < pool_.num_threads(); ++i) scores_.emplace_back(RoundUp16(b.context));
+  const int64_t deepest = std::max({b.hidden_size, b.ffn_hidden, b.num_heads * b.head_dim});
+  for (int i = 0; i < pool_.num_threads(); ++i) {
+    scores_.emplace_back(kMaxAttentionQueries * RoundUp16(b.context));
+    widened_.emplace_back(weights_.embedding.quantized() ? deepest * kPanelColumns : 1);
+  }
   for (const AlignedFloats* buffer : {&a_.residual, &a_.normed, &a_.qkv, &a_.attended, &a_.up,
-                                      &a_.angles, &head_rows_, &scores_.back()}) {
+                                      &a_.angles, &head_rows_, &scores_.back(), &widened_.back()}) {
     if (buffer->size() == 0) {
       return absl::ResourceExhaustedError(
           absl::StrCat("no memory for the activations of ", t, " tokens; lower max_step_tokens"));
@@ -175,6 +193,7 @@ absl::Status CpuEngine::Step(std::span<const SequenceStep> steps, Logits* logits
     FLOE_RETURN_IF_ERROR(kv_.Reserve(step.sequence, static_cast<int64_t>(step.tokens.size())));
   }
   Embed(steps);
+  TileAttention();
   for (int64_t layer = 0; layer < blueprint_.num_layers; ++layer) Layer(layer);
   Head(steps, logits);
   for (const SequenceStep& step : steps) {
@@ -220,14 +239,17 @@ void CpuEngine::Multiply(const PackedMatrix& weights, ConstRows x, const MatMulE
   const int64_t panels = weights.num_panels();
   const int64_t work = weights.out() * weights.in() * x.count;
   if (pool_.num_threads() == 1 || work < kSmallLoop) {
-    MatMul(weights, x, {0, panels}, epilogue, y);
+    MatMul(weights, x, {0, panels}, epilogue, y, widened_[0].data());
     return;
   }
-  // Pieces of at least four panels (what the single-row kernel takes at once), several a thread.
-  const int64_t pieces_wanted = static_cast<int64_t>(pool_.num_threads()) * 8;
+  // Pieces of at least four panels (what the single-row kernel takes at once), several a thread: a
+  // thread that was held up leaves the rest to others, yet most panels follow one that fetched
+  // them.
+  const int64_t pieces_wanted = static_cast<int64_t>(pool_.num_threads()) * 4;
   const int64_t piece = std::max<int64_t>(4, (panels / pieces_wanted + 3) / 4 * 4);
-  pool_.Run((panels + piece - 1) / piece, [&](int64_t i, int) {
-    MatMul(weights, x, {i * piece, std::min(panels, (i + 1) * piece)}, epilogue, y);
+  pool_.Run((panels + piece - 1) / piece, [&](int64_t i, int thread) {
+    MatMul(weights, x, {i * piece, std::min(panels, (i + 1) * piece)}, epilogue, y,
+           widened_[thread].data());
   });
 }
 
@@ -271,13 +293,44 @@ void CpuEngine::RotateAndStore(const LayerWeights& weights, int64_t layer, int64
   }
 }
 
-void CpuEngine::AttendRow(int64_t layer, int64_t row, int64_t head, int thread) {
+// Tiles of at most kMaxAttentionQueries queries: the heads of a group, and as many rows as fit.
+void CpuEngine::TileAttention() {
+  tiles_.clear();
+  const int64_t group = blueprint_.num_heads / blueprint_.num_kv_heads;
+  const int64_t heads = std::min<int64_t>(group, kMaxAttentionQueries);
+  const int64_t most_rows = kMaxAttentionQueries / heads;
+  for (int64_t row = 0; row < num_rows();) {
+    int64_t end = row + 1;
+    while (end < num_rows() && end - row < most_rows && rows_[end].blocks == rows_[row].blocks) {
+      ++end;
+    }
+    for (int64_t head = 0; head < blueprint_.num_heads; head += heads) {
+      // A group of many heads is cut; no tile reaches into the next group.
+      const int64_t count = std::min(heads, group - head % group);
+      tiles_.push_back({row, end - row, head, count});
+      head += count - heads;
+    }
+    row = end;
+  }
+}
+
+void CpuEngine::AttendTile(int64_t layer, const AttentionTile& tile, int thread) {
   const model::Blueprint& b = blueprint_;
-  const KvHeadView view = kv_.View(rows_[row].blocks, layer, head / (b.num_heads / b.num_kv_heads));
-  const AttentionShape shape{rows_[row].position + 1, b.head_dim,
-                             1.0f / std::sqrt(static_cast<float>(b.head_dim))};
-  Attend(a_.qkv.data() + row * QkvStride() + head * b.head_dim, view, shape, scores_[thread].data(),
-         a_.attended.data() + row * RoundUp16(b.num_heads * b.head_dim) + head * b.head_dim);
+  const int64_t kv_head = tile.first_head / (b.num_heads / b.num_kv_heads);
+  const AttentionShape shape{b.head_dim, 1.0f / std::sqrt(static_cast<float>(b.head_dim)),
+                             RoundUp16(b.context)};
+  AttentionQuery queries[kMaxAttentionQueries];
+  size_t count = 0;
+  for (int64_t row = tile.first_row; row < tile.first_row + tile.num_rows; ++row) {
+    for (int64_t head = tile.first_head; head < tile.first_head + tile.num_heads; ++head) {
+      queries[count++] = {
+          a_.qkv.data() + row * QkvStride() + head * b.head_dim,
+          a_.attended.data() + row * RoundUp16(b.num_heads * b.head_dim) + head * b.head_dim,
+          rows_[row].position + 1};
+    }
+  }
+  Attend({queries, count}, kv_.View(rows_[tile.first_row].blocks, layer, kv_head), shape,
+         scores_[thread].data());
 }
 
 // The FFN's nonlinearity, in place.
@@ -308,14 +361,14 @@ void CpuEngine::Layer(int64_t layer) {
   ForRows(4 * QkvStride(), [&](int64_t row, int) { RotateAndStore(w, layer, row); });
   int64_t positions = 0;
   for (const Row& row : rows_) positions += row.position + 1;
+  const auto num_tiles = static_cast<int64_t>(tiles_.size());
   if (2 * positions * b.num_heads * b.head_dim < kSmallLoop) {
-    for (int64_t i = 0; i < t * b.num_heads; ++i)
-      AttendRow(layer, i / b.num_heads, i % b.num_heads, 0);
+    for (const AttentionTile& tile : tiles_) AttendTile(layer, tile, 0);
   } else {
-    pool_.Run(t * b.num_kv_heads, [&](int64_t i, int thread) {
-      const int64_t group = b.num_heads / b.num_kv_heads;
-      for (int64_t g = 0; g < group; ++g) {
-        AttendRow(layer, i % t, (i / t) * group + g, thread);
+    const int64_t piece = num_tiles / kMostPieces + 1;
+    pool_.Run((num_tiles + piece - 1) / piece, [&](int64_t i, int thread) {
+      for (int64_t tile = i * piece; tile < std::min(num_tiles, (i + 1) * piece); ++tile) {
+        AttendTile(layer, tiles_[tile], thread);
       }
     });
   }
@@ -367,7 +420,7 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateCpuEngine(const model::Checkpoint&
         absl::StrCat("the engine needs 1 to 1024 threads and 1 to 8192 tokens a step, not ",
                      options.num_threads, " and ", options.max_step_tokens));
   }
-  FLOE_ASSIGN_OR_RETURN(Weights weights, LoadWeights(checkpoint));
+  FLOE_ASSIGN_OR_RETURN(Weights weights, LoadWeights(checkpoint, options.num_threads));
   const int64_t blocks =
       std::max<int64_t>(1, options.kv_bytes / KvBlockBytes(checkpoint.blueprint()));
   FLOE_ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(checkpoint.blueprint(), blocks));

@@ -21,9 +21,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#include "inference/engine/aligned_floats.h"
+#include "inference/engine/aligned_buffer.h"
+#include "inference/engine/attention.h"
 #include "inference/engine/engine.h"
-#include "inference/engine/kernels.h"
 #include "inference/engine/prefix_index.h"
 #include "model/blueprint.h"
 

@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "inference/engine/kernels.h"
+#include "inference/engine/attention.h"
 
 namespace floe::inference {
 

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 
-#include "inference/engine/aligned_floats.h"
+#include "inference/engine/aligned_buffer.h"
 #include "inference/engine/packed_matrix.h"
 #include "model/checkpoint.h"
 
@@ -46,9 +46,10 @@ struct Weights {
   int64_t bytes() const;
 };
 
-// Every family, with a gated or a plain FFN. Stored types narrower than 32 bits are widened.
-// INVALID_ARGUMENT names a tensor that is not there or has another shape, DATA_LOSS one that holds
-// a NaN or an infinity.
-absl::StatusOr<Weights> LoadWeights(const model::Checkpoint& checkpoint);
+// Every family, with a gated or a plain FFN. Floats narrower than 32 bits are widened; matrices in
+// 8 bits stay so. Packs on `num_threads` threads. INVALID_ARGUMENT names a tensor that is not there
+// or has another shape, DATA_LOSS one that holds a NaN or an infinity, RESOURCE_EXHAUSTED one that
+// memory did not suffice for.
+absl::StatusOr<Weights> LoadWeights(const model::Checkpoint& checkpoint, int num_threads);
 
 }  // namespace floe::inference

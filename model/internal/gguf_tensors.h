@@ -33,8 +33,8 @@ struct GgufTensor {
   std::string Bytes() const;
 };
 
-// NOT_FOUND when a tensor of the blueprint is missing, UNIMPLEMENTED when GGUF's blocks of 32 do not
-// fit the rows of 8-bit weights.
+// NOT_FOUND when a tensor of the blueprint is missing, UNIMPLEMENTED when GGUF's blocks of 32 do
+// not fit the rows of 8-bit weights.
 absl::StatusOr<std::vector<GgufTensor>> GgufTensorsOf(const Checkpoint& checkpoint);
 
 }  // namespace floe::model

@@ -1,6 +1,7 @@
 #include "services/inference/model_pool.h"
 
 #include <chrono>
+#include <future>
 
 #include "absl/strings/str_cat.h"
 
@@ -51,11 +52,22 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Acquire(
 }
 
 absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Load(const std::string& digest) {
+  if (const auto kept = source_.Kept(digest)) {
+    std::future<absl::Status> verified =
+        std::async(std::launch::async, [&] { return source_.Verify(digest); });
+    auto model = LoadFrom(*kept, digest);
+    if (verified.get().ok()) return model;
+  }
   FLOE_ASSIGN_OR_RETURN(const std::filesystem::path folder, source_.Fetch(digest));
+  return LoadFrom(folder, digest);
+}
+
+absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::LoadFrom(
+    const std::filesystem::path& folder, const std::string& digest) {
   const absl::StatusOr<model::Checkpoint> checkpoint =
       model::Checkpoint::Open(folder, /*verify=*/false);
   if (!checkpoint.ok()) return CannotServe(digest, checkpoint.status());
-  FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(checkpoint->blueprint(), options_.serve)));
+  FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(*checkpoint, options_.serve)));
   auto model = LoadServedModel(folder, options_.serve, clock_);
   if (!model.ok()) return CannotServe(digest, model.status());
   return model;
@@ -69,7 +81,7 @@ absl::Status ModelPool::MakeRoom(const std::string& digest, int64_t bytes) {
     int64_t used = 0;
     auto oldest = entries_.end();
     for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
-      used += entry->second.bytes;
+      if (entry->first != digest) used += entry->second.bytes;
       // Only the pool holds it, and new holders need the lock.
       const bool idle = entry->second.model != nullptr && entry->second.model.use_count() == 1;
       if (idle &&

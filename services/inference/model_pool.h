@@ -48,7 +48,10 @@ class ModelPool {
     absl::Duration last_used;
   };
 
+  // What is kept on this machine is verified while it is packed, and given to nobody before.
   absl::StatusOr<std::shared_ptr<ServedModel>> Load(const std::string& digest);
+  absl::StatusOr<std::shared_ptr<ServedModel>> LoadFrom(const std::filesystem::path& folder,
+                                                        const std::string& digest);
   // Drops idle models, least recently used first, until `bytes` fit, and claims them for `digest`.
   absl::Status MakeRoom(const std::string& digest, int64_t bytes);
 

@@ -88,6 +88,18 @@ absl::StatusOr<std::filesystem::path> NodeCache::Fetch(std::string_view digest) 
   return folder;
 }
 
+std::optional<std::filesystem::path> NodeCache::Kept(std::string_view digest) {
+  if (!IsSha256Hex(digest)) return std::nullopt;
+  const std::filesystem::path folder = folder_ / digest;
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error)) return std::nullopt;
+  return folder;
+}
+
+absl::Status NodeCache::Verify(std::string_view digest) {
+  return VerifyCheckpointFolder(folder_ / digest, digest);
+}
+
 absl::Status NodeCache::Assemble(std::string_view digest, const std::filesystem::path& folder) {
   const std::filesystem::path manifest_path = folder / model::kManifestFile;
   FLOE_RETURN_IF_ERROR(blobs_->Fetch(digest, manifest_path));

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,8 @@ class NodeCache final : public WeightSource {
   // A cached checkpoint whose bytes changed is fetched anew; when the source's bytes are wrong too,
   // that is DATA_LOSS naming the file.
   absl::StatusOr<std::filesystem::path> Fetch(std::string_view digest) override;
+  std::optional<std::filesystem::path> Kept(std::string_view digest) override;
+  absl::Status Verify(std::string_view digest) override;
 
  private:
   absl::Status Assemble(std::string_view digest, const std::filesystem::path& folder);

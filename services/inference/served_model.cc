@@ -8,7 +8,9 @@
 #include "base/files.h"
 #include "base/status_macros.h"
 #include "inference/engine/kv_cache.h"
+#include "model/accounting.h"
 #include "model/checkpoint.h"
+#include "model/quantization.h"
 
 namespace floe::inference {
 namespace {
@@ -27,14 +29,18 @@ class TokenizerStream final : public TextStream {
   tokenizer::StreamDecoder decoder_;
 };
 
-int64_t CountParameters(const model::Blueprint& blueprint) {
-  int64_t parameters = 0;
-  for (const model::TensorSpec& spec : model::TensorsOf(blueprint)) {
-    int64_t size = 1;
-    for (const int64_t dim : spec.shape) size *= dim;
-    parameters += size;
+// As the engine keeps them: floats in 32 bits, whatever they are stored in.
+int64_t WeightBytes(const model::Checkpoint& checkpoint) {
+  int64_t bytes = 0;
+  for (const model::TensorSpec& spec :
+       model::StoredTensorsOf(checkpoint.blueprint(), checkpoint.weight_format())) {
+    const auto stored = checkpoint.Tensor(spec.name);
+    if (!stored.ok()) continue;
+    bytes += checkpoint.weight_format() == model::WeightFormat::kInt8
+                 ? static_cast<int64_t>(stored->bytes.size())
+                 : stored->NumElements() * static_cast<int64_t>(sizeof(float));
   }
-  return parameters;
+  return bytes;
 }
 
 // `eos_token_id` of generation_config.json: a number or a list of numbers.
@@ -70,9 +76,9 @@ std::unique_ptr<TextStream> ServedModel::NewTextStream() const {
   return tokenizer == nullptr ? nullptr : std::make_unique<TokenizerStream>(*tokenizer);
 }
 
-int64_t BytesToServe(const model::Blueprint& blueprint, const ServeOptions& options) {
-  return CountParameters(blueprint) * static_cast<int64_t>(sizeof(float)) +
-         std::max(options.engine.kv_bytes, KvBlockBytes(blueprint));
+int64_t BytesToServe(const model::Checkpoint& checkpoint, const ServeOptions& options) {
+  return WeightBytes(checkpoint) +
+         std::max(options.engine.kv_bytes, KvBlockBytes(checkpoint.blueprint()));
 }
 
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,
@@ -82,8 +88,8 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesyst
                         model::Checkpoint::Open(folder, /*verify=*/false));
   auto served = std::make_shared<ServedModel>();
   served->digest = checkpoint.digest();
-  served->parameters = CountParameters(checkpoint.blueprint());
-  served->bytes = BytesToServe(checkpoint.blueprint(), options);
+  served->parameters = model::CountParameters(checkpoint.blueprint()).Total();
+  served->bytes = BytesToServe(checkpoint, options);
   FLOE_ASSIGN_OR_RETURN(served->end_ids, EndIds(folder, checkpoint.blueprint()));
   const auto json = ReadFile(folder / "tokenizer.json", kMaxJsonBytes);
   if (json.ok()) {

@@ -38,7 +38,7 @@ struct ServedModel {
 };
 
 // What loading `blueprint` will take.
-int64_t BytesToServe(const model::Blueprint& blueprint, const ServeOptions& options);
+int64_t BytesToServe(const model::Checkpoint& checkpoint, const ServeOptions& options);
 
 // Loads a verified checkpoint folder. Borrows `clock`.
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,

@@ -9,6 +9,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "inference/engine/attention.h"
+#include "inference/engine/matmul.h"
 #include "inference/engine/worker_pool.h"
 
 namespace floe::inference {
@@ -20,6 +22,12 @@ std::vector<float> RandomFloats(int64_t n, uint32_t seed) {
   std::vector<float> values(static_cast<size_t>(n));
   for (float& value : values) value = normal(engine);
   return values;
+}
+
+PackedMatrix Packed(const std::vector<PackedMatrix::Rows>& sources, int64_t in) {
+  PackedMatrix packed(sources, in);
+  EXPECT_TRUE(packed.Pack(sources, 0, packed.num_panels()));
+  return packed;
 }
 
 struct Shape {
@@ -34,7 +42,7 @@ class MatMulTest : public testing::TestWithParam<Shape> {};
 TEST_P(MatMulTest, AgreesWithDoublesForEveryNumberOfRows) {
   const auto [out, in] = GetParam();
   const std::vector<float> w = RandomFloats(out * in, 1);
-  const PackedMatrix packed({{w.data(), out}}, in);
+  const PackedMatrix packed = Packed({{w.data(), out}}, in);
   for (int64_t rows = 1; rows <= 20; ++rows) {
     const std::vector<float> x = RandomFloats(rows * in, 2);
     std::vector<float> y(static_cast<size_t>(rows * RoundUp16(out)));
@@ -58,7 +66,7 @@ TEST_P(MatMulTest, AgreesWithDoublesForEveryNumberOfRows) {
 TEST_P(MatMulTest, ARowDoesNotDependOnItsCompanyOrThePanelRange) {
   const auto [out, in] = GetParam();
   const std::vector<float> w = RandomFloats(out * in, 3);
-  const PackedMatrix packed({{w.data(), out}}, in);
+  const PackedMatrix packed = Packed({{w.data(), out}}, in);
   const int64_t rows = 17;
   const std::vector<float> x = RandomFloats(rows * in, 4);
   const int64_t stride = RoundUp16(out);
@@ -88,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, MatMulTest,
 
 TEST(MatMul, AddsTheBiasAndThenWhatWasThere) {
   const std::vector<float> w = {1, 2, 3, 4, 5, 6};  // [3, 2]
-  const PackedMatrix packed({{w.data(), 1}, {w.data() + 2, 2}}, 2);
+  const PackedMatrix packed = Packed({{w.data(), 1}, {w.data() + 2, 2}}, 2);
   const std::vector<float> x = {10, 100};
   std::vector<float> bias(16);
   bias[0] = 0.5f;
@@ -100,7 +108,7 @@ TEST(MatMul, AddsTheBiasAndThenWhatWasThere) {
 
 TEST(PackedMatrix, GivesBackItsRows) {
   const std::vector<float> w = RandomFloats(37 * 9, 5);
-  const PackedMatrix packed({{w.data(), 37}}, 9);
+  const PackedMatrix packed = Packed({{w.data(), 37}}, 9);
   std::vector<float> row(9);
   for (int64_t r = 0; r < 37; ++r) {
     packed.CopyRow(r, row.data());
@@ -114,7 +122,7 @@ TEST(PackedMatrix, TurnsWhatIsStoredTransposed) {
   for (int64_t r = 0; r < 37; ++r) {
     for (int64_t k = 0; k < 9; ++k) turned[k * 37 + r] = w[r * 9 + k];
   }
-  const PackedMatrix packed({{turned.data(), 37, true}, {w.data(), 37}}, 9);
+  const PackedMatrix packed = Packed({{turned.data(), 37, true}, {w.data(), 37}}, 9);
   std::vector<float> first(9), second(9);
   for (int64_t r = 0; r < 37; ++r) {
     packed.CopyRow(r, first.data());
@@ -194,7 +202,8 @@ TEST_P(AttendTest, AgreesWithDoublesForEveryLength) {
   AlignedFloats scores(num_blocks * 16);
   for (int64_t positions = 1; positions <= num_blocks * 16; ++positions) {
     std::vector<float> out(static_cast<size_t>(head_dim));
-    Attend(query.data(), kv, {positions, head_dim, 0.25f}, scores.data(), out.data());
+    const AttentionQuery asked{query.data(), out.data(), positions};
+    Attend({&asked, 1}, kv, {head_dim, 0.25f, scores.size()}, scores.data());
     std::vector<double> p;
     for (int64_t t = 0; t < positions; ++t) {
       const float* keys = pool.data() + blocks[t / 16] * block_stride + t % 16;
@@ -214,6 +223,36 @@ TEST_P(AttendTest, AgreesWithDoublesForEveryLength) {
       }
       ASSERT_NEAR(out[i], expected, 2e-5) << positions << " positions, " << i;
     }
+  }
+}
+
+TEST_P(AttendTest, AQueryDoesNotDependOnItsCompanyNorOnWhatLiesBeyondItsPositions) {
+  const int64_t head_dim = GetParam();
+  const int64_t padded = RoundUp16(head_dim);
+  const int64_t block_stride = 16 * (head_dim + padded);
+  const std::vector<float> query = RandomFloats(kMaxAttentionQueries * head_dim, 12);
+  AlignedFloats pool(4 * block_stride);
+  const std::vector<float> noise = RandomFloats(pool.size(), 13);
+  std::copy(noise.begin(), noise.end(), pool.data());
+  const std::vector<int32_t> blocks = {2, 0, 3, 1};
+  const KvHeadView kv{pool.data(), blocks.data(), block_stride, 0, 16 * head_dim};
+  const AttentionShape shape{head_dim, 0.25f, 64};
+  AlignedFloats scores(kMaxAttentionQueries * 64);
+  for (int count = 1; count <= kMaxAttentionQueries; ++count) {
+    std::vector<float> alone(static_cast<size_t>(count * head_dim)), together(alone.size());
+    std::vector<AttentionQuery> queries;
+    for (int n = 0; n < count; ++n) {
+      const int64_t positions = 29 + (n * 5) % 11;
+      queries.push_back({query.data() + n * head_dim, alone.data() + n * head_dim, positions});
+      Attend({&queries.back(), 1}, kv, shape, scores.data());
+      queries.back().out = together.data() + n * head_dim;
+    }
+    // Position 40 is beyond what any of them sees.
+    for (int64_t i = 0; i < padded; ++i) {
+      pool.data()[3 * block_stride + 16 * head_dim + 8 * padded + i] = NAN;
+    }
+    Attend(queries, kv, shape, scores.data());
+    EXPECT_EQ(together, alone) << count << " queries";
   }
 }
 

@@ -57,8 +57,8 @@ class Transformer {
   static absl::StatusOr<Transformer> Create(const model::Blueprint& blueprint, uint64_t seed);
 
   // The weights of a checkpoint, in whatever type of floats they are stored. INVALID_ARGUMENT as
-  // Create; FAILED_PRECONDITION for 8-bit weights; DATA_LOSS names a tensor with a number that is not
-  // finite.
+  // Create; FAILED_PRECONDITION for 8-bit weights; DATA_LOSS names a tensor with a number that is
+  // not finite.
   static absl::StatusOr<Transformer> Load(const model::Checkpoint& checkpoint);
 
   // A transformer of the very same weights, whose gradients are its own.

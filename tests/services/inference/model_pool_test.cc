@@ -76,6 +76,23 @@ TEST_F(WorkerTest, ADamagedCacheIsFetchedAnew) {
   EXPECT_EQ(*ReadFile(*folder / "config.json"), *bytes);
 }
 
+TEST_F(WorkerTest, WeightsThatChangedInTheCacheAreFetchedAnewBeforeTheyAreServed) {
+  const std::string digest = Publish();
+  Start();
+  const auto folder = cache().Fetch(digest);
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  const std::string right = *ReadFile(*folder / "model.safetensors");
+  EXPECT_EQ(cache().Kept(digest), *folder);
+  EXPECT_EQ(cache().Kept(std::string(64, '0')), std::nullopt);
+  std::filesystem::remove(*folder / "model.safetensors");  // it shares its bytes with the blob
+  std::ofstream(*folder / "model.safetensors", std::ios::binary) << right;
+  Damage(*folder / "model.safetensors");
+  EXPECT_EQ(cache().Verify(digest).code(), absl::StatusCode::kDataLoss);
+  ASSERT_TRUE(pool().Acquire(digest, Never).ok());
+  EXPECT_EQ(*ReadFile(*folder / "model.safetensors"), right);
+  EXPECT_TRUE(cache().Verify(digest).ok());
+}
+
 TEST_F(WorkerTest, IdleModelsMakeRoomAndModelsInUseDoNot) {
   const std::string a = Publish(0.5f);
   const std::string b = Publish(0.4f);

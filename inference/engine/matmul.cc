@@ -1,0 +1,334 @@
+#include "inference/engine/matmul.h"
+
+// Scalable vectors cannot stand in arrays; such machines use their fixed-width set.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "inference/engine/matmul.cc"
+#include "hwy/cache_control.h"
+#include "hwy/foreach_target.h"  // includes this file once a target
+#include "hwy/highway.h"
+// Needs the target that highway.h chose.
+#include "inference/engine/lanes.inc"
+
+HWY_BEFORE_NAMESPACE();
+namespace floe::inference::HWY_NAMESPACE {
+
+constexpr int64_t kPrefetchBytes = 2176;  // of a panel of blocks, ahead of what is in use
+
+// What becomes of the sums of one tile.
+struct Output {
+  MatMulEpilogue epilogue;  // bias at the tile's first column
+  float* y = nullptr;       // the tile's corner
+  int64_t stride = 0;
+
+  template <int MR, int kWide>
+  HWY_INLINE void Store(const V (&sums)[MR][kWide]) const {
+    const D d;
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 64
+      for (int v = 0; v < kWide; ++v) {
+        float* to = y + r * stride + v * kLanes;
+        V sum = sums[r][v];
+        if (epilogue.bias != nullptr) sum = hn::Add(sum, hn::LoadU(d, epilogue.bias + v * kLanes));
+        if (epilogue.accumulate) sum = hn::Add(sum, hn::LoadU(d, to));
+        hn::StoreU(sum, d, to);
+      }
+    }
+  }
+};
+
+template <int MR, int kWide>
+HWY_INLINE void SetZero(V (&sums)[MR][kWide]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 64
+    for (int v = 0; v < kWide; ++v) sums[r][v] = hn::Zero(D());
+  }
+}
+
+// One step along k: MR rows of x times the weights of NP panels.
+template <int MR, int kWide>
+HWY_INLINE void MultiplyStep(const float* HWY_RESTRICT x, int64_t x_stride, const V (&w)[kWide],
+                             V (&sums)[MR][kWide]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+    const V a = hn::Set(D(), x[r * x_stride]);
+#pragma GCC unroll 64
+    for (int v = 0; v < kWide; ++v) sums[r][v] = hn::MulAdd(a, w[v], sums[r][v]);
+  }
+}
+
+// What a tile fetches for a later one while it computes: `step` bytes a step along k.
+struct Ahead {
+  const char* from = nullptr;
+  int64_t step = 0;
+};
+
+// MR rows by NP panels of floats, over the whole of k. Every sum is one chain in ascending k, so MR
+// and NP change the speed and never a bit of the result.
+template <int MR, int NP>
+HWY_INLINE void Tile(const float* HWY_RESTRICT x, int64_t x_stride, const float* HWY_RESTRICT w,
+                     int64_t depth, Ahead ahead, const Output& output) {
+  constexpr int kWide = NP * kVectors;
+  V sums[MR][kWide];
+  SetZero(sums);
+  const int64_t panel_floats = depth * kPanelColumns;
+  for (int64_t k = 0; k < depth; ++k) {
+    V b[kWide];
+    if constexpr (NP == 1) {
+      hwy::Prefetch(ahead.from);
+      ahead.from += ahead.step;
+    }
+#pragma GCC unroll 64
+    for (int v = 0; v < kWide; ++v) {
+      b[v] = hn::Load(
+          D(), w + (v / kVectors) * panel_floats + k * kPanelColumns + (v % kVectors) * kLanes);
+    }
+    MultiplyStep(x + k, x_stride, b, sums);
+  }
+  output.Store(sums);
+}
+
+// kLanes numbers of a block as floats, not scaled yet.
+HWY_INLINE V Widened(const uint8_t* numbers) {
+  const hn::Rebind<int8_t, D> narrow;
+  const hn::Rebind<int32_t, D> whole;
+  return hn::ConvertTo(
+      D(), hn::PromoteTo(whole, hn::LoadU(narrow, reinterpret_cast<const int8_t*>(numbers))));
+}
+
+HWY_INLINE void LoadScales(const uint8_t* block, V (&scales)[kVectors]) {
+  const hn::Rebind<hwy::float16_t, D> half;
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) {
+    scales[v] = hn::PromoteTo(
+        D(), hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(block) + v * kLanes));
+  }
+}
+
+// The same over NP panels of blocks, widened in registers: for so few rows that the weights come
+// from memory as fast as they are multiplied. Each number is used as soon as it is widened, so that
+// the sums keep their registers.
+template <int MR, int NP>
+struct BlockTile {
+  static constexpr int kWide = NP * kVectors;
+
+  BlockTile(const float* x, int64_t x_stride, const uint8_t* w, int64_t depth)
+      : x(x), x_stride(x_stride), w(w), depth(depth) {}
+
+  HWY_INLINE void Run(const Output& output) const {
+    V sums[MR][kWide];
+    SetZero(sums);
+    const int64_t groups = model::QuantizationGroups(depth);
+    const int64_t panel_bytes = groups * kBlockBytes;
+    const uint8_t* block = w;
+    for (int64_t begin = 0; begin < depth; begin += model::kQuantizationGroup) {
+      V scales[NP][kVectors];
+#pragma GCC unroll 8
+      for (int p = 0; p < NP; ++p) LoadScales(block + p * panel_bytes, scales[p]);
+      const int64_t end = HWY_MIN(depth, begin + model::kQuantizationGroup);
+      const uint8_t* numbers = block + kBlockScaleBytes;
+      int64_t k = begin;
+      for (; k + kStepsALine <= end; k += kStepsALine) {
+#pragma GCC unroll 8
+        for (int p = 0; p < NP; ++p) {
+          hwy::Prefetch(numbers + p * panel_bytes + kPrefetchBytes);
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < kStepsALine; ++i, numbers += kPanelColumns) {
+          Step(x + k + i, numbers, panel_bytes, scales, sums);
+        }
+      }
+      for (; k < end; ++k, numbers += kPanelColumns) {
+        Step(x + k, numbers, panel_bytes, scales, sums);
+      }
+      block += kBlockBytes;
+    }
+    output.Store(sums);
+  }
+
+ private:
+  static constexpr int64_t kStepsALine = 64 / kPanelColumns;
+
+  HWY_INLINE void Step(const float* HWY_RESTRICT at, const uint8_t* HWY_RESTRICT numbers,
+                       int64_t panel_bytes, const V (&scales)[NP][kVectors],
+                       V (&sums)[MR][kWide]) const {
+    V a[MR];
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) a[r] = hn::Set(D(), at[r * x_stride]);
+#pragma GCC unroll 64
+    for (int v = 0; v < kWide; ++v) {
+      const uint8_t* from = numbers + (v / kVectors) * panel_bytes + (v % kVectors) * kLanes;
+      const V b = hn::Mul(Widened(from), scales[v / kVectors][v % kVectors]);
+#pragma GCC unroll 8
+      for (int r = 0; r < MR; ++r) sums[r][v] = hn::MulAdd(a[r], b, sums[r][v]);
+    }
+  }
+
+  const float* x;
+  int64_t x_stride;
+  const uint8_t* w;
+  int64_t depth;
+};
+
+// A panel of blocks as a panel of floats.
+void Widen(const uint8_t* block, int64_t depth, float* to) {
+  for (int64_t begin = 0; begin < depth; begin += model::kQuantizationGroup) {
+    V scales[kVectors];
+    LoadScales(block, scales);
+    const uint8_t* numbers = block + kBlockScaleBytes;
+    const int64_t steps = HWY_MIN(model::kQuantizationGroup, depth - begin);
+    for (int64_t i = 0; i < steps; ++i, numbers += kPanelColumns, to += kPanelColumns) {
+      hwy::Prefetch(numbers + kPrefetchBytes);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        hn::Store(hn::Mul(Widened(numbers + v * kLanes), scales[v]), D(), to + v * kLanes);
+      }
+    }
+    block += kBlockBytes;
+  }
+}
+
+// Registers bound a tile: one accumulator a row and vector, the vectors of a panel row, one
+// broadcast.
+#if HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
+constexpr int kMaxRows = HWY_MAX(1, HWY_MIN(8, (kRegisters - kVectors - 1) / kVectors));
+// Fewer independent chains than this do not hide the latency of an FMA.
+constexpr int kMinChains = 6;
+// More rows than this share the work of widening a panel.
+constexpr int kMaxBlockRows = HWY_MIN(2, kMaxRows);
+
+// Panels that a tile of MR rows takes at once: enough chains, as far as registers go.
+template <int MR>
+constexpr int PanelsFor() {
+  int panels = 1;
+  while (MR * panels * kVectors < kMinChains &&
+         2 * (MR + 1) * panels * kVectors + 1 <= kRegisters) {
+    panels *= 2;
+  }
+  return panels;
+}
+
+// One product; the panels that a piece of work covers.
+class Product {
+ public:
+  Product(const PackedMatrix& weights, const ConstRows& x, const MatMulEpilogue& epilogue,
+          const Rows& y, float* scratch)
+      : weights_(weights), x_(x), epilogue_(epilogue), y_(y), scratch_(scratch) {}
+
+  void Run(PanelRange panels) const {
+    if (x_.count == 0) return;
+    if (weights_.quantized()) {
+      return x_.count > kMaxBlockRows ? RunWidened(panels) : RunBlocks<1>(panels);
+    }
+    int64_t p = panels.begin;
+    if (x_.count <= kMaxRows) p = RunFewRows<1>(panels);
+    const int64_t bytes = weights_.in() * kPanelColumns * static_cast<int64_t>(sizeof(float));
+    for (; p < panels.end; ++p) RunPanel(weights_.Panel(p), p, weights_.Panel(p + 1), bytes);
+  }
+
+ private:
+  Output At(int64_t row, int64_t panel) const {
+    const int64_t column = panel * kPanelColumns;
+    MatMulEpilogue epilogue = epilogue_;
+    if (epilogue.bias != nullptr) epilogue.bias += column;
+    return {epilogue, y_.data + row * y_.stride + column, y_.stride};
+  }
+  const float* Row(int64_t row) const { return x_.data + row * x_.stride; }
+
+  // All rows by one panel of floats. Tiles of nearly equal height: a last one of few rows would
+  // cost as much as a full one. Together they fetch `next`, so that memory works while they
+  // compute.
+  void RunPanel(const float* panel, int64_t p, const void* next, int64_t next_bytes) const {
+    const int64_t tiles = (x_.count + kMaxRows - 1) / kMaxRows;
+    const int64_t share = next_bytes / tiles;
+    const int64_t step = (share + weights_.in() - 1) / weights_.in();
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t row = x_.count * tile / tiles;
+      const Ahead ahead{static_cast<const char*>(next) + tile * share, step};
+      RunTile<kMaxRows>(static_cast<int>(x_.count * (tile + 1) / tiles - row), row, panel, ahead,
+                        p);
+    }
+  }
+
+  // MR chosen at run time among 1 to kMaxRows.
+  template <int MR>
+  HWY_INLINE void RunTile(int rows, int64_t row, const float* panel, Ahead ahead, int64_t p) const {
+    if (rows == MR) {
+      return Tile<MR, 1>(Row(row), x_.stride, panel, weights_.in(), ahead, At(row, p));
+    }
+    if constexpr (MR > 1) RunTile<MR - 1>(rows, row, panel, ahead, p);
+  }
+
+  // All rows fit one tile that is too small for one panel: several panels at once, and where the
+  // rest begins.
+  template <int MR>
+  HWY_INLINE int64_t RunFewRows(PanelRange panels) const {
+    constexpr int kPanels = PanelsFor<MR>();
+    if constexpr (MR < kMaxRows) {
+      if (x_.count > MR) return RunFewRows<MR + 1>(panels);
+    }
+    int64_t p = panels.begin;
+    if constexpr (kPanels > 1) {
+      for (; p + kPanels <= panels.end; p += kPanels) {
+        Tile<MR, kPanels>(Row(0), x_.stride, weights_.Panel(p), weights_.in(), {}, At(0, p));
+      }
+    }
+    return p;
+  }
+
+  template <int MR>
+  HWY_INLINE void RunBlocks(PanelRange panels) const {
+    constexpr int kPanels = MR == 1 ? 4 : 2;
+    if constexpr (MR < kMaxBlockRows) {
+      if (x_.count > MR) return RunBlocks<MR + 1>(panels);
+    }
+    int64_t p = panels.begin;
+    for (; p + kPanels <= panels.end; p += kPanels) {
+      BlockTile<MR, kPanels>(Row(0), x_.stride, weights_.Blocks(p), weights_.in()).Run(At(0, p));
+    }
+    for (; p < panels.end; ++p) {
+      BlockTile<MR, 1>(Row(0), x_.stride, weights_.Blocks(p), weights_.in()).Run(At(0, p));
+    }
+  }
+
+  void RunWidened(PanelRange panels) const {
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      Widen(weights_.Blocks(p), weights_.in(), scratch_);
+      RunPanel(scratch_, p, weights_.Blocks(p + 1),
+               model::QuantizationGroups(weights_.in()) * kBlockBytes);
+    }
+  }
+
+  const PackedMatrix& weights_;
+  const ConstRows& x_;
+  const MatMulEpilogue& epilogue_;
+  const Rows& y_;
+  float* const scratch_;
+};
+
+void MatMulImpl(const PackedMatrix& weights, const ConstRows& x, PanelRange panels,
+                const MatMulEpilogue& epilogue, const Rows& y, float* scratch) {
+  Product(weights, x, epilogue, y, scratch).Run(panels);
+}
+
+}  // namespace floe::inference::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace floe::inference {
+
+HWY_EXPORT(MatMulImpl);
+
+void MatMul(const PackedMatrix& weights, const ConstRows& x, PanelRange panels,
+            const MatMulEpilogue& epilogue, const Rows& y, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(MatMulImpl)(weights, x, panels, epilogue, y, scratch);
+}
+
+}  // namespace floe::inference
+#endif  // HWY_ONCE

@@ -1,0 +1,163 @@
+// Weights in 8 bits: the engine must say what it would say if they were widened beforehand.
+#include <deque>
+#include <random>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "base/files.h"
+#include "inference/engine/cpu_engine.h"
+#include "inference/engine/kv_cache.h"
+#include "inference/engine/matmul.h"
+#include "model/half.h"
+#include "model/quantization.h"
+#include "tests/inference/tiny_checkpoint.h"
+#include "tests/support/temp_dir.h"
+
+namespace floe::inference {
+namespace {
+
+using Tokens = std::vector<int32_t>;
+
+// Shapes that are no multiple of 16 or 32.
+model::Blueprint OddBlueprint(model::Family family) {
+  model::Blueprint b = TinyBlueprint(family);
+  b.vocab_size = 301;
+  b.hidden_size = 72;
+  b.num_heads = 6;
+  b.num_kv_heads = 2;
+  b.head_dim = 24;
+  b.ffn_hidden = 200;
+  b.context = 128;
+  if (family == model::Family::kGpt2) {
+    b.num_heads = b.num_kv_heads = 8;
+    b.head_dim = 9;
+  }
+  return b;
+}
+
+// The same numbers as 32-bit floats, multiplied out in double precision.
+model::Checkpoint Widened(const model::Checkpoint& narrow, const std::filesystem::path& folder) {
+  model::CheckpointContents contents{.blueprint = narrow.blueprint()};
+  std::deque<std::vector<float>> floats;
+  for (const model::TensorSpec& spec : model::TensorsOf(narrow.blueprint())) {
+    std::vector<float>& values = floats.emplace_back(narrow.Tensor(spec.name)->ToFloats());
+    if (model::IsQuantized(spec)) {
+      const model::MatrixLayout layout = model::LayoutOf(spec);
+      const std::vector<float> scales = narrow.Tensor(model::ScaleName(spec.name))->ToFloats();
+      for (int64_t row = 0; row < layout.out; ++row) {
+        for (int64_t k = 0; k < layout.in; ++k) {
+          float& value = values[static_cast<size_t>(layout.At(row, k))];
+          const double scale = scales[static_cast<size_t>(layout.ScaleAt(row, k / 32))];
+          value = static_cast<float>(value * scale);
+        }
+      }
+    }
+    contents.tensors.push_back(
+        {spec.name,
+         {model::DType::kF32,
+          spec.shape,
+          {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}}});
+  }
+  EXPECT_TRUE(model::WriteCheckpoint(folder, contents).ok());
+  return model::Checkpoint::Open(folder).value();
+}
+
+// Logits after each of the tokens, given in chunks of `chunk`.
+std::vector<float> AllLogits(Engine& engine, const Tokens& tokens, size_t chunk) {
+  const SequenceId id = engine.Open();
+  std::vector<float> all;
+  Logits logits;
+  for (size_t done = 0; done < tokens.size(); done += chunk) {
+    const size_t count = std::min(chunk, tokens.size() - done);
+    const SequenceStep step{id, std::span(tokens).subspan(done, count), true};
+    EXPECT_TRUE(engine.Step({&step, 1}, &logits).ok());
+    for (size_t row = 0; row < count; ++row) {
+      const auto values = logits.Row(static_cast<int64_t>(row));
+      all.insert(all.end(), values.begin(), values.end());
+    }
+  }
+  engine.Close(id);
+  return all;
+}
+
+class QuantizedEngineTest : public testing::TestWithParam<model::Family> {
+ protected:
+  model::Checkpoint Narrow(bool tied = true) {
+    model::Blueprint blueprint = OddBlueprint(GetParam());
+    blueprint.tie_embeddings = tied;
+    WriteFormulaCheckpoint(folder_.path() / "wide", blueprint, 0.5f);
+    EXPECT_TRUE(model::QuantizeCheckpoint(model::Checkpoint::Open(folder_.path() / "wide").value(),
+                                          folder_.path() / "narrow")
+                    .ok());
+    return model::Checkpoint::Open(folder_.path() / "narrow").value();
+  }
+
+  test::TempDir folder_;
+};
+
+TEST_P(QuantizedEngineTest, SaysBitForBitWhatTheWidenedWeightsSay) {
+  for (const bool tied : {true, false}) {
+    for (const char* name : {"wide", "narrow", "widened"}) {
+      std::filesystem::remove_all(folder_.path() / name);
+    }
+    const model::Checkpoint narrow = Narrow(tied);
+    const model::Checkpoint widened = Widened(narrow, folder_.path() / "widened");
+    std::mt19937 random(5);
+    Tokens tokens(61);
+    for (int32_t& token : tokens) token = static_cast<int32_t>(random() % 301);
+    const auto reference = CreateCpuEngine(widened, {});
+    ASSERT_TRUE(reference.ok()) << reference.status();
+    const std::vector<float> expected = AllLogits(**reference, tokens, tokens.size());
+    for (const int threads : {1, 2, 3}) {
+      const auto engine = CreateCpuEngine(narrow, {.num_threads = threads});
+      ASSERT_TRUE(engine.ok()) << engine.status();
+      // One and two rows are multiplied as they are widened, more share a widened panel.
+      for (const size_t chunk : {1, 2, 3, 7, 61}) {
+        ASSERT_EQ(AllLogits(**engine, tokens, chunk), expected)
+            << threads << " threads, chunks of " << chunk;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, QuantizedEngineTest,
+                         testing::Values(model::Family::kQwen3, model::Family::kLlama,
+                                         model::Family::kQwen2, model::Family::kGpt2),
+                         [](const auto& info) {
+                           return std::string(model::FamilyName(info.param));
+                         });
+
+TEST(QuantizedEngine, AScaleThatIsNoNumberIsNamed) {
+  test::TempDir folder;
+  const model::Blueprint blueprint = TinyBlueprint(model::Family::kLlama);
+  WriteFormulaCheckpoint(folder.path() / "wide", blueprint, 0.5f);
+  const model::Checkpoint wide = model::Checkpoint::Open(folder.path() / "wide").value();
+  ASSERT_TRUE(model::QuantizeCheckpoint(wide, folder.path() / "narrow").ok());
+  const model::Checkpoint narrow = model::Checkpoint::Open(folder.path() / "narrow").value();
+  const std::string damaged = model::ScaleName("model.layers.1.mlp.down_proj.weight");
+  const std::string bytes(narrow.Tensor(damaged)->bytes);
+  std::string file = ReadFile(folder.path() / "narrow" / "model.safetensors").value();
+  const size_t at = file.find(bytes);
+  ASSERT_NE(at, std::string::npos);
+  file[at] = 0x00;  // infinity, in F16
+  file[at + 1] = 0x7c;
+  folder.Write("narrow/model.safetensors", file);
+  const auto engine = CreateCpuEngine(
+      model::Checkpoint::Open(folder.path() / "narrow", /*verify=*/false).value(), {});
+  EXPECT_EQ(engine.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(engine.status().message()), testing::HasSubstr(damaged));
+}
+
+TEST(QuantizedEngine, TakesAQuarterOfTheMemory) {
+  const std::vector<float> weights(640 * 320, 0.25f);
+  const auto matrix = model::Quantize(weights, {640, 320, false}).value();
+  const PackedMatrix wide({{weights.data(), 640}}, 320);
+  const PackedMatrix narrow(
+      {{matrix.numbers.data(), 640, false, model::DType::kI8, matrix.scales.data()}}, 320);
+  EXPECT_EQ(wide.bytes(), 640 * 320 * 4);
+  EXPECT_EQ(narrow.bytes(), 640 * 320 + 640 * 10 * 2);
+}
+
+}  // namespace
+}  // namespace floe::inference
