@@ -105,6 +105,8 @@ def main():
                         help='exactness: where tiktoken, llama3-tokenizer-js and tokenizers are installed')
     parser.add_argument('--ranks', help='tokenizer: a tiktoken rank file of cl100k_base to encode with')
     parser.add_argument('--vocab-size', help='tokenizer: of the training [4096; with --corpus 32000]')
+    parser.add_argument('--peer', help="inference: a folder with llama.cpp's llama-bench and llama-batched-bench")
+    parser.add_argument('--models', help='inference: 135M or 15M [both]')
     parser.add_argument('--texts', help='tokenizer, exactness: a folder of *.txt, such as scripts/language_texts.sh makes')
     parser.add_argument('--strings', type=int, default=100000, help='exactness: how many to generate')
     arguments = parser.parse_args()
@@ -112,12 +114,14 @@ def main():
         sys.exit(exactness(arguments))
     if arguments.name == 'train':
         sys.exit(bench_train.run(arguments, machine()))
+    # The programs run in the repository's root.
+    path = lambda value: os.path.abspath(value) if value else value
+    options = {'tokenizer': {'--corpus': path(arguments.corpus), '--ranks': path(arguments.ranks),
+                             '--texts': path(arguments.texts), '--vocab-size': arguments.vocab_size},
+               'inference': {'--peer': path(arguments.peer), '--models': arguments.models}}
     for name in [arguments.name] if arguments.name else NAMES:
-        given = [('--corpus', arguments.corpus), ('--ranks', arguments.ranks), ('--texts', arguments.texts),
-                 ('--vocab-size', arguments.vocab_size)] if name == 'tokenizer' else []
-        # The programs run in the repository's root.
-        result = run(name, [word for option, value in given if value
-                            for word in (option, os.path.abspath(value) if option != '--vocab-size' else value)])
+        result = run(name, [word for option, value in options.get(name, {}).items() if value
+                            for word in (option, value)])
         print(json.dumps(result)) if arguments.json else table(result)
 
 

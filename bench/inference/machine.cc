@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "inference/engine/aligned_buffer.h"
+
 namespace floe::bench {
 namespace {
 
@@ -16,11 +18,11 @@ double Now() {
 }
 
 // Many independent sums, so that the loop waits for memory and for nothing else.
-uint64_t SumOf(const std::vector<uint64_t>& data) {
-  constexpr size_t kChains = 32;
+uint64_t SumOf(const inference::AlignedBuffer<uint64_t>& data) {
+  constexpr int64_t kChains = 32;
   uint64_t sums[kChains] = {};
-  for (size_t i = 0; i + kChains <= data.size(); i += kChains) {
-    for (size_t j = 0; j < kChains; ++j) sums[j] += data[i + j];
+  for (int64_t i = 0; i + kChains <= data.size(); i += kChains) {
+    for (int64_t j = 0; j < kChains; ++j) sums[j] += data.data()[i + j];
   }
   uint64_t total = 0;
   for (const uint64_t sum : sums) total += sum;
@@ -32,8 +34,12 @@ uint64_t SumOf(const std::vector<uint64_t>& data) {
 double MemoryBandwidth(int threads) {
   constexpr size_t kBytes = size_t{192} << 20;  // a thread
   constexpr int kRounds = 8;
-  std::vector<std::vector<uint64_t>> data(static_cast<size_t>(threads));
-  for (auto& mine : data) mine.assign(kBytes / sizeof(uint64_t), 1);
+  // In the large pages that weights lie in.
+  std::vector<inference::AlignedBuffer<uint64_t>> data(static_cast<size_t>(threads));
+  for (auto& mine : data) {
+    mine = inference::AlignedBuffer<uint64_t>(kBytes / sizeof(uint64_t));
+    std::fill_n(mine.data(), mine.size(), 1);
+  }
   double best = 0;
   for (int round = 0; round < kRounds; ++round) {
     std::vector<uint64_t> sums(data.size());

@@ -1,172 +1,192 @@
-// floe-bench-inference: tokens a second of the CPU engine, prefill and decode at batch 1, 8 and 16,
-// on a checkpoint of 29 million random parameters. Prints the rows of bench/README.md.
+// floe-bench-inference: tokens a second of the CPU engine on random Llama-shaped checkpoints, in
+// F32 and in 8 bits: one sequence decoding, 16 together, and the prefill of a prompt; and how long
+// a checkpoint takes until it can be asked. Prints the rows of bench/README.md.
 //
-// The limit of prefill is the machine's GEMM peak, that of decode the time to read weights, keys
-// and values once a step from memory, or the GEMM peak where that is less. The peer is Hugging
-// Face's transformers on PyTorch, where $FLOE_BENCH_PYTHON (python3) can import both; it must say
-// the same tokens.
-#include <errno.h>
-#include <stdio.h>
-
+// With --peer, llama.cpp's own benchmarks run on GGUF exports of the same weights, a round of
+// theirs after a round of ours. The limit of prefill is the machine's GEMM peak, that of decoding
+// the time to read weights, keys and values once a step from memory, or the GEMM peak where that is
+// less.
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <optional>
 #include <thread>
 
+#include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
-#include "base/files.h"
 #include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "bench/inference/machine.h"
+#include "bench/inference/peer_llama.h"
 #include "bench/inference/workload.h"
 #include "inference/engine/cpu_engine.h"
 #include "inference/engine/kernels.h"
 #include "model/accounting.h"
 #include "model/checkpoint.h"
+#include "model/gguf.h"
+#include "model/quantization.h"
 
 namespace floe::bench {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-constexpr int kBatches[] = {1, 8, 16};
-constexpr int kRounds = 5;
 
+struct Options {
+  std::string peer;    // folder of llama.cpp's programs; empty: none
+  std::string models;  // names; empty: all
+  int rounds = 3;
+  int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+};
+
+// Tokens a second, the best of the rounds.
 struct Speeds {
-  double prefill = 0, decode = 0;  // tokens a second, the best of the rounds
+  double prefill = 0, decode = 0, batch = 0;
+
+  void Take(const Speeds& other) {
+    prefill = std::max(prefill, other.prefill);
+    decode = std::max(decode, other.decode);
+    batch = std::max(batch, other.batch);
+  }
 };
 
 struct Machine {
   double bandwidth = 0;
   std::optional<double> gemm;
+
+  void Take(const Machine& other) {
+    bandwidth = std::max(bandwidth, other.bandwidth);
+    gemm = std::max(gemm, other.gemm);
+  }
 };
 
-Machine Best(const Machine& a, const Machine& b) {
-  return {std::max(a.bandwidth, b.bandwidth), std::max(a.gemm, b.gemm)};
+struct Measured {
+  double load = 0;  // seconds, the best of the rounds
+  Speeds ours, peer;
+  std::string peer_name;
+  Machine machine;
+};
+
+absl::StatusOr<Speeds> Measure(inference::Engine& engine) {
+  FLOE_ASSIGN_OR_RETURN(const double prefill, PrefillSeconds(engine));
+  FLOE_ASSIGN_OR_RETURN(const double decode, DecodeSeconds(engine, 1, 1));
+  FLOE_ASSIGN_OR_RETURN(const double batch, DecodeSeconds(engine, kBatch, kBatchPrompt));
+  return Speeds{kPrefillTokens / prefill, kDecodeSteps / decode, kBatch * kDecodeSteps / batch};
 }
 
-std::string ShellQuoted(const std::string& text) {
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
-// {name, prefill: {"1": tokens/s, …}, decode: {…}, greedy: [ids]}; nothing when it is not there.
-std::optional<Json> RunPeer(const std::filesystem::path& checkpoint, int threads) {
-  const char* python = getenv("FLOE_BENCH_PYTHON");
-  std::string command = absl::StrCat(
-      ShellQuoted(python == nullptr ? "python3" : python), " ", ShellQuoted(FLOE_BENCH_PEER), " ",
-      ShellQuoted(checkpoint.string()), " ", threads, " ", kPromptTokens, " ", kDecodeSteps);
-  for (const int batch : kBatches) absl::StrAppend(&command, " ", batch);
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return std::nullopt;
-  std::string output;
-  char buffer[4096];
-  while (const size_t n = fread(buffer, 1, sizeof(buffer), pipe)) output.append(buffer, n);
-  if (pclose(pipe) != 0) return std::nullopt;
-  Json answer = Json::parse(output, nullptr, /*allow_exceptions=*/false);
-  if (!answer.is_object()) return std::nullopt;
-  return answer;
+absl::StatusOr<Measured> MeasureRounds(const fs::path& folder, const Options& options) {
+  Measured measured;
+  const fs::path gguf = folder.string() + ".gguf";
+  if (!options.peer.empty()) {
+    FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, model::Checkpoint::Open(folder));
+    FLOE_RETURN_IF_ERROR(model::WriteGguf(gguf, checkpoint, {.pre = "gpt-2"}, "bench"));
+  }
+  for (int round = 0; round < options.rounds; ++round) {
+    const double start = Seconds();
+    FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
+                          model::Checkpoint::Open(folder, /*verify=*/false));
+    FLOE_ASSIGN_OR_RETURN(const auto engine,
+                          inference::CreateCpuEngine(checkpoint, {.num_threads = options.threads,
+                                                                  .max_step_tokens = 512}));
+    const double load = Seconds() - start;
+    measured.load = round == 0 ? load : std::min(measured.load, load);
+    FLOE_ASSIGN_OR_RETURN(const Speeds ours, Measure(*engine));
+    measured.ours.Take(ours);
+    measured.machine.Take({MemoryBandwidth(options.threads), GemmPeak(options.threads)});
+    if (options.peer.empty()) continue;
+    FLOE_ASSIGN_OR_RETURN(const PeerSpeeds peer, RunPeer(options.peer, gguf, options.threads));
+    measured.peer.Take({peer.prefill, peer.decode, peer.batch});
+    measured.peer_name = peer.name;
+  }
+  return measured;
 }
 
 // Work of one prompt token: the head is computed for the last of a prompt only.
-double PrefillFlops() {
-  const model::Blueprint b = BenchBlueprint();
+double PrefillFlops(const model::Blueprint& b) {
   const double head = 2.0 * static_cast<double>(b.vocab_size * b.hidden_size);
-  return static_cast<double>(model::ForwardFlopsPerToken(b, kPromptTokens / 2)) - head +
-         head / kPromptTokens;
+  return static_cast<double>(model::ForwardFlopsPerToken(b, kPrefillTokens / 2)) - head +
+         head / kPrefillTokens;
 }
 
-Json PrefillLimit(const Machine& machine) {
-  return machine.gemm ? Json(*machine.gemm / PrefillFlops()) : Json();
+Json PrefillLimit(const model::Blueprint& b, const Machine& machine) {
+  return machine.gemm ? Json(*machine.gemm / PrefillFlops(b)) : Json();
 }
 
-double DecodeLimit(const Machine& machine, int batch) {
-  const model::Blueprint b = BenchBlueprint();
-  const int64_t attended = kPromptTokens + kDecodeSteps / 2;
-  const double bytes =
-      static_cast<double>(model::EstimateServingMemory(b, batch, attended, 4).Total());
-  const double by_memory = batch * machine.bandwidth / bytes;
+double DecodeLimit(const model::Blueprint& b, const Machine& machine, int64_t weight_bytes,
+                   int sequences, int prompt) {
+  const int64_t attended = prompt + kDecodeSteps / 2;
+  const auto bytes = static_cast<double>(
+      weight_bytes + model::EstimateServingMemory(b, sequences, attended, 4).kv_cache);
+  const double by_memory = sequences * machine.bandwidth / bytes;
   if (!machine.gemm) return by_memory;
   return std::min(by_memory,
                   *machine.gemm / static_cast<double>(model::ForwardFlopsPerToken(b, attended)));
 }
 
-Json Row(const std::string& work, double ours, const std::optional<Json>& peer, const char* kind,
-         int batch, Json limit) {
-  return {{"work", absl::StrCat(work, ", batch ", batch)},
-          {"ours", ours},
-          {"unit", "tokens/s"},
-          {"peer", peer ? (*peer)[kind][absl::StrCat(batch)] : Json()},
-          {"peer_name", peer ? (*peer)["name"] : Json()},
-          {"limit", std::move(limit)}};
+void AddRows(const ServedModel& served, const std::string& format, const Measured& m,
+             int64_t weight_bytes, Json& rows) {
+  const auto add = [&](const std::string& work, double ours, double peer, Json limit,
+                       const char* unit) {
+    rows.push_back({{"work", absl::StrCat(served.name, " ", format, ", ", work)},
+                    {"ours", ours},
+                    {"unit", unit},
+                    {"peer", peer > 0 ? Json(peer) : Json()},
+                    {"peer_name", peer > 0 ? Json(m.peer_name) : Json()},
+                    {"limit", std::move(limit)}});
+  };
+  const model::Blueprint& b = served.blueprint;
+  add("decode", m.ours.decode, m.peer.decode, DecodeLimit(b, m.machine, weight_bytes, 1, 1),
+      "tokens/s");
+  add(absl::StrCat("prefill ", kPrefillTokens), m.ours.prefill, m.peer.prefill,
+      PrefillLimit(b, m.machine), "tokens/s");
+  add(absl::StrCat(kBatch, " sequences"), m.ours.batch, m.peer.batch,
+      DecodeLimit(b, m.machine, weight_bytes, kBatch, kBatchPrompt), "tokens/s");
+  add("load", m.load, 0, Json(), "s");
 }
 
-absl::StatusOr<Speeds> Measure(inference::Engine& engine, int batch, std::vector<int32_t>& greedy) {
-  Speeds speeds;
-  for (int round = 0; round < kRounds; ++round) {
-    FLOE_ASSIGN_OR_RETURN(const double prefill, PrefillSeconds(engine, batch));
-    FLOE_ASSIGN_OR_RETURN(Decoded decoded, Decode(engine, batch));
-    speeds.prefill = std::max(speeds.prefill, batch * kPromptTokens / prefill);
-    speeds.decode = std::max(speeds.decode, batch * kDecodeSteps / decoded.seconds);
-    greedy = std::move(decoded.greedy);
-  }
-  return speeds;
-}
-
-absl::StatusOr<Json> MeasureAll(const std::filesystem::path& folder) {
-  const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  FLOE_RETURN_IF_ERROR(WriteRandomCheckpoint(folder / "checkpoint"));
-  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
-                        model::Checkpoint::Open(folder / "checkpoint"));
-  FLOE_ASSIGN_OR_RETURN(const auto engine,
-                        inference::CreateCpuEngine(checkpoint, {.num_threads = threads}));
-  const auto measure_machine = [&] { return Machine{MemoryBandwidth(threads), GemmPeak(threads)}; };
-  // Before and after: others may be at work on the machine at either time.
-  Machine machine = measure_machine();
-  std::vector<Speeds> ours;
-  std::vector<int32_t> greedy;
-  for (const int batch : kBatches) {
-    FLOE_ASSIGN_OR_RETURN(const Speeds speeds, Measure(*engine, batch, greedy));
-    ours.push_back(speeds);
-  }
-  machine = Best(machine, measure_machine());
-  std::cerr << "kernels: " << inference::KernelTarget() << ", " << threads
-            << " threads; memory: " << machine.bandwidth / 1e9
-            << " GB/s; GEMM: " << machine.gemm.value_or(0) / 1e9 << " GFLOP/s\n";
-  const std::optional<Json> peer = RunPeer(folder / "checkpoint", threads);
-  if (peer && (*peer)["greedy"] != Json(greedy)) {
-    return absl::InternalError(absl::StrCat("the peer says ", (*peer)["greedy"].dump(),
-                                            ", ours is ", Json(greedy).dump()));
-  }
+absl::StatusOr<Json> MeasureAll(const fs::path& scratch, const Options& options) {
   Json rows = Json::array();
-  for (size_t i = 0; i < ours.size(); ++i) {
-    rows.push_back(
-        Row("prefill", ours[i].prefill, peer, "prefill", kBatches[i], PrefillLimit(machine)));
-  }
-  for (size_t i = 0; i < ours.size(); ++i) {
-    rows.push_back(Row("decode", ours[i].decode, peer, "decode", kBatches[i],
-                       DecodeLimit(machine, kBatches[i])));
+  for (const ServedModel& served : ServedModels()) {
+    if (!options.models.empty() && options.models.find(served.name) == std::string::npos) continue;
+    const fs::path wide = scratch / served.name, narrow = scratch / (served.name + "-int8");
+    FLOE_RETURN_IF_ERROR(WriteRandomCheckpoint(served.blueprint, wide));
+    FLOE_ASSIGN_OR_RETURN(const model::Checkpoint source, model::Checkpoint::Open(wide));
+    FLOE_RETURN_IF_ERROR(model::QuantizeCheckpoint(source, narrow).status());
+    for (const auto& [format, folder] : {std::pair("F32", wide), {"8-bit", narrow}}) {
+      FLOE_ASSIGN_OR_RETURN(const Measured measured, MeasureRounds(folder, options));
+      const auto bytes = static_cast<int64_t>(fs::file_size(folder / "model.safetensors"));
+      std::cerr << served.name << " " << format << ": " << inference::KernelTarget() << ", "
+                << options.threads << " threads; memory " << measured.machine.bandwidth / 1e9
+                << " GB/s; GEMM " << measured.machine.gemm.value_or(0) / 1e9 << " GFLOP/s\n";
+      AddRows(served, format, measured, bytes, rows);
+    }
   }
   return Json{{"rows", rows}};
 }
 
-absl::Status Run() {
+absl::Status Run(const Options& options) {
   FLOE_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::InTemp("floe-bench"));
-  const absl::StatusOr<Json> rows = MeasureAll(folder.path());
-  FLOE_RETURN_IF_ERROR(rows.status());
-  std::cout << rows->dump() << "\n";
+  FLOE_ASSIGN_OR_RETURN(const Json rows, MeasureAll(folder.path(), options));
+  std::cout << rows.dump() << "\n";
   return absl::OkStatus();
 }
 
 }  // namespace
 }  // namespace floe::bench
 
-int main() {
-  const absl::Status status = floe::bench::Run();
+int main(int argc, char** argv) {
+  floe::bench::Options options;
+  CLI::App app("Tokens a second of the CPU engine", "floe-bench-inference");
+  app.add_option("--peer", options.peer, "Folder of llama-bench and llama-batched-bench");
+  app.add_option("--models", options.models, "Which: 135M, 15M [both]");
+  app.add_option("--rounds", options.rounds, "The best of so many")->check(CLI::Range(1, 100));
+  app.add_option("--threads", options.threads, "Of ours and of the peer")
+      ->check(CLI::Range(1, 1024));
+  CLI11_PARSE(app, argc, argv);
+  const absl::Status status = floe::bench::Run(options);
   if (status.ok()) return 0;
   std::cerr << "floe-bench-inference: " << status.message() << "\n";
   return 1;

@@ -10,16 +10,6 @@
 namespace floe::bench {
 namespace {
 
-double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-std::vector<int32_t> Prompt(int sequence) {
-  std::vector<int32_t> ids;
-  for (int i = 0; i < kPromptTokens; ++i) ids.push_back(PromptToken(sequence, i));
-  return ids;
-}
-
 // Open sequences, closed however the measurement ends.
 class Sequences {
  public:
@@ -38,57 +28,56 @@ class Sequences {
   std::vector<inference::SequenceId> ids_;
 };
 
-absl::Status Prefill(inference::Engine& engine, const std::vector<inference::SequenceId>& sequences,
-                     const std::vector<std::vector<int32_t>>& prompts,
-                     std::vector<int32_t>* last_token) {
-  const size_t a_step = std::max<size_t>(1, engine.max_step_tokens() / kPromptTokens);
-  inference::Logits logits;
-  for (size_t first = 0; first < sequences.size(); first += a_step) {
-    std::vector<inference::SequenceStep> steps;
-    for (size_t i = first; i < std::min(sequences.size(), first + a_step); ++i) {
-      steps.push_back({sequences[i], prompts[i], false});
-    }
-    FLOE_RETURN_IF_ERROR(engine.Step(steps, &logits));
-    for (size_t i = 0; i < steps.size(); ++i) {
-      const auto row = logits.Row(static_cast<int64_t>(i));
-      last_token->push_back(
-          static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin()));
-    }
+std::vector<int32_t> Prompt(const inference::Engine& engine, int sequence, int tokens) {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < tokens; ++i) {
+    ids.push_back(
+        static_cast<int32_t>((i * 37 + sequence * 101 + 3) % engine.blueprint().vocab_size));
   }
-  return absl::OkStatus();
+  return ids;
+}
+
+int32_t Likeliest(const inference::Logits& logits, size_t row) {
+  const auto values = logits.Row(static_cast<int64_t>(row));
+  return static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
 }  // namespace
 
-model::Blueprint BenchBlueprint() {
-  model::Blueprint b;
-  b.vocab_size = 8192;
-  b.hidden_size = 512;
-  b.num_layers = 8;
-  b.num_heads = 8;
-  b.num_kv_heads = 4;
-  b.head_dim = 64;
-  b.ffn_hidden = 1536;
-  b.context = 1024;
-  return b;
+std::vector<ServedModel> ServedModels() {
+  model::Blueprint large;
+  large.family = model::Family::kLlama;
+  large.vocab_size = 49152;
+  large.hidden_size = 576;
+  large.num_layers = 30;
+  large.num_heads = 9;
+  large.num_kv_heads = 3;
+  large.head_dim = 64;
+  large.ffn_hidden = 1536;
+  large.context = 2048;
+  large.rope_theta = 1e4;
+  model::Blueprint small = large;
+  small.vocab_size = 32000;
+  small.hidden_size = 288;
+  small.num_layers = 6;
+  small.num_heads = small.num_kv_heads = 6;
+  small.head_dim = 48;
+  small.ffn_hidden = 768;
+  return {{"135M", large}, {"15M", small}};
 }
 
-int32_t PromptToken(int sequence, int position) {
-  return (position * 37 + sequence * 101 + 3) % 8192;
-}
-
-absl::Status WriteRandomCheckpoint(const std::filesystem::path& folder) {
+absl::Status WriteRandomCheckpoint(const model::Blueprint& blueprint,
+                                   const std::filesystem::path& folder) {
   model::CheckpointContents contents;
-  contents.blueprint = BenchBlueprint();
+  contents.blueprint = blueprint;
   std::mt19937 random(1);
-  std::normal_distribution<float> normal(0.0f, 0.04f);
   std::vector<std::vector<float>> numbers;
-  for (const model::TensorSpec& spec : model::TensorsOf(contents.blueprint)) {
+  for (const model::TensorSpec& spec : model::TensorsOf(blueprint)) {
     size_t count = 1;
     for (const int64_t dim : spec.shape) count *= static_cast<size_t>(dim);
     std::vector<float>& values = numbers.emplace_back(count, 1.0f);
     if (spec.shape.size() > 1) {
-      for (float& value : values) value = normal(random);
+      for (float& value : values) value = static_cast<float>(random()) * 0x1p-35f - 0.0625f;
     }
     contents.tensors.push_back({spec.name,
                                 {model::DType::kF32,
@@ -98,39 +87,40 @@ absl::Status WriteRandomCheckpoint(const std::filesystem::path& folder) {
   return model::WriteCheckpoint(folder, contents).status();
 }
 
-absl::StatusOr<double> PrefillSeconds(inference::Engine& engine, int batch) {
-  const Sequences sequences(engine, batch);
-  std::vector<std::vector<int32_t>> prompts;
-  for (int i = 0; i < batch; ++i) prompts.push_back(Prompt(i));
-  std::vector<int32_t> tokens;
-  const double start = Now();
-  FLOE_RETURN_IF_ERROR(Prefill(engine, sequences.ids(), prompts, &tokens));
-  return Now() - start;
+absl::StatusOr<double> PrefillSeconds(inference::Engine& engine) {
+  const Sequences sequences(engine, 1);
+  const std::vector<int32_t> prompt = Prompt(engine, 0, kPrefillTokens);
+  const inference::SequenceStep step{sequences.ids()[0], prompt};
+  inference::Logits logits;
+  const double start = Seconds();
+  FLOE_RETURN_IF_ERROR(engine.Step({&step, 1}, &logits));
+  return Seconds() - start;
 }
 
-absl::StatusOr<Decoded> Decode(inference::Engine& engine, int batch) {
-  const Sequences sequences(engine, batch);
-  std::vector<std::vector<int32_t>> prompts;
-  for (int i = 0; i < batch; ++i) prompts.push_back(Prompt(i));
-  std::vector<int32_t> tokens;
-  FLOE_RETURN_IF_ERROR(Prefill(engine, sequences.ids(), prompts, &tokens));
-  Decoded decoded;
+absl::StatusOr<double> DecodeSeconds(inference::Engine& engine, int count, int prompt) {
+  const Sequences sequences(engine, count);
   inference::Logits logits;
-  const double start = Now();
+  std::vector<int32_t> tokens;
+  for (int i = 0; i < count; ++i) {
+    const std::vector<int32_t> ids = Prompt(engine, i, prompt);
+    const inference::SequenceStep step{sequences.ids()[i], ids};
+    FLOE_RETURN_IF_ERROR(engine.Step({&step, 1}, &logits));
+    tokens.push_back(Likeliest(logits, 0));
+  }
+  const double start = Seconds();
   for (int step = 0; step < kDecodeSteps; ++step) {
-    decoded.greedy.push_back(tokens[0]);
     std::vector<inference::SequenceStep> steps;
     for (size_t i = 0; i < tokens.size(); ++i) {
-      steps.push_back({sequences.ids()[i], {&tokens[i], 1}, false});
+      steps.push_back({sequences.ids()[i], {&tokens[i], 1}});
     }
     FLOE_RETURN_IF_ERROR(engine.Step(steps, &logits));
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      const auto row = logits.Row(static_cast<int64_t>(i));
-      tokens[i] = static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
-    }
+    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = Likeliest(logits, i);
   }
-  decoded.seconds = Now() - start;
-  return decoded;
+  return Seconds() - start;
+}
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace floe::bench

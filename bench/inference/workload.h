@@ -1,4 +1,4 @@
-// The model that floe-bench-inference serves, and the two kinds of work that it is timed at.
+// The models that floe-bench-inference serves, and the kinds of work that they are timed at.
 #pragma once
 
 #include <cstdint>
@@ -14,25 +14,30 @@
 
 namespace floe::bench {
 
-inline constexpr int kPromptTokens = 128;
+inline constexpr int kPrefillTokens = 512;  // of one prompt, in one step
+inline constexpr int kBatch = 16;           // sequences decoded together
+inline constexpr int kBatchPrompt = 128;    // tokens that each of them holds before
 inline constexpr int kDecodeSteps = 64;
 
-// 29 million parameters in the native layout: too many for a cache, few enough for a short run.
-model::Blueprint BenchBlueprint();
-
-// A checkpoint of it with random weights, the same on every run.
-absl::Status WriteRandomCheckpoint(const std::filesystem::path& folder);
-
-// Token `position` of the prompt of sequence `sequence`.
-int32_t PromptToken(int sequence, int position);
-
-// Seconds for `batch` prompts, in steps as full as the engine takes them.
-absl::StatusOr<double> PrefillSeconds(inference::Engine& engine, int batch);
-
-struct Decoded {
-  double seconds = 0;           // of kDecodeSteps steps
-  std::vector<int32_t> greedy;  // what the first sequence says
+struct ServedModel {
+  std::string name;
+  model::Blueprint blueprint;
 };
-absl::StatusOr<Decoded> Decode(inference::Engine& engine, int batch);
+
+// Llama-shaped: 135 million parameters, which no cache holds, and 15 million.
+std::vector<ServedModel> ServedModels();
+
+// A checkpoint with random weights, the same on every run.
+absl::Status WriteRandomCheckpoint(const model::Blueprint& blueprint,
+                                   const std::filesystem::path& folder);
+
+// Seconds for one prompt of kPrefillTokens.
+absl::StatusOr<double> PrefillSeconds(inference::Engine& engine);
+
+// Seconds of kDecodeSteps steps of `sequences` that hold `prompt` tokens each, at least 1.
+absl::StatusOr<double> DecodeSeconds(inference::Engine& engine, int sequences, int prompt);
+
+// Now, on a clock that only moves forward.
+double Seconds();
 
 }  // namespace floe::bench
