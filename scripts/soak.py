@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""A fleet of its own under mixed load, and whether it gives back what it takes.
+
+    ./dev soak                  20 minutes
+    ./dev soak --minutes 2      a quick look
+    ./dev soak --json           the samples and the verdict as one object
+
+Starts a fleet in a folder of its own, trains a tiny model, and lets clients at the gateway for the
+time given: answers plain and streamed, clients that hang up in mid-stream, clients that read slowly,
+prompts at the context and over it, embeddings, forms for answers, and requests that are wrong. Every
+ten seconds it looks at the memory of gateway and worker and at the worker's KV cache.
+
+It fails when a service was restarted, when a request got no HTTP answer that belongs to it, when
+memory still grows in the second half of the time, or when anything is still held after the last
+client has gone.
+"""
+import argparse
+import collections
+import http.client
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+FLOE = os.path.join(ROOT, 'build', 'release', 'bin', 'floe')
+CONTEXT = 128
+# What may be added between the first quarter of the time and the last: caches and allocators settle.
+ALLOWED_GROWTH = 0.05
+WATCHED = ('gateway', 'inference')
+JOB = f"""model: soak
+dataset: text
+tokenizer: words
+blueprint: {{family: qwen3, hidden_size: 64, num_layers: 2, num_heads: 4, num_kv_heads: 2, head_dim: 16,
+            ffn_hidden: 128, context: {CONTEXT}, tie_embeddings: true}}
+train: {{steps: 30, batch_size: 8, sequence_length: 32, learning_rate: 0.003, warmup_steps: 5, seed: 1}}
+"""
+
+
+class Fleet:
+    """`floe up` in a folder that is gone afterwards."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith('FLOE_')}
+        self.environment['FLOE_DIR'] = os.path.join(folder, 'fleet')
+
+    def floe(self, *arguments):
+        done = subprocess.run([FLOE, *arguments], cwd=self.folder, env=self.environment, text=True,
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f'error: floe {" ".join(arguments)} ended with {done.returncode}:\n{done.stderr}')
+        return done.stdout
+
+    def start(self):
+        words = 'the night is long and the king sleeps while the sea takes the land'.split()
+        rng = random.Random(1)
+        with open(os.path.join(self.folder, 'text.txt'), 'w', encoding='utf-8') as file:
+            for _ in range(2000):
+                file.write(' '.join(rng.choice(words) for _ in range(12)) + '.\n\n')
+        with open(os.path.join(self.folder, 'job.yaml'), 'w', encoding='utf-8') as file:
+            file.write(JOB)
+        self.floe('up')
+        self.floe('data', 'import', 'text.txt')
+        self.floe('tokenizer', 'train', '--name', 'words', '--dataset', 'text', '--vocab-size', '300', '--watch')
+        self.floe('train', 'job.yaml', '--watch')
+        self.floe('models', 'promote', 'soak@1')
+        with open(os.path.join(self.environment['FLOE_DIR'], 'fleet.json'), encoding='utf-8') as file:
+            self.addresses = json.load(file)
+        with open(os.path.join(self.environment['FLOE_DIR'], 'admin.key'), encoding='utf-8') as file:
+            self.key = file.read().strip()
+
+    def stop(self):
+        subprocess.run([FLOE, 'down'], cwd=self.folder, env=self.environment, capture_output=True, check=False)
+
+    def services(self):
+        return {service['name']: service for service in json.loads(self.floe('status', '--json'))['services']}
+
+    def metrics(self, service):
+        side = self.addresses['services'][service]['side']
+        with urllib.request.urlopen(f'http://127.0.0.1:{side}/metrics', timeout=10) as answer:
+            values = collections.Counter()
+            for line in answer.read().decode().splitlines():
+                if line and not line.startswith('#'):
+                    name, value = line.rsplit(' ', 1)
+                    values[name.split('{')[0]] += float(value)
+            return values
+
+
+def resident_mib(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii') as file:
+        for line in file:
+            if line.startswith('VmRSS:'):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+class Clients:
+    """Threads that ask, each in its own way, until they are told to stop."""
+
+    def __init__(self, fleet, count, seed):
+        self.host, self.port = fleet.addresses['http'].removeprefix('http://').rsplit(':', 1)
+        self.key = fleet.key
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self.counts = collections.Counter()
+        self.wrong = []
+        self.threads = [threading.Thread(target=self.work, args=(random.Random(seed + i),)) for i in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def work(self, rng):
+        kinds = [self.plain] * 4 + [self.stream] * 4 + [self.hang_up] * 4 + [self.slow] + [self.long] * 2 + \
+                [self.embed] * 2 + [self.form] * 2 + [self.nonsense] * 2
+        while not self.stopping.is_set():
+            kind = rng.choice(kinds)
+            try:
+                outcome = kind(rng)
+            except (OSError, http.client.HTTPException) as error:
+                outcome = f'broke: {type(error).__name__}'
+            with self.lock:
+                self.counts[f'{kind.__name__}: {outcome}'] += 1
+                if outcome.startswith(('broke', 'wrong')):
+                    self.wrong.append(f'{kind.__name__}: {outcome}')
+
+    def ask(self, path, body):
+        connection = http.client.HTTPConnection(self.host, int(self.port), timeout=60)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request('POST', path, data, {'Authorization': f'Bearer {self.key}',
+                                                'Content-Type': 'application/json'})
+        return connection, connection.getresponse()
+
+    def whole(self, path, body, wanted):
+        connection, answer = self.ask(path, body)
+        answer.read()
+        connection.close()
+        # 429: full, which is an answer too.
+        return str(answer.status) if answer.status in (*wanted, 429) else f'wrong: {answer.status}'
+
+    @staticmethod
+    def request(rng, **more):
+        return {'model': 'soak', 'prompt': 'the king ' * rng.randint(1, 8), 'max_tokens': rng.randint(1, 40),
+                'temperature': rng.choice([0, 0.7, 1.3]), 'seed': rng.randint(0, 99),
+                'service_tier': rng.choice(['flex', 'default', 'priority']),
+                'floe': {'cache': rng.choice(['on', 'off'])}, **more}
+
+    def plain(self, rng):
+        return self.whole('/v1/completions', self.request(rng), (200,))
+
+    def stream(self, rng):
+        connection, answer = self.ask('/v1/completions', self.request(rng, stream=True))
+        body = answer.read()
+        connection.close()
+        if answer.status != 200:
+            return '429' if answer.status == 429 else f'wrong: {answer.status}'
+        return 'whole' if body.endswith(b'data: [DONE]\n\n') else 'wrong: no end'
+
+    def hang_up(self, rng):
+        connection, answer = self.ask('/v1/completions', self.request(rng, stream=True, max_tokens=100))
+        answer.read(rng.randint(1, 400))
+        connection.sock.close() if connection.sock else answer.close()
+        return 'gone'
+
+    def slow(self, rng):
+        connection, answer = self.ask('/v1/completions', self.request(rng, stream=True))
+        while answer.read(64):
+            if self.stopping.wait(0.05):
+                break
+        connection.close()
+        return 'read'
+
+    def long(self, rng):
+        over = rng.choice([0, 1, 100_000])
+        ids = [rng.randrange(256) for _ in range(CONTEXT - 1 + over)]
+        return self.whole('/v1/completions', {'model': 'soak', 'prompt': ids, 'max_tokens': 1},
+                          (400, 413) if over else (200,))
+
+    def embed(self, rng):
+        return self.whole('/v1/embeddings', {'model': 'soak', 'input': ['the sea ' * rng.randint(1, 9)] * 3}, (200,))
+
+    def form(self, rng):
+        form = rng.choice([{'type': 'json_object'},
+                           {'type': 'json_schema', 'json_schema': {'name': 'x', 'schema': {
+                               'type': 'object', 'properties': {'a': {'enum': ['yes', 'no']}}, 'required': ['a'],
+                               'additionalProperties': False}}}])
+        # Cut off before it is whole, an answer has no form: 502 says so.
+        return self.whole('/v1/chat/completions',
+                          {'model': 'soak', 'messages': [{'role': 'user', 'content': 'Say.'}], 'max_tokens': 30,
+                           'response_format': form}, (200, 502))
+
+    def nonsense(self, rng):
+        return self.whole('/v1/completions', rng.choice([
+            b'{', b'[]', b'\xff\xfe', b'{"model": "soak"}', b'{"model": "soak", "prompt": "x", "max_tokens": -1}',
+            json.dumps({'model': 'soak', 'prompt': 'x', 'stop': [str(i) for i in range(1000)]}).encode()]),
+            (400,))
+
+
+def settled(fleet, seconds=30):
+    """Whether the worker holds nothing any more."""
+    end = time.monotonic() + seconds
+    while True:
+        values = fleet.metrics('inference')
+        held = {name: value for name, value in values.items()
+                if name in ('vllm:num_requests_running', 'vllm:num_requests_waiting') and value}
+        if not held:
+            return {}
+        if time.monotonic() > end:
+            return held
+        time.sleep(0.2)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='./dev soak', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--minutes', type=float, default=20)
+    parser.add_argument('--clients', type=int, default=12)
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--json', action='store_true')
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix='floe-soak-') as folder:
+        fleet = Fleet(folder)
+        try:
+            print('starting a fleet and training a tiny model', file=sys.stderr)
+            fleet.start()
+            sys.exit(soak(fleet, arguments))
+        finally:
+            fleet.stop()
+
+
+def soak(fleet, arguments):
+    services = fleet.services()
+    samples = []
+    clients = Clients(fleet, arguments.clients, arguments.seed)
+    begin = time.monotonic()
+    while (now := time.monotonic() - begin) < arguments.minutes * 60:
+        time.sleep(min(10, max(0.1, arguments.minutes * 60 - now)))
+        sample = {'seconds': round(time.monotonic() - begin)}
+        sample.update({name: round(resident_mib(services[name]['pid']), 1) for name in WATCHED})
+        sample['requests'] = sum(clients.counts.values())
+        samples.append(sample)
+        print('  '.join(f'{key} {value}' for key, value in sample.items()), file=sys.stderr, flush=True)
+    clients.stop()
+    faults = [f'{count} times {what}' for what, count in collections.Counter(clients.wrong).items()]
+    held = settled(fleet)
+    if held:
+        faults.append(f'the worker still holds {held}')
+    for name, service in fleet.services().items():
+        if service.get('restarts', 0) > services[name].get('restarts', 0):
+            faults.append(f'{name} was restarted: {service.get("last_exit")}')
+    growth = {}
+    quarter = max(1, len(samples) // 4)
+    for name in WATCHED:
+        # The second quarter against the last: what caches and allocators take at first is not a leak.
+        before = max(sample[name] for sample in samples[quarter:2 * quarter] or samples[:1])
+        after = max(sample[name] for sample in samples[-quarter:])
+        growth[name] = round(after / before - 1, 3)
+        if growth[name] > ALLOWED_GROWTH:
+            faults.append(f'{name} grew from {before} to {after} MiB')
+    if arguments.json:
+        print(json.dumps({'samples': samples, 'outcomes': clients.counts, 'growth': growth, 'faults': faults}))
+    else:
+        for what, count in sorted(clients.counts.items()):
+            print(f'{count:8}  {what}')
+        for name in WATCHED:
+            print(f'{name}: {samples[-1][name]} MiB, {growth[name]:+.1%} between the second quarter and the last')
+        print('\n'.join(f'FAULT: {fault}' for fault in faults) or 'memory is flat, and nothing is held')
+    return 1 if faults else 0
+
+
+if __name__ == '__main__':
+    main()
