@@ -56,6 +56,8 @@ constexpr auto kRules = std::to_array<MethodRule>({
     {"/floe.inference.v1.InferenceService/Score", kInternal},
     {"/floe.inference.v1.InferenceService/Embed", kInternal},
     {"/floe.inference.v1.InferenceService/GetWorkerStatus", Role::kViewer},
+    {"/floe.inference.v1.InferenceService/LoadCheckpoint", kInternal},
+    {"/floe.inference.v1.InferenceService/UnloadCheckpoint", kInternal},
 
     {"/floe.jobs.v1.JobService/CreateJob", Role::kDeveloper},
     {"/floe.jobs.v1.JobService/GetJob", Role::kViewer},

@@ -23,6 +23,16 @@ absl::Status CallerLeft(const runtime::CallContext& call) {
   return absl::CancelledError("the caller left");
 }
 
+v1::WorkerStatus::LoadedCheckpoint ToProto(const ServedModel& model, const KvUsage& kv) {
+  v1::WorkerStatus::LoadedCheckpoint checkpoint;
+  checkpoint.set_digest(model.digest);
+  checkpoint.set_parameters(model.parameters);
+  checkpoint.set_context(model.scheduler->blueprint().context);
+  checkpoint.set_kv_blocks(kv.total_blocks);
+  checkpoint.set_kv_blocks_free(kv.free_blocks);
+  return checkpoint;
+}
+
 // A request in the scheduler. Cancels it when it is dropped unfinished, and waits until the
 // scheduler has let go of it.
 class InFlight {
@@ -180,15 +190,27 @@ grpc::Status InferenceRpc::GetWorkerStatus(grpc::ServerContext* context,
                                      static_cast<int>(stats.running));
       response->set_requests_waiting(response->requests_waiting() +
                                      static_cast<int>(stats.waiting));
-      v1::WorkerStatus::LoadedCheckpoint& checkpoint = *response->add_checkpoints();
-      checkpoint.set_digest(model->digest);
-      checkpoint.set_parameters(model->parameters);
-      checkpoint.set_context(model->scheduler->blueprint().context);
-      checkpoint.set_kv_blocks(stats.kv.total_blocks);
-      checkpoint.set_kv_blocks_free(stats.kv.free_blocks);
+      *response->add_checkpoints() = ToProto(*model, stats.kv);
     }
     return absl::OkStatus();
   });
+}
+
+grpc::Status InferenceRpc::LoadCheckpoint(grpc::ServerContext* context,
+                                          const v1::LoadCheckpointRequest* request,
+                                          v1::WorkerStatus::LoadedCheckpoint* response) {
+  return calls_.Run(*context, "inference.LoadCheckpoint", [&](runtime::CallContext& call) {
+    const auto model = pool_.Acquire(request->digest(), [&call] { return call.cancelled(); });
+    if (model.ok()) *response = ToProto(**model, (*model)->scheduler->stats().kv);
+    return model.status();
+  });
+}
+
+grpc::Status InferenceRpc::UnloadCheckpoint(grpc::ServerContext* context,
+                                            const v1::UnloadCheckpointRequest* request,
+                                            v1::UnloadCheckpointResponse* response) {
+  return calls_.Run(*context, "inference.UnloadCheckpoint",
+                    [&](runtime::CallContext&) { return pool_.Unload(request->digest()); });
 }
 
 }  // namespace floe::inference

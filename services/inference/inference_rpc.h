@@ -31,6 +31,12 @@ class InferenceRpc final : public v1::InferenceService::Service {
   grpc::Status GetWorkerStatus(grpc::ServerContext* context,
                                const v1::GetWorkerStatusRequest* request,
                                v1::WorkerStatus* response) override;
+  grpc::Status LoadCheckpoint(grpc::ServerContext* context,
+                              const v1::LoadCheckpointRequest* request,
+                              v1::WorkerStatus::LoadedCheckpoint* response) override;
+  grpc::Status UnloadCheckpoint(grpc::ServerContext* context,
+                                const v1::UnloadCheckpointRequest* request,
+                                v1::UnloadCheckpointResponse* response) override;
 
  private:
   absl::Status Stream(runtime::CallContext& call, const v1::GenerateRequest& request,

@@ -103,6 +103,23 @@ absl::Status ModelPool::MakeRoom(const std::string& digest, int64_t bytes) {
   return absl::OkStatus();
 }
 
+absl::Status ModelPool::Unload(const std::string& digest) {
+  std::shared_ptr<ServedModel> dropped;  // after the lock: ending a scheduler joins its thread
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(digest);
+  if (found == entries_.end()) {
+    return absl::NotFoundError(absl::StrCat("checkpoint ", digest, " is not loaded here"));
+  }
+  if (found->second.model == nullptr || found->second.model.use_count() > 1) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("checkpoint ", digest,
+                     " is in use or still loading; move its alias, or wait, and try again"));
+  }
+  dropped = std::move(found->second.model);
+  entries_.erase(found);
+  return absl::OkStatus();
+}
+
 std::vector<std::shared_ptr<ServedModel>> ModelPool::Loaded() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<ServedModel>> models;

@@ -37,6 +37,8 @@ class ModelPool {
   absl::StatusOr<std::shared_ptr<ServedModel>> Acquire(std::string_view digest,
                                                        const std::function<bool()>& cancelled);
   std::vector<std::shared_ptr<ServedModel>> Loaded() const;
+  // NOT_FOUND when it is not loaded, FAILED_PRECONDITION while somebody holds it.
+  absl::Status Unload(const std::string& digest);
 
   // No new work for any of them.
   void StopAccepting();

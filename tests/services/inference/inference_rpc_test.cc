@@ -86,7 +86,8 @@ TEST_F(WorkerTest, CancellingFreesTheBlocks) {
   grpc::ClientContext context;
   const auto stream = stub().Generate(&context, request);
   v1::GenerateResponse response;
-  ASSERT_TRUE(stream->Read(&response));
+  // The second token comes after the first step's figures are published.
+  ASSERT_TRUE(stream->Read(&response) && stream->Read(&response));
   const auto model = pool().Acquire(digest, [] { return false; });
   ASSERT_TRUE(model.ok());
   Scheduler& scheduler = *(*model)->scheduler;
@@ -269,6 +270,41 @@ TEST_F(WorkerTest, TellsWhatItHasLoadedAndCounts) {
   EXPECT_EQ(status.checkpoints(0).kv_blocks(), status.checkpoints(0).kv_blocks_free());
   EXPECT_THAT(metrics(), HasSubstr("floe_inference_time_to_first_token_seconds_count 1"));
   EXPECT_THAT(metrics(), HasSubstr("floe_inference_request_success_total"));
+}
+
+TEST_F(WorkerTest, CheckpointsComeAndGoByCallButNotWhileTheyAreUsed) {
+  const std::string digest = Publish();
+  Start();
+  v1::LoadCheckpointRequest load;
+  load.set_digest(digest);
+  v1::UnloadCheckpointRequest unload;
+  unload.set_digest(digest);
+  const auto unloaded = [&] {
+    grpc::ClientContext context;
+    v1::UnloadCheckpointResponse nothing;
+    return stub().UnloadCheckpoint(&context, unload, &nothing).error_code();
+  };
+  EXPECT_EQ(unloaded(), grpc::StatusCode::NOT_FOUND);
+  {
+    grpc::ClientContext context;
+    v1::WorkerStatus::LoadedCheckpoint loaded;
+    ASSERT_TRUE(stub().LoadCheckpoint(&context, load, &loaded).ok());
+    EXPECT_EQ(loaded.digest(), digest);
+    EXPECT_EQ(loaded.kv_blocks(), loaded.kv_blocks_free());
+  }
+  ASSERT_EQ(pool().Loaded().size(), 1u);
+  {
+    const auto held = pool().Acquire(digest, [] { return false; });
+    EXPECT_EQ(unloaded(), grpc::StatusCode::FAILED_PRECONDITION);
+  }
+  EXPECT_EQ(unloaded(), grpc::StatusCode::OK);
+  EXPECT_TRUE(pool().Loaded().empty());
+  EXPECT_TRUE(Generate(Ask(digest, "a", 1)).status.ok()) << "it is loaded again when asked for";
+  load.set_digest(std::string(64, '0'));
+  grpc::ClientContext context;
+  v1::WorkerStatus::LoadedCheckpoint loaded;
+  EXPECT_EQ(stub().LoadCheckpoint(&context, load, &loaded).error_code(),
+            grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(WorkerTest, DrainingFinishesWhatRunsAndRefusesTheRest) {
