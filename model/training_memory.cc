@@ -82,9 +82,10 @@ TrainingMemory EstimateTrainingMemory(const Blueprint& b, const TrainingMemoryOp
 
   const KeptNumbers kept = KeptOfLayer(b);
   const double layer = value_bytes * kept.values + kF32Bytes * kept.statistics;
-  // The final norm keeps what enters it and what leaves it.
-  const double activations =
-      2 * hidden + (options.activation_checkpointing ? layers * hidden + layer : layers * layer);
+  // The final norm keeps what enters it and what leaves it; that is gone when the first layer is
+  // computed again, whose own input is then counted with the rest of it.
+  const double activations = options.activation_checkpointing ? (layers - 1) * hidden + layer
+                                                              : 2 * hidden + layers * layer;
   const double sharers =
       options.shard_optimizer ? static_cast<double>(std::max<int64_t>(1, options.devices)) : 1;
   return {

@@ -1,7 +1,7 @@
 """How fast recipes learn a text: floe-bench-train, drawn.
 
 Each job file (default: nanoGPT's CPU recipe and the default recipe of the native family, bench/train/)
-learns nine tenths of the text, bytes as tokens, once a seed; the loss is that of the whole last tenth, in
+learns nine tenths of the text, bytes or characters as tokens, once a seed; the loss is that of the whole last tenth, in
 nats a byte, the mean over the seeds.
 """
 import json

@@ -41,6 +41,13 @@ VectorUnits UnitsOfThisProcessor() {
 #endif
 }
 
+std::string CpuInfo() {
+  const std::ifstream file("/proc/cpuinfo");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
 }  // namespace
 
 std::vector<std::string> LoadedLibraries() {
@@ -80,11 +87,29 @@ std::string ProcessorName(std::string_view cpuinfo) {
   return "unknown processor";
 }
 
+absl::Status JudgeBf16(std::string_view cpuinfo) {
+  for (const absl::string_view line : absl::StrSplit(AbslView(cpuinfo), '\n')) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    if (words.empty() ||
+        (!absl::StartsWith(line, "flags") && !absl::StartsWith(line, "Features"))) {
+      continue;
+    }
+    // x86's two units, and arm64's.
+    for (const absl::string_view unit : {"avx512_bf16", "amx_bf16", "bf16"}) {
+      if (std::find(words.begin(), words.end(), unit) != words.end()) return absl::OkStatus();
+    }
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("precision: bf16 wants a processor with avx512_bf16, amx_bf16 or arm64's bf16, "
+                   "and ",
+                   ProcessorName(cpuinfo),
+                   " has none of them; leave precision out, or train on another machine"));
+}
+
+absl::Status JudgeBf16OfThisMachine() { return JudgeBf16(CpuInfo()); }
+
 std::string DeviceName(int threads) {
-  const std::ifstream file("/proc/cpuinfo");
-  std::ostringstream text;
-  text << file.rdbuf();
-  return absl::StrCat("cpu: ", ProcessorName(text.str()), ", ", threads,
+  return absl::StrCat("cpu: ", ProcessorName(CpuInfo()), ", ", threads,
                       threads == 1 ? " thread" : " threads");
 }
 
@@ -128,22 +153,19 @@ void RestartWithTunedLibraries(char* const argv[]) {
 double MeasureGemmGflops() {
   constexpr int64_t kSize = 1024;
   const MatrixProduct product{kSize, kSize, kSize};
-  return MeasureGemmGflops({&product, 1});
+  return MeasureGemmGflops(std::span(&product, 1));
 }
 
-double MeasureGemmGflops(std::span<const MatrixProduct> products) {
-  constexpr int kRounds = 10;
+double MeasureGemmGflops(std::span<const MatrixProduct> products, int rounds) {
   const at::NoGradGuard no_grad;
-  double flops = 0;
+  const double flops = FlopsOf(products);
   std::vector<std::array<at::Tensor, 3>> matrices;
   for (const MatrixProduct& one : products) {
-    flops += 2.0 * static_cast<double>(one.rows) * static_cast<double>(one.inner) *
-             static_cast<double>(one.columns);
     matrices.push_back({at::ones({one.rows, one.inner}), at::ones({one.inner, one.columns}),
                         at::empty({one.rows, one.columns})});
   }
   double best = 0;
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < rounds; ++i) {
     const auto start = std::chrono::steady_clock::now();
     for (auto& [a, b, c] : matrices) at::mm_out(c, a, b);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;

@@ -9,6 +9,8 @@
 
 #include "absl/status/status.h"
 
+#include "trainer/step_products.h"
+
 namespace floe::trainer {
 
 // Paths of the shared libraries of this process.
@@ -49,12 +51,13 @@ void RestartWithTunedLibraries(char* const argv[]);
 // The best of a few products of 1024 x 1024 matrices, in GFLOP/s, with the configured threads.
 double MeasureGemmGflops();
 
-// [rows, inner] times [inner, columns].
-struct MatrixProduct {
-  int64_t rows = 0, inner = 0, columns = 0;
-};
 // The same of these products one after another, the best of a few rounds: what a step that is made
 // of them can reach at most.
-double MeasureGemmGflops(std::span<const MatrixProduct> products);
+double MeasureGemmGflops(std::span<const MatrixProduct> products, int rounds = 10);
+
+// OK when the processor multiplies bf16 numbers itself, by what /proc/cpuinfo says; without,
+// FAILED_PRECONDITION: LibTorch would compute them one by one, slower than f32. Pure.
+absl::Status JudgeBf16(std::string_view cpuinfo);
+absl::Status JudgeBf16OfThisMachine();
 
 }  // namespace floe::trainer

@@ -10,7 +10,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "model/accounting.h"
-#include "trainer/batch_source.h"
+#include "trainer/batch_lookahead.h"
 #include "trainer/compute.h"
 #include "trainer/internal/catch_torch.h"
 #include "trainer/internal/data_parallel.h"
@@ -33,7 +33,8 @@ class NextToken final : public Objective {
       : options_(options),
         tokenizer_(tokenizer),
         transformer_(transformer),
-        source_(std::move(source)),
+        source_(std::move(source),
+                options.settings.batch_size * options.settings.gradient_accumulation),
         held_out_(held_out),
         parallel_(parallel) {
     int64_t parameters = 0;
@@ -50,8 +51,7 @@ class NextToken final : public Objective {
     const int64_t length = settings.sequence_length, rank = parallel_.rank();
     const int64_t sequences = settings.batch_size * settings.gradient_accumulation;
     // Every process goes through the whole step's sequences, and takes its own from them.
-    std::vector<int64_t> ids, targets;
-    source_.Next(sequences, ids, targets);
+    const auto [ids, targets] = source_.Take();
     const int64_t first = sequences * rank / parallel_.size();
     const int64_t end = sequences * (rank + 1) / parallel_.size();
     std::vector<MicroBatch> batches;
@@ -99,11 +99,38 @@ class NextToken final : public Objective {
   const PretrainOptions& options_;
   const tokenizer::Tokenizer& tokenizer_;
   Transformer& transformer_;
-  BatchSource source_;
+  BatchLookahead source_;
   const std::optional<TokenFile>& held_out_;
   DataParallel& parallel_;
   std::optional<ThreadReplicas> replicas_;
 };
+
+absl::StatusOr<Execution> ExecutionOf(const TrainSettings& settings,
+                                      const tokenizer::Tokenizer& tokenizer) {
+  Execution execution;
+  execution.activation_checkpointing = settings.activation_checkpointing;
+  execution.bf16 = settings.precision == PrecisionKind::kBf16;
+  if (!settings.document_mask) return execution;
+  const auto separator = tokenizer.SpecialId("<|endoftext|>");
+  if (!separator) {
+    return absl::FailedPreconditionError(
+        "document_mask: the tokenizer has no <|endoftext|> that ends documents; train one with it "
+        "in special_tokens");
+  }
+  execution.separator = *separator;
+  return execution;
+}
+
+// What the machine makes of the model's own products alone; all processes together.
+double GemmGflops(const PretrainOptions& options) {
+  constexpr int kRounds = 3;
+  const TrainSettings& settings = options.settings;
+  const int processes = options.group == nullptr ? 1 : options.group->size();
+  return processes *
+         MeasureGemmGflops(
+             SampleProducts(options.blueprint, settings.batch_size * settings.sequence_length),
+             kRounds);
+}
 
 }  // namespace
 
@@ -121,7 +148,8 @@ struct Pretrainer::State {
     PretrainSpec spec;
     spec.blueprint = options.blueprint;
     spec.train = options.settings;
-    spec.train.processes = 1;  // any number of them may go on with it
+    spec.train.processes = 1;                     // any number of them may go on with it
+    spec.train.activation_checkpointing = false;  // the same bits with and without
     return absl::StrCat(PretrainSpecJson(spec), " vocab_size ", options.blueprint.vocab_size,
                         " of ", options.data, ", ", train.size(), " tokens and ",
                         held_out ? held_out->size() : 0, " held out");
@@ -160,11 +188,16 @@ absl::StatusOr<std::unique_ptr<Pretrainer>> Pretrainer::Create(
                      "for ",
                      options.group->size(), " processes: each needs one"));
   }
+  if (options.settings.precision == PrecisionKind::kBf16) {
+    FLOE_RETURN_IF_ERROR(JudgeBf16OfThisMachine());
+  }
+  FLOE_ASSIGN_OR_RETURN(const Execution execution, ExecutionOf(options.settings, tokenizer));
   FLOE_ASSIGN_OR_RETURN(StateStore store, StateStore::Open(options.state_folder));
   return CatchTorch<absl::StatusOr<std::unique_ptr<Pretrainer>>>(
       [&]() -> absl::StatusOr<std::unique_ptr<Pretrainer>> {
         FLOE_ASSIGN_OR_RETURN(Transformer transformer,
                               Transformer::Create(options.blueprint, options.settings.seed));
+        transformer.set_execution(execution);
         return std::unique_ptr<Pretrainer>(new Pretrainer(std::unique_ptr<State>(
             new State{options, tokenizer, clock, std::move(transformer), std::move(train),
                       std::move(held_out), std::move(store)})));
@@ -186,6 +219,7 @@ absl::StatusOr<PretrainOutcome> Pretrainer::Run(TrainingObserver& observer, std:
                       {.settings = settings,
                        .identity = state.RunIdentity(),
                        .folder = state.options.state_folder.string(),
+                       .gemm_gflops = GemmGflops(state.options),
                        .threads = state.options.threads});
     return loop.Run(observer, stop);
   });

@@ -1,10 +1,13 @@
 // floe-bench-train CORPUS THREADS SEEDS JOB...: how fast recipes learn a text. Each job file of
-// kind `pretrain` is run once a seed, bytes as tokens, nine tenths of the text to learn from and
-// the whole last tenth to be measured on. Prints
+// kind `pretrain` is run once a seed, nine tenths of the text to learn from and the whole last
+// tenth to be measured on. Tokens are the 256 bytes (`tokenizer: bytes`), or only those that the
+// text has
+// (`tokenizer: characters`), as nanoGPT's characters are. Prints
 //
-//   {corpus_bytes, held_out_bytes, threads, runs: [{job, parameters, tokens_per_step, seeds: [
-//     {seed, loss, seconds, curve: [[tokens, held-out loss], …]}, …]}, …]}
+//   {corpus_bytes, held_out_bytes, threads, runs: [{job, vocab_size, parameters, tokens_per_step,
+//     seeds: [{seed, loss, seconds, curve: [[tokens, held-out loss], …]}, …]}, …]}
 
+#include <array>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -43,10 +46,30 @@ absl::StatusOr<std::unique_ptr<const tokenizer::Tokenizer>> ByteTokenizer() {
   return tokenizer::Tokenizer::Create(std::move(vocabulary));
 }
 
-absl::Status WriteTokens(const std::filesystem::path& path, const tokenizer::Tokenizer& tokenizer,
+// The id of each byte, from 0 on.
+struct Alphabet {
+  std::array<int32_t, 256> ids{};
+  int64_t size = 0;
+};
+
+// All bytes, or those of the text.
+Alphabet AlphabetOf(std::string_view text, bool all) {
+  std::array<bool, 256> there{};
+  for (const char byte : text) there[static_cast<uint8_t>(byte)] = true;
+  Alphabet alphabet;
+  for (size_t byte = 0; byte < there.size(); ++byte) {
+    if (all || there[byte]) alphabet.ids[byte] = static_cast<int32_t>(alphabet.size++);
+  }
+  return alphabet;
+}
+
+absl::Status WriteTokens(const std::filesystem::path& path, const Alphabet& alphabet,
                          std::string_view text) {
-  FLOE_ASSIGN_OR_RETURN(auto writer, TokenFileWriter::Create(path, tokenizer.vocab_size()));
-  FLOE_RETURN_IF_ERROR(writer.Append(tokenizer.Encode(text)));
+  std::vector<int32_t> ids;
+  ids.reserve(text.size());
+  for (const char byte : text) ids.push_back(alphabet.ids[static_cast<uint8_t>(byte)]);
+  FLOE_ASSIGN_OR_RETURN(auto writer, TokenFileWriter::Create(path, alphabet.size));
+  FLOE_RETURN_IF_ERROR(writer.Append(ids));
   return writer.Finish();
 }
 
@@ -76,9 +99,12 @@ class Curve final : public TrainingObserver {
 
 struct Bench {
   std::filesystem::path folder;
-  const tokenizer::Tokenizer& tokenizer;
+  const tokenizer::Tokenizer& tokenizer;  // of samples, which nobody reads
+  std::string_view text;
   int threads = 1;
-  int64_t held_out_tokens = 0;
+
+  std::string_view train() const { return text.substr(0, text.size() * 9 / 10); }
+  std::string_view held_out() const { return text.substr(train().size()); }
 };
 
 absl::StatusOr<Json> RunSeed(const Bench& bench, const std::string& name, const PretrainSpec& spec,
@@ -87,7 +113,8 @@ absl::StatusOr<Json> RunSeed(const Bench& bench, const std::string& name, const 
   options.blueprint = spec.blueprint;
   options.settings = spec.train;
   options.settings.seed = seed;
-  options.settings.held_out_tokens = bench.held_out_tokens;
+  options.settings.held_out_tokens = std::ssize(bench.held_out());
+  options.settings.sample_prompt = std::string(1, 'A');  // an id that every alphabet has
   options.settings.checkpoint_interval = options.settings.steps;
   options.train_tokens = bench.folder / "train.tokens";
   options.held_out_tokens = bench.folder / "held_out.tokens";
@@ -112,10 +139,19 @@ absl::StatusOr<Json> RunJob(const Bench& bench, const std::filesystem::path& job
     return absl::Status(spec.status().code(),
                         absl::StrCat(job.string(), ": ", spec.status().message()));
   }
-  spec->blueprint.vocab_size = bench.tokenizer.vocab_size();
+  const bool all = spec->tokenizer == "bytes";
+  if (!all && spec->tokenizer != "characters") {
+    return absl::InvalidArgumentError(absl::StrCat(job.string(), ": tokenizer is ", spec->tokenizer,
+                                                   "; here it is bytes or characters"));
+  }
+  const Alphabet alphabet = AlphabetOf(bench.text, all);
+  FLOE_RETURN_IF_ERROR(WriteTokens(bench.folder / "train.tokens", alphabet, bench.train()));
+  FLOE_RETURN_IF_ERROR(WriteTokens(bench.folder / "held_out.tokens", alphabet, bench.held_out()));
+  spec->blueprint.vocab_size = alphabet.size;
   const TrainSettings& train = spec->train;
   Json run = {
       {"job", job.stem().string()},
+      {"vocab_size", alphabet.size},
       {"parameters", model::CountParameters(spec->blueprint).Total()},
       {"tokens_per_step", train.batch_size * train.sequence_length * train.gradient_accumulation},
       {"seeds", Json::array()}};
@@ -134,14 +170,9 @@ absl::Status Measure(const std::filesystem::path& folder, char** argv) {
   }
   FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(argv[1]));
   FLOE_ASSIGN_OR_RETURN(const auto tokenizer, ByteTokenizer());
-  const std::string_view all = text;
-  const size_t split = all.size() * 9 / 10;
-  FLOE_RETURN_IF_ERROR(WriteTokens(folder / "train.tokens", *tokenizer, all.substr(0, split)));
-  FLOE_RETURN_IF_ERROR(WriteTokens(folder / "held_out.tokens", *tokenizer, all.substr(split)));
-  const auto held_out = static_cast<int64_t>(all.size() - split);
-  const Bench bench{folder, *tokenizer, static_cast<int>(threads), held_out};
-  Json result = {{"corpus_bytes", all.size()},
-                 {"held_out_bytes", held_out},
+  const Bench bench{folder, *tokenizer, text, static_cast<int>(threads)};
+  Json result = {{"corpus_bytes", text.size()},
+                 {"held_out_bytes", bench.held_out().size()},
                  {"threads", threads},
                  {"runs", Json::array()}};
   for (char** job = argv + 4; *job != nullptr; ++job) {

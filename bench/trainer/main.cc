@@ -29,6 +29,7 @@
 #include "trainer/compute.h"
 #include "trainer/pretrainer.h"
 #include "trainer/rng.h"
+#include "trainer/step_products.h"
 #include "trainer/token_file.h"
 
 namespace floe::trainer {
@@ -90,25 +91,6 @@ PretrainOptions OptionsOf(const Case& one, const std::filesystem::path& folder, 
   options.state_folder = folder / "states";
   options.threads = threads;
   return options;
-}
-
-// What a step multiplies, forward and twice backward, but for attention's small products.
-std::vector<MatrixProduct> ProductsOf(const model::Blueprint& b, int64_t tokens) {
-  std::vector<MatrixProduct> products;
-  const auto add = [&](int64_t in, int64_t out) {
-    products.push_back({tokens, in, out});
-    products.push_back({tokens, out, in});
-    products.push_back({out, tokens, in});
-  };
-  const int64_t q = b.num_heads * b.head_dim, kv = b.num_kv_heads * b.head_dim;
-  for (int64_t layer = 0; layer < b.num_layers; ++layer) {
-    add(b.hidden_size, q + 2 * kv);
-    add(q, b.hidden_size);
-    add(b.hidden_size, (b.ffn == model::FfnKind::kGated ? 2 : 1) * b.ffn_hidden);
-    add(b.ffn_hidden, b.hidden_size);
-  }
-  add(b.hidden_size, b.vocab_size);
-  return products;
 }
 
 // Sums the reports; the first, of one cold step, is left out.
@@ -180,7 +162,7 @@ absl::Status Measure(const Case& one, const std::filesystem::path& folder, int t
   FLOE_ASSIGN_OR_RETURN(const auto tokenizer, ByteTokenizer());
   FLOE_ASSIGN_OR_RETURN(const auto pretrainer, Pretrainer::Create(options, *tokenizer, clock));
   const std::vector<MatrixProduct> products =
-      ProductsOf(one.blueprint, one.batch_size * one.blueprint.context);
+      StepProducts(one.blueprint, one.blueprint.num_layers, one.batch_size * one.blueprint.context);
   const double before = MeasureGemmGflops(products);
   Meter meter;
   FLOE_RETURN_IF_ERROR(pretrainer->Run(meter, {}).status());
@@ -203,11 +185,7 @@ absl::Status Measure(const Case& one, const std::filesystem::path& folder, int t
         {"peer_name", peer ? (*peer)["build"] : Json()},
         {"limit", limit}};
   };
-  double flops = 0;  // of the products, which the limit consists of
-  for (const MatrixProduct& p : products) {
-    flops += 2.0 * static_cast<double>(p.rows) * static_cast<double>(p.inner) *
-             static_cast<double>(p.columns);
-  }
+  const double flops = FlopsOf(products);  // which the limit consists of
   const double per_token =
       flops * 1e-9 / static_cast<double>(one.batch_size * one.blueprint.context);
   rows.push_back(row(meter.tokens_per_second(), "tokens/s", peak / per_token, 1));

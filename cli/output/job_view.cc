@@ -47,11 +47,13 @@ std::string Metrics(const pb::Progress& progress) {
   add("tokens", "", [](double v) { return HumanQuantity(v) + " tokens"; });
   add("tokens_per_second", "", [](double v) { return HumanQuantity(v) + " tok/s"; });
   add("gflops", "", [](double v) { return absl::StrFormat("%.1f GFLOP/s", v); });
+  add("gemm_peak_share", "",
+      [](double v) { return absl::StrFormat("%.0f%% of GEMM peak", 100 * v); });
   add("peak_memory_bytes", "peak ", [](double v) { return HumanBytes(static_cast<int64_t>(v)); });
   for (const auto& [key, value] : std::map<std::string, double>(metrics.begin(), metrics.end())) {
     if (key == "loss" || key == "held_out_loss" || key == "tokens_per_second" || key == "gflops" ||
         key == "learning_rate" || key == "held_out_step" || key == "tokens" ||
-        key == "peak_memory_bytes") {
+        key == "peak_memory_bytes" || key == "gemm_peak_share") {
       continue;
     }
     absl::StrAppend(&text, "  ", absl::StrReplaceAll(key, {{"_", " "}}), " ",

@@ -21,9 +21,12 @@ absl::Status CheckMemory(const model::Blueprint& blueprint,
   options.optimizer = train.optimizer == floe::trainer::OptimizerKind::kMuon
                           ? model::OptimizerKind::kMuon
                           : model::OptimizerKind::kAdamW;
+  options.activation_checkpointing = train.activation_checkpointing;
   options.devices = processes;
   options.shard_optimizer = processes > 1;
-  const model::TrainingMemory memory = model::EstimateTrainingMemory(blueprint, options);
+  model::TrainingMemory memory = model::EstimateTrainingMemory(blueprint, options);
+  // Copies of the layers' weights; what backward reads is then no more than with f32 alone.
+  if (train.precision == floe::trainer::PrecisionKind::kBf16) memory.weights += memory.weights / 2;
   const auto gib = [](double bytes) { return bytes / (1 << 30); };
   const double needed = static_cast<double>(memory.Total()) * static_cast<double>(processes);
   const double there = static_cast<double>(runner_memory_mib) * (1 << 20);
@@ -34,11 +37,12 @@ absl::Status CheckMemory(const model::Blueprint& blueprint,
   return absl::InvalidArgumentError(absl::StrFormat(
       "the job needs about %.1f GiB%s (weights %s, gradients %s, optimizer %s, activations %s, "
       "workspace %s), and the runners have %.1f GiB: lower batch_size and raise "
-      "gradient_accumulation by as much, shorten sequence_length, or choose smaller dials; `floe "
+      "gradient_accumulation by as much, shorten sequence_length, %sor choose smaller dials; `floe "
       "plan --job` shows what they cost",
       gib(needed), processes > 1 ? absl::StrCat(" in ", processes, " processes, each of them") : "",
       part(memory.weights), part(memory.gradients), part(memory.optimizer),
-      part(memory.activations), part(memory.workspace), gib(there)));
+      part(memory.activations), part(memory.workspace), gib(there),
+      train.activation_checkpointing ? "" : "set activation_checkpointing: true, "));
 }
 
 }  // namespace floe::services::trainer

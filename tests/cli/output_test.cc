@@ -132,7 +132,8 @@ TEST(JobViewTest, ProgressLineTellsAllThatIsAsked) {
 TEST(JobViewTest, MemoryHasItsUnit) {
   pb::Progress progress;
   (*progress.mutable_metrics())["peak_memory_bytes"] = 364.0 * (1 << 20);
-  EXPECT_THAT(ProgressLine(progress, 4), HasSubstr("  peak 364 MiB"));
+  (*progress.mutable_metrics())["gemm_peak_share"] = 0.674;
+  EXPECT_THAT(ProgressLine(progress, 4), HasSubstr("  67% of GEMM peak  peak 364 MiB"));
 }
 
 TEST(JobViewTest, WithoutStepsNothingDividesByZero) {

@@ -1,27 +1,17 @@
-// Several ranks, each on a thread of its own with its own group, model and optimizer: what they
-// compute does not ask whether they are processes. Those are in pretrain_processes_test.cc.
+// What several ranks compute, and how they meet; see distributed_fixture.h.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <map>
 #include <numeric>
-#include <thread>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 
-#include "base/files.h"
-#include "tests/support/temp_dir.h"
-#include "tests/tokenizer/sample_tokenizer.h"
+#include "tests/trainer/distributed_fixture.h"
 #include "tests/trainer/file_size_limit.h"
-#include "tests/trainer/recorder.h"
-#include "tests/trainer/tiny_model.h"
-#include "trainer/distributed/process_group.h"
 #include "trainer/internal/data_parallel.h"
 #include "trainer/internal/train_step.h"
-#include "trainer/pretrainer.h"
-#include "trainer/state_store.h"
-#include "trainer/tokenize_corpus.h"
 
 namespace floe::trainer {
 namespace {
@@ -104,89 +94,6 @@ TEST(RankPlaceTest, ReadsTorchrunsAndKubernetesNames) {
   EXPECT_THAT(PlaceOf(rest).status().message(), HasSubstr("RANK is not set"));
   EXPECT_THAT(PlaceOf({{"RANK", "0"}}).status().message(), HasSubstr("WORLD_SIZE is not set"));
 }
-
-class DistributedTest : public testing::Test {
- protected:
-  struct Result {
-    absl::Status status;
-    std::string digest;
-    Recorder recorder;
-  };
-
-  void SetUp() override {
-    std::string corpus;
-    for (int i = 0; i < 400; ++i)
-      absl::StrAppend(&corpus, "Number ", i, " follows ", i - 1, ".\n\n");
-    TokenizeOptions tokens;
-    tokens.corpus = folder_.Write("corpus.txt", corpus);
-    tokens.folder = folder_ / "tokens";
-    tokens.held_out_fraction = 0.1;
-    const TokenizedCorpus corpus_tokens = TokenizeCorpus(*tokenizer_, tokens).value();
-    options_.blueprint = TinyBlueprint();
-    options_.train_tokens = corpus_tokens.train;
-    options_.held_out_tokens = corpus_tokens.held_out;
-    options_.data = "numbers";
-    TrainSettings& settings = options_.settings;
-    settings.steps = 8;
-    settings.batch_size = 8;
-    settings.sequence_length = 16;
-    settings.learning_rate = 0.01;
-    settings.warmup_steps = 2;
-    settings.eval_interval = 1;
-    settings.checkpoint_interval = 4;
-    settings.held_out_fraction = 0.1;
-  }
-
-  // One rank from rendezvous to export; rank 0 leaves after `steps` when they are given.
-  void RunRank(ProcessGroup* group, const std::string& name, std::optional<int64_t> stop_at,
-               Result& result) {
-    PretrainOptions options = options_;
-    options.state_folder = folder_ / name / "states";
-    options.group = group;
-    const int rank = group == nullptr ? 0 : group->rank();
-    const auto pretrainer = Pretrainer::Create(options, *tokenizer_, clock_).value();
-    std::stop_source stop;
-    result.recorder.on_progress = [&](const TrainProgress& progress) {
-      if (stop_at && progress.step == *stop_at) stop.request_stop();
-    };
-    result.status = pretrainer->Run(result.recorder, stop.get_token()).status();
-    if (!result.status.ok()) return;
-    result.digest =
-        pretrainer->Export(folder_ / name / absl::StrCat("checkpoint-", rank), {}, {}).value();
-  }
-
-  // All ranks of a run; what each came to.
-  std::vector<Result> Run(int ranks, const std::string& name,
-                          std::optional<int64_t> stop_at = std::nullopt) {
-    std::vector<Result> results(static_cast<size_t>(ranks));
-    if (ranks == 1) {
-      RunRank(nullptr, name, stop_at, results[0]);
-      return results;
-    }
-    RankPlace place{.rank = 0, .size = ranks};
-    std::vector<std::unique_ptr<ProcessGroup>> groups;
-    for (place.rank = 0; place.rank < ranks; ++place.rank) {
-      groups.push_back(ProcessGroup::Open(place).value());
-      place.port = groups[0]->port();
-    }
-    std::vector<std::jthread> threads;
-    for (int rank = 0; rank < ranks; ++rank) {
-      threads.emplace_back([&, rank] {
-        ProcessGroup& group = *groups[static_cast<size_t>(rank)];
-        Result& result = results[static_cast<size_t>(rank)];
-        result.status = group.Join(name, nullptr);
-        if (result.status.ok()) RunRank(&group, name, stop_at, result);
-      });
-    }
-    threads.clear();
-    return results;
-  }
-
-  const test::TempDir folder_;
-  const std::unique_ptr<const tokenizer::Tokenizer> tokenizer_ = tokenizer::SampleTokenizer();
-  const SystemClock clock_;
-  PretrainOptions options_;
-};
 
 // The same global batch, however it is dealt out, is the same step but for the order of sums.
 TEST_F(DistributedTest, ProcessesAndAccumulationChangeTheLossByRoundingAlone) {

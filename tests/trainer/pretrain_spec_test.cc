@@ -211,6 +211,23 @@ TEST(PretrainSpecTest, WhatARunKeepsAndHowItGoesBack) {
   }
 }
 
+TEST(PretrainSpecTest, HowPassesAreComputed) {
+  const PretrainSpec plain = ParsePretrainSpec(kSpec).value();
+  EXPECT_THAT(PretrainSpecJson(plain), testing::Not(HasSubstr("precision")))
+      << "runs from before the key was there would no longer be taken up";
+  const PretrainSpec spec =
+      ParsePretrainSpec(With("steps: 100",
+                             "steps: 100\n  document_mask: true\n"
+                             "  activation_checkpointing: true\n  precision: bf16"))
+          .value();
+  EXPECT_TRUE(spec.train.document_mask);
+  EXPECT_TRUE(spec.train.activation_checkpointing);
+  EXPECT_EQ(spec.train.precision, PrecisionKind::kBf16);
+  EXPECT_EQ(ParsePretrainSpec(PretrainSpecJson(spec))->train, spec.train);
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  precision: fp8")),
+              testing::AllOf(HasSubstr("line 13"), HasSubstr("known are f32, bf16")));
+}
+
 TEST(PretrainSpecTest, FamiliesAndTheirFeedForwardLayers) {
   const auto gpt2 = ParsePretrainSpec(With("  num_kv_heads: 2", "  family: gpt2"));
   ASSERT_TRUE(gpt2.ok()) << gpt2.status();

@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "model/checkpoint.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/training_text.h"
 #include "tests/tokenizer/sample_tokenizer.h"
 #include "tests/trainer/recorder.h"
 #include "tests/trainer/tiny_model.h"
@@ -26,11 +27,8 @@ class PretrainerTest : public testing::Test {
 
   // Sentences that are alike, and `strange` behind them.
   void Learn(const std::string& strange) {
-    std::string corpus;
-    for (int i = 0; i < 400; ++i)
-      absl::StrAppend(&corpus, "Number ", i, " follows ", i - 1, ".\n\n");
     TokenizeOptions tokens;
-    tokens.corpus = folder_.Write("corpus.txt", corpus + strange);
+    tokens.corpus = folder_.Write("corpus.txt", test::AlikeText() + strange);
     tokens.folder = folder_ / (strange.empty() ? "tokens" : "strange");
     tokens.held_out_fraction = 0.1;
     const TokenizedCorpus corpus_tokens = TokenizeCorpus(*tokenizer_, tokens).value();
@@ -50,6 +48,27 @@ class PretrainerTest : public testing::Test {
     settings.checkpoint_interval = 5;
     settings.held_out_fraction = 0.1;
     settings.sample_prompt = "Number 7";
+  }
+
+  // Held-out losses that fall at first and then do not.
+  void LearnTooFast() {
+    options_.settings.steps = 200;
+    options_.settings.warmup_steps = 0;
+    options_.settings.learning_rate = 0.3;
+    options_.settings.min_learning_rate = 0.3;
+    options_.settings.early_stopping = 3;
+  }
+  // Among many windows a few that are like nothing before.
+  void MeetStrangeText() {
+    Learn(test::StrangeText());
+    TrainSettings& settings = options_.settings;
+    settings.batch_size = 1;
+    settings.gradient_accumulation = 1;
+    settings.steps = 130;
+    settings.eval_interval = 50;
+    settings.checkpoint_interval = 10;
+    settings.max_rewinds = 20;
+    settings.spike_factor = 2;
   }
 
   std::unique_ptr<Pretrainer> Make(const std::string& name) {

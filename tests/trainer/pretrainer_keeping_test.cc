@@ -21,31 +21,6 @@ class KeepingTest : public PretrainerTest {
   std::vector<int64_t> StepsOf(const std::string& name) {
     return StateStore::Open(folder_ / name / "states").value().Steps();
   }
-  // Held-out losses that fall at first and then do not.
-  void LearnTooFast() {
-    options_.settings.steps = 200;
-    options_.settings.warmup_steps = 0;
-    options_.settings.learning_rate = 0.3;
-    options_.settings.min_learning_rate = 0.3;
-    options_.settings.early_stopping = 3;
-  }
-  // One window a step, among them a few that are like nothing before.
-  void MeetStrangeText() {
-    std::string strange;
-    for (int i = 0; i < 120; ++i) {
-      absl::StrAppend(&strange, "q", i * 7919 % 97, "Z~", std::string(1, "{}|^#@&"[i % 7]),
-                      i % 20 == 19 ? "\n\n" : "");
-    }
-    Learn(strange);
-    TrainSettings& settings = options_.settings;
-    settings.batch_size = 1;
-    settings.gradient_accumulation = 1;
-    settings.steps = 130;
-    settings.eval_interval = 50;
-    settings.checkpoint_interval = 10;
-    settings.max_rewinds = 20;
-    settings.spike_factor = 2;
-  }
 };
 
 TEST_F(KeepingTest, TheNewestStatesMilestonesAndTheBestStay) {

@@ -41,6 +41,7 @@ TEST_F(PretrainerTest, TrainsReportsAndExports) {
   EXPECT_EQ(outcome->held_out_loss, *recorder.reports.back().held_out_loss);
   EXPECT_GT(recorder.reports.back().tokens_per_second, 0);
   EXPECT_GT(recorder.reports.back().gflops, 0);
+  EXPECT_GT(recorder.reports.back().metrics.at("gemm_peak_share"), 0);
   EXPECT_GT(recorder.reports.back().metrics.at("grad_norm"), 0);
   EXPECT_GT(recorder.reports.back().metrics.at("peak_memory_bytes"), 1 << 20);
   EXPECT_EQ(recorder.reports.back().metrics.at("tokens"), static_cast<double>(outcome->tokens));
@@ -272,6 +273,18 @@ TEST(ComputeTest, TheReferenceBlasIsRefusedAndOpenBlasIsNot) {
           .ok());
   EXPECT_TRUE(JudgeBlas({"/opt/libtorch/lib/libtorch_cpu.so"}).ok());
   EXPECT_THAT(LoadedLibraries(), Contains(HasSubstr("libtorch_cpu")));
+}
+
+TEST(ComputeTest, Bf16WantsAProcessorThatHasIt) {
+  const std::string x86 = "model name\t: Fast CPU\nflags\t\t: fpu avx2";
+  for (const char* unit : {" avx512_bf16 x", " amx_bf16"}) {
+    EXPECT_TRUE(JudgeBf16(x86 + unit + "\n").ok()) << unit;
+  }
+  EXPECT_TRUE(JudgeBf16("Features\t: fp asimd bf16\n").ok());
+  const absl::Status refused = JudgeBf16(x86 + " avx512_bf16ish\nbugs\t: amx_bf16\n");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.message(),
+              testing::AllOf(HasSubstr("avx512_bf16"), HasSubstr("Fast CPU has none")));
 }
 
 TEST(ComputeTest, ADeviceIsNamedByItsProcessorAndThreads) {

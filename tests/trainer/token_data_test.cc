@@ -9,9 +9,12 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
+#include "model/accounting.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tokenizer/sample_tokenizer.h"
+#include "trainer/batch_lookahead.h"
 #include "trainer/batch_source.h"
+#include "trainer/step_products.h"
 #include "trainer/tokenize_corpus.h"
 
 namespace floe::trainer {
@@ -205,6 +208,56 @@ TEST(BatchSourceTest, GoesOnFromACursorAsIfItHadNeverStopped) {
   DataCursor beyond = source.cursor();
   beyond.position = 1000;
   EXPECT_EQ(source.Seek(beyond).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(BatchLookaheadTest, GivesTheSourcesBatchesAndCursorsWhateverIsReadAhead) {
+  const test::TempDir folder;
+  const TokenFile tokens = WriteTokens(folder / "a.tokens", Counting(101), 101);
+  auto source = BatchSource::Create(tokens, 10, 7).value();
+  BatchLookahead ahead(BatchSource::Create(tokens, 10, 7).value(), 4);
+  EXPECT_EQ(ahead.cursor(), source.cursor());
+  std::vector<DataCursor> cursors;
+  for (int i = 0; i < 20; ++i) {
+    cursors.push_back(source.cursor());
+    std::vector<int64_t> inputs, targets;
+    source.Next(4, inputs, targets);
+    const BatchLookahead::Batch batch = ahead.Take();
+    EXPECT_EQ(batch.inputs, inputs);
+    EXPECT_EQ(batch.targets, targets);
+    EXPECT_EQ(ahead.cursor(), source.cursor());
+  }
+  // Back, with a batch read ahead that is of no use any more; a cursor that is refused; and back.
+  for (const DataCursor& cursor : {cursors[3], cursors[11]}) {
+    DataCursor beyond = cursor;
+    beyond.position = 1000;
+    EXPECT_EQ(ahead.Seek(beyond).code(), absl::StatusCode::kDataLoss);
+    ASSERT_TRUE(ahead.Seek(cursor).ok());
+    ASSERT_TRUE(source.Seek(cursor).ok());
+    std::vector<int64_t> inputs, targets;
+    source.Next(4, inputs, targets);
+    EXPECT_EQ(ahead.Take().inputs, inputs);
+    EXPECT_EQ(ahead.cursor(), source.cursor());
+  }
+}
+
+TEST(StepProductsTest, AreSixOperationsAWeightOfEachMatrixAndToken) {
+  model::Blueprint dials;
+  dials.vocab_size = 500;
+  dials.hidden_size = 96;
+  dials.num_layers = 3;
+  dials.num_heads = 4;
+  dials.num_kv_heads = 2;
+  dials.head_dim = 16;
+  dials.ffn_hidden = 200;
+  dials.context = 64;
+  for (const model::FfnKind ffn : {model::FfnKind::kGated, model::FfnKind::kPlain}) {
+    dials.ffn = ffn;
+    const model::ParameterCounts counts = model::CountParameters(dials);
+    const auto weights = static_cast<double>(counts.attention + counts.ffn + counts.embeddings);
+    EXPECT_DOUBLE_EQ(FlopsOf(StepProducts(dials, 3, 40)), 6 * 40 * weights);
+    EXPECT_DOUBLE_EQ(FlopsOf(SampleProducts(dials, 40)), FlopsOf(StepProducts(dials, 1, 40)));
+    EXPECT_LE(FlopsOf(SampleProducts(dials, 1'000'000)), 4e9);
+  }
 }
 
 TEST(BatchSourceTest, RefusesATextThatIsTooShort) {

@@ -38,11 +38,13 @@ struct Measured {
   int64_t estimated = 0;
 };
 
-Measured TrainTwoSteps(const model::Blueprint& blueprint, int64_t batch_size, int64_t length) {
+Measured TrainTwoSteps(const model::Blueprint& blueprint, int64_t batch_size, int64_t length,
+                       bool checkpointing = false) {
   at::set_num_threads(1);
   const auto counter = std::make_shared<AllocationCounter>();
   const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, counter);
   Transformer transformer = Transformer::Create(blueprint, 1).value();
+  transformer.set_execution({.activation_checkpointing = checkpointing});
   Optimizer optimizer(transformer.parameters(), TrainSettings());
   for (int64_t step = 1; step <= 2; ++step) {
     // Two micro-batches: the gradients of the first are there while the second goes forward.
@@ -55,8 +57,10 @@ Measured TrainTwoSteps(const model::Blueprint& blueprint, int64_t batch_size, in
   for (const StateTensor& tensor : optimizer.State()) {
     if (tensor.name[0] != 'p') state += static_cast<int64_t>(tensor.values.size_bytes());
   }
-  const model::TrainingMemory estimate = model::EstimateTrainingMemory(
-      blueprint, {.batch_size = batch_size, .sequence_length = length});
+  const model::TrainingMemory estimate =
+      model::EstimateTrainingMemory(blueprint, {.batch_size = batch_size,
+                                                .sequence_length = length,
+                                                .activation_checkpointing = checkpointing});
   return {counter->peak() + state, estimate.Total()};
 }
 
@@ -81,6 +85,13 @@ void ExpectNear(const Measured& measured) {
 
 TEST(TrainingMemoryTest, TheEstimateIsWhatStepsOfManyTokensAllocate) {
   ExpectNear(TrainTwoSteps(Dials(512, 6), 16, 128));
+}
+
+TEST(TrainingMemoryTest, LayersComputedAgainTakeLessAndTheEstimateKnowsIt) {
+  const Measured kept = TrainTwoSteps(Dials(512, 12), 8, 128);
+  const Measured again = TrainTwoSteps(Dials(512, 12), 8, 128, /*checkpointing=*/true);
+  ExpectNear(again);
+  EXPECT_LT(2 * again.allocated, kept.allocated);
 }
 
 TEST(TrainingMemoryTest, TheEstimateIsWhatStepsOfFewTokensAllocate) {

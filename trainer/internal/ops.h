@@ -32,8 +32,14 @@ Heads SplitHeads(const at::Tensor& qkv, const kernels::HeadLayout& layout,
 
 // softmax(q k^T / sqrt(head_dim)) v with the causal mask; key/value heads are shared by groups of
 // query heads. Returns [N, H * head_dim]. Memory is linear in T: scores are computed by blocks of
-// queries and again in the backward pass (the idea of arXiv:2205.14135).
-at::Tensor CausalAttention(const Heads& heads);
+// queries and again in the backward pass (the idea of arXiv:2205.14135); what the mask hides is not
+// computed, but for the corner of each block. With `starts` [B, T] int64 a query sees the keys from
+// its start on; starts of a sequence never fall.
+at::Tensor CausalAttention(const Heads& heads, const at::Tensor& starts = {});
+
+// ids [B, T] -> where the document of each token starts [B, T]: behind the last `separator` before
+// it, which ends the document it stands in.
+at::Tensor DocumentStarts(const at::Tensor& ids, int64_t separator);
 
 // gate_up [N, 2 F] -> [N, F] = silu(gate) * up.
 at::Tensor SwiGlu(const at::Tensor& gate_up);

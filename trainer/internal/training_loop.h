@@ -71,8 +71,9 @@ class TrainingLoop {
   };
   struct Options {
     TrainSettings settings;
-    std::string identity;  // states of a run that differs in it are not taken up
-    std::string folder;    // of the states, for messages
+    std::string identity;    // states of a run that differs in it are not taken up
+    std::string folder;      // of the states, for messages
+    double gemm_gflops = 0;  // of the model's products alone; 0: not known
     int threads = 1;
   };
 

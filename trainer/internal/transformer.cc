@@ -9,6 +9,7 @@
 
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "trainer/internal/checkpointed.h"
 #include "trainer/internal/gpt2_ops.h"
 #include "trainer/rng.h"
 
@@ -216,21 +217,27 @@ at::Tensor Transformer::Normed(const at::Tensor& x, const Norm& norm) const {
 at::Tensor Transformer::Applied(const Linear& linear, const at::Tensor& x) const {
   const bool turned = blueprint_.family != model::Family::kGpt2;
   const at::Tensor weight = turned ? At(linear.weight).t() : At(linear.weight);
+  if (execution_.bf16) {
+    const at::Tensor product = at::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16)).to(at::kFloat);
+    return linear.bias < 0 ? product : product + At(linear.bias);
+  }
   return linear.bias < 0 ? at::mm(x, weight) : at::addmm(At(linear.bias), x, weight);
 }
 
 at::Tensor Transformer::AddTo(const at::Tensor& base, const Linear& linear,
                               const at::Tensor& x) const {
+  if (execution_.bf16) return base + Applied(linear, x);
   if (linear.bias < 0) return at::addmm(base, x, At(linear.weight).t());
-  return base + Applied(linear, x);
+  // The product is added where the bias was: one pass over memory less than after it.
+  return (base + At(linear.bias)).addmm_(x, At(linear.weight));
 }
 
-at::Tensor Transformer::Attention(const at::Tensor& x, const Layer& layer, int64_t sequence,
-                                  Heads* traced) const {
+at::Tensor Transformer::Attention(const at::Tensor& x, const Layer& layer,
+                                  const Sequences& sequences, Heads* traced) const {
   const kernels::HeadLayout layout{.num_heads = blueprint_.num_heads,
                                    .num_kv_heads = blueprint_.num_kv_heads,
                                    .head_dim = blueprint_.head_dim,
-                                   .sequence = sequence};
+                                   .sequence = sequences.length};
   const Heads heads = SplitHeads(Applied(layer.qkv, Normed(x, layer.input_norm)), layout,
                                  {.q_gain = AtOrNone(layer.q_norm),
                                   .k_gain = AtOrNone(layer.k_norm),
@@ -238,7 +245,12 @@ at::Tensor Transformer::Attention(const at::Tensor& x, const Layer& layer, int64
                                   .cos = cos_,
                                   .sin = sin_});
   if (traced != nullptr) *traced = heads;
-  return AddTo(x, layer.output, CausalAttention(heads));
+  return AddTo(x, layer.output, CausalAttention(heads, sequences.starts));
+}
+
+at::Tensor Transformer::FeedForward(const at::Tensor& x, const Layer& layer) const {
+  const at::Tensor up = Applied(layer.up, Normed(x, layer.post_norm));
+  return AddTo(x, layer.down, blueprint_.ffn == model::FfnKind::kGated ? SwiGlu(up) : Gelu(up));
 }
 
 at::Tensor Transformer::Embedded(const at::Tensor& ids) const {
@@ -252,20 +264,26 @@ at::Tensor Transformer::Embedded(const at::Tensor& ids) const {
 at::Tensor Transformer::Hidden(const at::Tensor& ids, Trace* trace) const {
   TORCH_CHECK(ids.dim() == 2 && ids.size(1) <= blueprint_.context,
               "ids must be [B, T] with T up to ", blueprint_.context);
+  const Sequences sequences{ids.size(1), execution_.separator < 0
+                                             ? at::Tensor()
+                                             : DocumentStarts(ids, execution_.separator)};
+  const bool again = execution_.activation_checkpointing && at::GradMode::is_enabled();
   at::Tensor x = Embedded(ids);
   if (trace != nullptr) *trace = {x, {}};
   for (const Layer& layer : layers_) {
-    LayerTrace* const traced = trace == nullptr ? nullptr : &trace->layers.emplace_back();
-    const at::Tensor before = x;
-    x = Attention(x, layer, ids.size(1), traced == nullptr ? nullptr : &traced->heads);
-    const at::Tensor middle = x;
-    const at::Tensor up = Applied(layer.up, Normed(x, layer.post_norm));
-    x = AddTo(x, layer.down, blueprint_.ffn == model::FfnKind::kGated ? SwiGlu(up) : Gelu(up));
-    if (traced != nullptr) {
-      traced->attention = middle - before;
-      traced->ffn = x - middle;
-      traced->output = x;
+    if (trace == nullptr) {
+      const auto through = [this, &layer, sequences](const at::Tensor& input) {
+        return FeedForward(Attention(input, layer, sequences, nullptr), layer);
+      };
+      x = again ? Checkpointed(through, x) : through(x);
+      continue;
     }
+    LayerTrace& traced = trace->layers.emplace_back();
+    const at::Tensor middle = Attention(x, layer, sequences, &traced.heads);
+    traced.output = FeedForward(middle, layer);
+    traced.attention = middle - x;
+    traced.ffn = traced.output - middle;
+    x = traced.output;
   }
   return FinalNorm(x);
 }

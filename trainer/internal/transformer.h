@@ -49,6 +49,17 @@ struct Trace {
   std::vector<LayerTrace> layers;
 };
 
+// How passes are computed; no part of the model.
+struct Execution {
+  // Tokens see their own document alone, where this id ends each; -1: all that comes before.
+  int64_t separator = -1;
+  // Keeps what enters each layer, and computes the layer again in backward (arXiv:1604.06174). The
+  // very same gradients; what is computed must live until then, this object too.
+  bool activation_checkpointing = false;
+  // The layers' products take bf16 numbers and add in f32; weights and all else stay f32.
+  bool bf16 = false;
+};
+
 class Transformer {
  public:
   // Normal weights of deviation 0.02; those that write into the residual stream (o_proj, down_proj)
@@ -63,6 +74,8 @@ class Transformer {
 
   // A transformer of the very same weights, whose gradients are its own.
   Transformer Replica() const;
+
+  void set_execution(const Execution& execution) { execution_ = execution; }
 
   const model::Blueprint& blueprint() const { return blueprint_; }
   std::vector<Parameter>& parameters() { return parameters_; }
@@ -111,14 +124,21 @@ class Transformer {
   at::Tensor Applied(const Linear& linear, const at::Tensor& x) const;
   at::Tensor AddTo(const at::Tensor& base, const Linear& linear, const at::Tensor& x) const;
   at::Tensor Embedded(const at::Tensor& ids) const;
-  at::Tensor Attention(const at::Tensor& x, const Layer& layer, int64_t sequence,
+  // Of the tokens of a batch: how long its sequences are, and DocumentStarts or undefined.
+  struct Sequences {
+    int64_t length = 0;
+    at::Tensor starts;
+  };
+  at::Tensor Attention(const at::Tensor& x, const Layer& layer, const Sequences& sequences,
                        Heads* traced) const;
+  at::Tensor FeedForward(const at::Tensor& x, const Layer& layer) const;
   const at::Tensor& At(int index) const { return parameters_[index].value; }
   at::Tensor AtOrNone(int index) const {
     return index < 0 ? at::Tensor() : parameters_[index].value;
   }
 
   model::Blueprint blueprint_;
+  Execution execution_;
   std::vector<Parameter> parameters_;
   std::vector<Layer> layers_;
   int embedding_ = 0, positions_ = -1, head_ = 0;

@@ -101,6 +101,16 @@ TrainSettings DefaultRecipe() {
   return train;
 }
 
+void ReadPrecision(YamlMap& map, PrecisionKind& precision) {
+  std::string name(PrecisionName(precision));
+  map.Read("precision", name);
+  if (name != "f32" && name != "bf16") {
+    map.Fail(BadYaml(map.At("precision"), absl::StrCat("precision is \"", absl::CHexEscape(name),
+                                                       "\"; known are f32, bf16")));
+  }
+  precision = name == "bf16" ? PrecisionKind::kBf16 : PrecisionKind::kF32;
+}
+
 // `context` 0: not known, the blueprint has mistakes of its own.
 absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context,
                                         const Preset* preset) {
@@ -114,6 +124,9 @@ absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context,
   map.Read("held_out_fraction", train.held_out_fraction, {.least = 0, .most = 0.5});
   map.Read("held_out_tokens", train.held_out_tokens, {.least = 1, .most = kMaxCount});
   map.Read("sample_prompt", train.sample_prompt);
+  map.Read("document_mask", train.document_mask);
+  map.Read("activation_checkpointing", train.activation_checkpointing);
+  ReadPrecision(map, train.precision);
   map.Read("processes", train.processes, {.least = 1, .most = 64});
   FLOE_RETURN_IF_ERROR(map.Finish());
   FLOE_RETURN_IF_ERROR(CheckTrainKeys(map, train, schedule));
@@ -220,6 +233,12 @@ std::string PretrainSpecJson(const PretrainSpec& spec) {
                         {"held_out_tokens", train.held_out_tokens},
                         {"sample_prompt", train.sample_prompt},
                         {"processes", train.processes}});
+  // Left out where they are not asked for, as in TrainJson.
+  if (train.document_mask) json["train"]["document_mask"] = true;
+  if (train.activation_checkpointing) json["train"]["activation_checkpointing"] = true;
+  if (train.precision != PrecisionKind::kF32) {
+    json["train"]["precision"] = std::string(PrecisionName(train.precision));
+  }
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -37,6 +37,10 @@ enum class ScheduleKind { kCosine, kWsd };
 // adamw: for every parameter. muon: Muon for the matrices inside the layers, AdamW for the rest.
 enum class OptimizerKind { kAdamW, kMuon };
 
+// f32: all numbers. bf16: the layers' products take bf16 numbers; weights, sums and the rest are
+// f32.
+enum class PrecisionKind { kF32, kBf16 };
+
 struct TrainSettings {
   int64_t steps = 0;                  // optimizer steps
   int64_t batch_size = 8;             // sequences a micro-batch
@@ -54,18 +58,21 @@ struct TrainSettings {
   double beta2 = 0.95;
   double grad_clip = 1.0;  // global norm; 0: never
   uint64_t seed = 1;
-  int64_t eval_interval = 100;         // steps between held-out losses
-  int64_t checkpoint_interval = 100;   // steps between saved states
-  int64_t keep_last = 2;               // newest saved states that stay
-  int64_t keep_every = 0;              // states of its multiples stay too; 0: none
-  bool keep_best = false;              // the state of the best held-out loss is saved, and stays
-  int64_t early_stopping = 0;          // held-out losses in a row that are no better; 0: never
-  int64_t max_rewinds = 0;             // back to the last state when training diverges; 0: fail
-  double spike_factor = 0;             // of the recent mean: a loss above diverges; 0: never
-  double held_out_fraction = 0.02;     // of the documents; 0: no held-out loss
-  int64_t held_out_tokens = 32768;     // at most so many are evaluated each time
-  std::string sample_prompt = "The ";  // continued before and after training
-  int64_t processes = 1;               // that share each step's sequences, on one machine
+  int64_t eval_interval = 100;            // steps between held-out losses
+  int64_t checkpoint_interval = 100;      // steps between saved states
+  int64_t keep_last = 2;                  // newest saved states that stay
+  int64_t keep_every = 0;                 // states of its multiples stay too; 0: none
+  bool keep_best = false;                 // the state of the best held-out loss is saved, and stays
+  int64_t early_stopping = 0;             // held-out losses in a row that are no better; 0: never
+  int64_t max_rewinds = 0;                // back to the last state when training diverges; 0: fail
+  double spike_factor = 0;                // of the recent mean: a loss above diverges; 0: never
+  double held_out_fraction = 0.02;        // of the documents; 0: no held-out loss
+  int64_t held_out_tokens = 32768;        // at most so many are evaluated each time
+  std::string sample_prompt = "The ";     // continued before and after training
+  bool document_mask = false;             // tokens attend to their own document alone
+  bool activation_checkpointing = false;  // layers are computed again in backward: less memory
+  PrecisionKind precision = PrecisionKind::kF32;
+  int64_t processes = 1;  // that share each step's sequences, on one machine
 
   bool operator==(const TrainSettings&) const = default;
 };
@@ -80,6 +87,7 @@ struct PretrainSpec {
 
 std::string_view ScheduleName(ScheduleKind kind);    // "cosine", "wsd"
 std::string_view OptimizerName(OptimizerKind kind);  // "adamw", "muon"
+std::string_view PrecisionName(PrecisionKind kind);  // "f32", "bf16"
 
 // INVALID_ARGUMENT names every line with a mistake and what is wrong there: unknown or repeated
 // keys, wrong types, missing keys, dials that do not divide, values out of range. Dials that only

@@ -158,6 +158,10 @@ std::string_view OptimizerName(OptimizerKind kind) {
   return kind == OptimizerKind::kMuon ? "muon" : "adamw";
 }
 
+std::string_view PrecisionName(PrecisionKind kind) {
+  return kind == PrecisionKind::kBf16 ? "bf16" : "f32";
+}
+
 std::string_view ScheduleName(ScheduleKind kind) {
   return kind == ScheduleKind::kWsd ? "wsd" : "cosine";
 }

@@ -62,6 +62,16 @@ TEST(MemoryCheckTest, ProcessesShareOneMachineAndItsSequences) {
   EXPECT_TRUE(CheckMemory(Dials(), train, 4 * Needed()).ok());
 }
 
+TEST(MemoryCheckTest, LayersComputedAgainNeedLessAndBf16CopiesWeights) {
+  floe::trainer::TrainSettings train = Settings();
+  EXPECT_THAT(std::string(CheckMemory(Dials(), train, Needed() / 2).message()),
+              HasSubstr("set activation_checkpointing: true"));
+  train.precision = floe::trainer::PrecisionKind::kBf16;
+  EXPECT_FALSE(CheckMemory(Dials(), train, Needed()).ok());
+  train.activation_checkpointing = true;
+  EXPECT_TRUE(CheckMemory(Dials(), train, Needed() / 2).ok());
+}
+
 TEST(MemoryCheckTest, SmallerMicroBatchesNeedLess) {
   floe::trainer::TrainSettings train = Settings();
   train.batch_size = 2;

@@ -18,6 +18,7 @@
 #include "base/files.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/training_text.h"
 #include "tests/tokenizer/sample_tokenizer.h"
 
 namespace floe::trainer {
@@ -47,10 +48,7 @@ train:
 class PretrainProcessesTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string corpus;
-    for (int i = 0; i < 400; ++i)
-      absl::StrAppend(&corpus, "Number ", i, " follows ", i - 1, ".\n\n");
-    dir_.Write("corpus.txt", corpus);
+    dir_.Write("corpus.txt", test::AlikeText());
     dir_.Write("tokenizer.json", tokenizer::SampleTokenizer()->ToJson());
     SetProcesses(1);
   }
@@ -178,6 +176,32 @@ TEST_F(PretrainProcessesTest, ATornStateIsPassedOverForTheOneBefore) {
   std::filesystem::resize_file(states.back(), std::filesystem::file_size(states.back()) / 2);
   EXPECT_EQ(Finish("torn"), straight);
   EXPECT_THAT(Log("torn"), testing::AllOf(HasSubstr("is damaged"), HasSubstr("resumed at step 9")));
+}
+
+// The state that a rewind saves at once, before it has its name and just after.
+TEST_F(PretrainProcessesTest, KilledInTheMiddleOfARewindItEndsInTheSameWeights) {
+  dir_.Write("corpus.txt", test::AlikeText() + test::StrangeText());
+  dir_.Write("spec.yaml", absl::StrReplaceAll(kSpec, {{"PROCESSES",
+                                                       "1\n  max_rewinds: 20\n  spike_factor: 2\n"
+                                                       "  optimizer: adamw"},
+                                                      {"steps: 24", "steps: 60"},
+                                                      {"eval_interval: 1", "eval_interval: 60"},
+                                                      {"batch_size: 4", "batch_size: 1"},
+                                                      {"interval: 3", "interval: 10"}}));
+  const std::string straight = Finish("straight");
+  const std::string log = Log("straight");
+  const size_t rewind = log.find("(rewind 1 of 20)");
+  ASSERT_NE(rewind, std::string::npos) << log;
+  int saved = 0;  // before the rewind's own
+  for (size_t at = log.find("state saved"); at < rewind; at = log.find("state saved", at + 1)) {
+    ++saved;
+  }
+  // The second start takes up the state behind which training diverges: the rewind's is its first.
+  for (const std::string& at : {absl::StrCat("rename:", saved + 1), std::string("renamed:1")}) {
+    EXPECT_EQ(Start("killed", at).Wait(kPatience), kKilled) << at << Log("killed");
+    EXPECT_THAT(Log("killed"), HasSubstr("(rewind 1 of 20)")) << at;
+  }
+  EXPECT_EQ(Finish("killed"), straight);
 }
 
 // With 2 and 4 processes: one of them is killed, all end with the reason, and the next start goes
