@@ -1,9 +1,9 @@
 #include "absl/strings/str_cat.h"
 
+#include "base/json/strict_json.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "model/checkpoint.h"
-#include "model/internal/strict_json.h"
 
 namespace floe::model {
 namespace {

@@ -2,12 +2,12 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/json/strict_json.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "model/canonical_json.h"
 #include "model/checkpoint.h"
-#include "model/internal/strict_json.h"
 
 namespace floe::model {
 namespace {

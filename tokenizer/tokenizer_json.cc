@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "base/json/strict_json.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "tokenizer/byte_alphabet.h"
@@ -18,9 +19,6 @@ namespace {
 using Json = nlohmann::json;
 using IdOfSpelling = absl::flat_hash_map<std::string, TokenId>;
 
-// Deeper files are refused before parsing: writing a parsed value out again recurses.
-constexpr int kMaxDepth = 64;
-
 constexpr char kNfc[] = R"({"type": "NFC"})";
 
 absl::Status Bad(std::string_view field, std::string_view what) {
@@ -28,43 +26,10 @@ absl::Status Bad(std::string_view field, std::string_view what) {
       absl::StrCat("tokenizer.json: ", AbslView(field), " ", AbslView(what)));
 }
 
-// A value as an error message shows it: short, on one line.
-std::string Shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  if (text.size() > 80) text = text.substr(0, 77) + "...";
-  return text;
-}
-
-bool TooDeep(std::string_view json) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 absl::StatusOr<Json> ParseObject(std::string_view json) {
-  if (TooDeep(json)) {
-    return Bad("the file", absl::StrCat("nests deeper than ", kMaxDepth, " levels"));
-  }
-  try {
-    Json root = Json::parse(json);
-    if (!root.is_object()) return Bad("the file", "must hold one JSON object");
-    return root;
-  } catch (const Json::exception& error) {
-    return Bad("the file", absl::StrCat("is not JSON: ", error.what()));
-  }
+  FLOE_ASSIGN_OR_RETURN(Json root, ParseStrictJson(json, "tokenizer.json:"));
+  if (!root.is_object()) return Bad("the file", "must hold one JSON object");
+  return root;
 }
 
 // The member `key`, or null when it is absent.
@@ -92,13 +57,13 @@ std::optional<TokenId> IdOf(const Json& value) {
 }
 
 std::string IdRange(const Json& value) {
-  return absl::StrCat("is ", Shown(value), "; an id is a whole number from 0 to ",
+  return absl::StrCat("is ", ShownJson(value), "; an id is a whole number from 0 to ",
                       kMaxVocabSize - 1);
 }
 
 absl::Status CheckByteLevel(const Json& value, std::string_view field) {
   if (!value.is_object() || StringOr(Member(value, "type"), "") != "ByteLevel") {
-    return Bad(field, absl::StrCat("is ", Shown(value), "; only ByteLevel is supported"));
+    return Bad(field, absl::StrCat("is ", ShownJson(value), "; only ByteLevel is supported"));
   }
   return absl::OkStatus();
 }
@@ -113,7 +78,7 @@ absl::StatusOr<Pattern> ReadSplit(const Json& split, std::string_view field) {
   const std::optional<Pattern> known = PatternFromRegex(regex);
   if (!known) {
     return Bad(field,
-               absl::StrCat("has the pattern ", Shown(pattern),
+               absl::StrCat("has the pattern ", ShownJson(pattern),
                             "; known are those of GPT-2, cl100k (Llama-3), Qwen2 and o200k"));
   }
   return *known;
@@ -135,7 +100,7 @@ absl::StatusOr<Pattern> ReadPreTokenizer(const Json& value) {
   const Json& parts = value.is_object() ? Member(value, "pretokenizers") : value;
   if (type != "Sequence" || !parts.is_array() || parts.size() != 2 || !parts[0].is_object() ||
       StringOr(Member(parts[0], "type"), "") != "Split") {
-    return Bad("pre_tokenizer", absl::StrCat("is ", Shown(value),
+    return Bad("pre_tokenizer", absl::StrCat("is ", ShownJson(value),
                                              "; supported are ByteLevel, and a Sequence of Split "
                                              "and ByteLevel"));
   }
@@ -156,7 +121,8 @@ absl::StatusOr<Pattern> ReadPreTokenizer(const Json& value) {
 absl::StatusOr<bool> ReadNormalizer(const Json& value) {
   if (value.is_null()) return false;
   if (value.is_object() && StringOr(Member(value, "type"), "") == "NFC") return true;
-  return Bad("normalizer", absl::StrCat("is ", Shown(value), "; only null and NFC are supported"));
+  return Bad("normalizer",
+             absl::StrCat("is ", ShownJson(value), "; only null and NFC are supported"));
 }
 
 absl::Status ReadAddedTokens(const Json& list, Vocabulary& vocabulary) {
@@ -212,7 +178,7 @@ absl::StatusOr<IdOfSpelling> ReadVocab(const Json& vocab, Vocabulary& vocabulary
   for (const auto& item : vocab.items()) {
     const std::string& spelling = item.key();
     const std::optional<TokenId> id = IdOf(item.value());
-    const std::string field = absl::StrCat("model.vocab[", Shown(Json(spelling)), "]");
+    const std::string field = absl::StrCat("model.vocab[", ShownJson(Json(spelling)), "]");
     if (!id) return Bad(field, IdRange(item.value()));
     if (added.contains(spelling)) {
       FLOE_ASSIGN_OR_RETURN(const bool repeats, RepeatsAdded(spelling, *id, vocabulary));
@@ -254,14 +220,14 @@ absl::Status ReadMerges(const Json& merges, const IdOfSpelling& ids, Vocabulary&
     }
     if (left.empty() || right.empty()) {
       return Bad(field,
-                 absl::StrCat("is ", Shown(entry), "; a merge is \"a b\" or [\"a\", \"b\"]"));
+                 absl::StrCat("is ", ShownJson(entry), "; a merge is \"a b\" or [\"a\", \"b\"]"));
     }
     const auto a = ids.find(left);
     const auto b = ids.find(right);
     const auto result = ids.find(left + right);
     if (a == ids.end() || b == ids.end() || result == ids.end()) {
       const std::string& unknown = a == ids.end() ? left : b == ids.end() ? right : left + right;
-      return Bad(field, absl::StrCat("needs the token ", Shown(Json(unknown)),
+      return Bad(field, absl::StrCat("needs the token ", ShownJson(Json(unknown)),
                                      ", which model.vocab does not have"));
     }
     vocabulary.merges.push_back({a->second, b->second, result->second});
@@ -273,18 +239,19 @@ absl::Status CheckModel(const Json& model) {
   if (!model.is_object()) return Bad("model", "is missing; this is no tokenizer file");
   const std::string_view type = StringOr(Member(model, "type"), "BPE");  // GPT-2's file has no type
   if (type != "BPE") {
-    return Bad("model.type", absl::StrCat("is ", Shown(Member(model, "type")),
+    return Bad("model.type", absl::StrCat("is ", ShownJson(Member(model, "type")),
                                           "; only \"BPE\" (byte-level) is supported"));
   }
   const Json& dropout = Member(model, "dropout");
   if (!dropout.is_null() && !(dropout.is_number() && dropout.get<double>() == 0.0)) {
-    return Bad("model.dropout", absl::StrCat("is ", Shown(dropout), "; only null is supported"));
+    return Bad("model.dropout",
+               absl::StrCat("is ", ShownJson(dropout), "; only null is supported"));
   }
   for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const Json& value = Member(model, affix);
     if (!value.is_null() && StringOr(value, "?") != "") {
       return Bad(absl::StrCat("model.", affix),
-                 absl::StrCat("is ", Shown(value), "; only null is supported"));
+                 absl::StrCat("is ", ShownJson(value), "; only null is supported"));
     }
   }
   if (IsTrue(Member(model, "byte_fallback"))) {

@@ -47,6 +47,19 @@ TEST(TokenizerJsonTest, WhatIsWrittenIsReadBack) {
   }
 }
 
+TEST(TokenizerJsonTest, ATokenThatStandsTwiceIsRefused) {
+  const std::string written = WriteTokenizerJson(TrainSample(Pattern::kQwen2));
+  const size_t vocab = written.find("\"vocab\": {");
+  ASSERT_NE(vocab, std::string::npos);
+  const size_t first = written.find('"', vocab + 10);
+  const std::string token = written.substr(first, written.find(':', first) - first);
+  std::string twice = written;
+  twice.insert(first, token + ": 4000, ");
+  const auto refused = Tokenizer::Load(twice);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("twice"));
+}
+
 TEST(TokenizerJsonTest, MergesMayBePairs) {
   Json file = SampleJson();
   for (Json& merge : file["model"]["merges"]) {

@@ -1,13 +1,13 @@
-#include "model/internal/strict_json.h"
+#include "base/json/strict_json.h"
 
-#include <set>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
 #include "base/view.h"
 
-namespace floe::model {
+namespace floe {
 namespace {
 
 using Json = nlohmann::json;
@@ -41,7 +41,8 @@ absl::StatusOr<Json> ParseStrictJson(std::string_view text, std::string_view wha
   };
   if (TooDeep(text)) return bad(absl::StrCat("nests deeper than ", kMaxDepth, " levels"));
   std::string twice;
-  std::vector<std::set<std::string>> open;  // the members seen so far of every open object
+  // The members seen so far of every open object.
+  std::vector<absl::flat_hash_set<std::string>> open;
   const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
     if (event == Json::parse_event_t::object_start) open.emplace_back();
     if (event == Json::parse_event_t::object_end) open.pop_back();
@@ -66,4 +67,4 @@ std::string ShownJson(const Json& value) {
   return text;
 }
 
-}  // namespace floe::model
+}  // namespace floe

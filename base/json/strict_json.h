@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 
-namespace floe::model {
+namespace floe {
 
 // INVALID_ARGUMENT, its message beginning with `what`, for text that is not JSON, holds a member
 // twice, or nests deeper than 64 levels (writing a parsed value out again recurses).
@@ -16,4 +16,4 @@ absl::StatusOr<nlohmann::json> ParseStrictJson(std::string_view text, std::strin
 // A value as an error message shows it: short, on one line.
 std::string ShownJson(const nlohmann::json& value);
 
-}  // namespace floe::model
+}  // namespace floe
