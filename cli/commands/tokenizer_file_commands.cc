@@ -65,8 +65,8 @@ absl::StatusOr<TokenizerPtr> FromRanks(const ImportFlags& flags, std::string_vie
     FLOE_ASSIGN_OR_RETURN(options.special, SpecialTokens(flags.special_tokens));
   } else {
     return absl::InvalidArgumentError(
-        "a rank file does not say how text is cut: give --encoding gpt2, cl100k_base or "
-        "o200k_base, or --pattern gpt2, cl100k, qwen2 or o200k");
+        "a rank file does not say how text is cut: give --encoding gpt2, p50k_base, "
+        "cl100k_base, o200k_base or llama3, or --pattern gpt2, cl100k, qwen2 or o200k");
   }
   FLOE_ASSIGN_OR_RETURN(tok::Vocabulary vocabulary, tok::ParseTiktokenRanks(file, options));
   return tok::Tokenizer::Create(std::move(vocabulary));
@@ -172,15 +172,15 @@ void AddTokenizerFileCommands(CLI::App& group, CommandLine& line) {
       "  floe tokenizer import qwen/tokenizer.json --name qwen\n"
       "  floe tokenizer import cl100k_base.tiktoken --format tiktoken --encoding cl100k_base \\\n"
       "       --out tokenizer.json                           needs no fleet\n"
-      "  floe tokenizer import llama3.model --format tiktoken --pattern cl100k \\\n"
-      "       --special-token '<|begin_of_text|>=128000' --name llama3");
+      "  floe tokenizer import own.ranks --format tiktoken --pattern cl100k \\\n"
+      "       --special-token '<|end|>=128000' --name own");
   command->add_option("file", importing.file, "A tokenizer.json, or a rank file")->required();
   command->add_option("--format", importing.format, "hf or tiktoken")
       ->check(CLI::IsMember({"hf", "tiktoken"}))
       ->capture_default_str();
   command->add_option("--encoding", importing.encoding,
-                      "Of a rank file: gpt2, cl100k_base or o200k_base, pattern and special "
-                      "tokens as published");
+                      "Of a rank file: gpt2, p50k_base, cl100k_base, o200k_base or llama3, "
+                      "pattern and special tokens as published");
   command
       ->add_option("--pattern", importing.pattern,
                    "Of a rank file without --encoding: gpt2, cl100k, qwen2 or o200k")
