@@ -199,6 +199,24 @@ TEST_F(TokenizerServiceTest, OffsetsSayWhereTokensEnd) {
   EXPECT_EQ(answer.ends(answer.ends_size() - 1), request.text().size());
 }
 
+TEST_F(TokenizerServiceTest, OffsetsBesideATokenThatTakesWhiteSpaceAlongAreNotOffered) {
+  domain::Vocabulary vocabulary = domain::TrainSample(domain::Pattern::kQwen2);
+  const auto id = static_cast<domain::TokenId>(vocabulary.tokens.size() + 100);
+  vocabulary.added.push_back({.id = id, .content = "<mask>", .lstrip = true});
+  registry_.Put("teams/nlp/tokenizers/masked", domain::WriteTokenizerJson(vocabulary));
+  pb::EncodeRequest request;
+  request.set_tokenizer("teams/nlp/tokenizers/masked");
+  request.set_text("a <mask>");
+  request.set_parse_special(true);
+  request.set_offsets(true);
+  pb::EncodeResponse answer;
+  const grpc::Status refused = Call(&pb::TokenizerService::Stub::Encode, request, answer);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_THAT(refused.error_message(), testing::HasSubstr("<mask>"));
+  request.set_text("a b");  // without it there are offsets
+  EXPECT_TRUE(Call(&pb::TokenizerService::Stub::Encode, request, answer).ok());
+}
+
 TEST_F(TokenizerServiceTest, BatchesAnswerInOrder) {
   pb::BatchEncodeRequest encode;
   encode.set_tokenizer(kName);
