@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "cli/commands/chat_count.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/pages.h"
 #include "cli/commands/submit.h"
@@ -185,11 +186,23 @@ absl::Status Encode(Session& session, const EncodeFlags& flags) {
 }
 
 struct CountFlags {
-  std::string tokenizer, file;
+  std::string tokenizer, file, chat;
   std::vector<std::string> text;
 };
 
+absl::Status CountMessages(Session& session, const CountFlags& flags) {
+  FLOE_ASSIGN_OR_RETURN(const std::string chat, InputText(session, flags.chat, {}));
+  FLOE_ASSIGN_OR_RETURN(const int64_t tokens, CountChat(session, flags.tokenizer, chat));
+  if (session.json) {
+    session.PrintJson({{"tokens", tokens}});
+  } else {
+    session.out() << tokens << "\n";
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Count(Session& session, const CountFlags& flags) {
+  if (!flags.chat.empty()) return CountMessages(session, flags);
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
   pb::CountRequest request;
   FLOE_ASSIGN_OR_RETURN(*request.mutable_tokenizer(),
@@ -313,11 +326,19 @@ void AddTokenizerCommands(CommandLine& line) {
   line.OnRun(command, [&encode](Session& session) { return Encode(session, encode); });
 
   auto& count = line.Keep<CountFlags>();
-  command = AddCommand(*group, "count", "How many tokens a text has: what a prompt is billed for",
-                       "  floe tokenizer count words --file prompt.txt");
+  command = AddCommand(*group, "count",
+                       "How many tokens a text or a chat has: what a prompt is billed for",
+                       "  floe tokenizer count words --file prompt.txt\n"
+                       "  echo '[{\"role\": \"user\", \"content\": \"Hello\"}]' | \\\n"
+                       "       floe tokenizer count words --chat -");
   command->add_option("tokenizer", count.tokenizer, "Its id, or id@sha256:<digest>")->required();
   command->add_option("text", count.text, "The text [from stdin]");
   command->add_option("--file", count.file, "Read the text from a file; - is stdin");
+  command
+      ->add_option("--chat", count.chat,
+                   "A file with messages, or with a whole chat request, in JSON; - is stdin")
+      ->excludes("--file")
+      ->excludes("text");
   line.OnRun(command, [&count](Session& session) { return Count(session, count); });
 
   auto& decode = line.Keep<DecodeFlags>();

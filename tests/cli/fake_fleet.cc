@@ -19,7 +19,7 @@ struct FakeFleet::State {
   std::map<std::string, reg::Dataset> datasets;
   std::map<std::string, reg::ModelVersion> versions;             // by model id; one version each
   std::map<std::string, std::map<std::string, double>> metrics;  // of versions by name
-  std::map<std::string, int64_t> tokenizers;                     // vocabularies by name
+  std::map<std::string, reg::Tokenizer> tokenizers;              // vocabularies by name
   std::map<std::string, reg::Alias> aliases;
   std::map<std::string, gw::Key> keys;
   std::map<std::string, job::Job> jobs;
@@ -138,8 +138,7 @@ class FakeFleet::Registry final : public reg::RegistryService::Service {
     std::lock_guard lock(state_.mutex);
     const auto found = state_.tokenizers.find(request->name());
     if (found == state_.tokenizers.end()) return {grpc::StatusCode::NOT_FOUND, "no such tokenizer"};
-    answer->set_name(request->name());
-    answer->set_vocab_size(found->second);
+    *answer = found->second;
     return grpc::Status::OK;
   }
 
@@ -435,7 +434,19 @@ void FakeFleet::PutMetrics(const std::string& version,
 
 void FakeFleet::PutTokenizer(const std::string& name, int64_t vocab_size) {
   std::lock_guard lock(state_->mutex);
-  state_->tokenizers[name] = vocab_size;
+  reg::Tokenizer& tokenizer = state_->tokenizers[name];
+  tokenizer.set_name(name);
+  tokenizer.set_vocab_size(vocab_size);
+}
+
+void FakeFleet::PutTokenizer(const std::string& name, const std::string& tokenizer_json,
+                             const std::string& config_json) {
+  const std::string digest = PutBlob(tokenizer_json), config_digest = PutBlob(config_json);
+  std::lock_guard lock(state_->mutex);
+  reg::Tokenizer& tokenizer = state_->tokenizers[name];
+  tokenizer.set_name(name);
+  tokenizer.set_digest(digest);
+  tokenizer.set_config_digest(config_digest);
 }
 
 void FakeFleet::PutMetrics(const std::string& one, std::vector<job::JobMetrics> rows) {

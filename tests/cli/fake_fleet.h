@@ -35,6 +35,9 @@ class FakeFleet {
   // What GetModelVersion says of a version by this name.
   void PutMetrics(const std::string& version, const std::map<std::string, double>& metrics);
   void PutTokenizer(const std::string& name, int64_t vocab_size);
+  // With files to download.
+  void PutTokenizer(const std::string& name, const std::string& tokenizer_json,
+                    const std::string& config_json);
   // A job with its events; the stream of events breaks after each sequence in `breaks`, once.
   // Rows of a job's measurements.
   void PutMetrics(const std::string& job, std::vector<jobs::v1::JobMetrics> rows);

@@ -1,0 +1,19 @@
+// The tokens of a chat, as they are billed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "cli/door/session.h"
+
+namespace floe::cli {
+
+// `chat`: the JSON of a chat request, or of its `messages` alone. Read by the gateway's parser, and
+// rendered and counted by the template and the tokenizer that the registry has under `tokenizer`,
+// with the opening of the answer: what the gateway bills for that prompt, retrieved passages left
+// out. INVALID_ARGUMENT names the field; else errors as ChatTemplate::Render.
+absl::StatusOr<int64_t> CountChat(Session& session, const std::string& tokenizer,
+                                  const std::string& chat);
+
+}  // namespace floe::cli
