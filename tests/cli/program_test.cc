@@ -291,7 +291,8 @@ TEST_F(ProgramTest, CompletionKnowsEveryCommand) {
     EXPECT_EQ(Run({"completion", shell}), 0);
     EXPECT_THAT(
         out_,
-        HasSubstr("'models') echo 'ls show promote rollback gate verify export import inspect"));
+        HasSubstr(
+            "'models') echo 'ls show promote rollback gate verify export import quantize inspect"));
     EXPECT_THAT(out_, HasSubstr("'jobs watch') echo"));
     EXPECT_THAT(out_, HasSubstr("--alias"));
     EXPECT_THAT(out_, Not(HasSubstr("supervise")));
