@@ -65,7 +65,8 @@ std::set<std::string> AllMethods() {
 bool IsBetweenServices(const std::string& method) {
   for (const char* part :
        {".LeaseService/", "InferenceService/Generate", "InferenceService/Score",
-        "InferenceService/Embed", "RegistryService/CreateEvaluation", ".UsageService/",
+        "InferenceService/Embed", "InferenceService/LoadCheckpoint",
+        "InferenceService/UnloadCheckpoint", "RegistryService/CreateEvaluation", ".UsageService/",
         "BudgetService/ListApplicableBudgets", "BudgetService/AcquireSlice",
         "BudgetService/RenewSlice", "BudgetService/ReturnSlice"}) {
     if (method.find(part) != std::string::npos) return true;
