@@ -69,7 +69,8 @@ absl::StatusOr<Money> Amortized(const TrainingCost& cost, absl::Time now) {
 }
 
 absl::StatusOr<std::vector<TrainingCostRow>> CompareTrainingCost(
-    const std::vector<TrainingCost>& costs, const std::vector<VersionUse>& uses, absl::Time now) {
+    const std::vector<TrainingCost>& costs, const std::vector<VersionUse>& uses,
+    const std::vector<JobUsageRow>& jobs, absl::Time now) {
   std::map<Version, TrainingCostRow> rows;
   for (const TrainingCost& cost : costs) {
     TrainingCostRow& row = rows[{cost.team, cost.model, cost.model_version}];
@@ -91,6 +92,12 @@ absl::StatusOr<std::vector<TrainingCostRow>> CompareTrainingCost(
     FLOE_ASSIGN_OR_RETURN(row.remaining, Subtract(row.training_cost, row.contribution));
     row.break_even_reached = row.remaining <= Money();
     if (!row.break_even_reached) row.break_even_time = Project(row, use.first_use, now);
+  }
+  for (auto& [version, row] : rows) {
+    const std::string name = absl::StrCat(row.model, "/versions/", row.model_version);
+    for (const JobUsageRow& job : jobs) {
+      if (job.made == name) row.used += job.used;
+    }
   }
   std::vector<TrainingCostRow> sorted;
   for (auto& [version, row] : rows) sorted.push_back(std::move(row));

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "billing/job_usage.h"
 #include "billing/ledger.h"
 #include "billing/money/money.h"
 
@@ -57,10 +58,12 @@ struct TrainingCostRow {
   Money remaining;     // training_cost - contribution
   bool break_even_reached = false;
   std::optional<absl::Time> break_even_time;  // at the pace so far; none when it never comes
+  JobQuantities used;                         // by the jobs that made it, over all their attempts
 };
 
 // One row for each version that has a cost, by model and version.
 absl::StatusOr<std::vector<TrainingCostRow>> CompareTrainingCost(
-    const std::vector<TrainingCost>& costs, const std::vector<VersionUse>& uses, absl::Time now);
+    const std::vector<TrainingCost>& costs, const std::vector<VersionUse>& uses,
+    const std::vector<JobUsageRow>& jobs, absl::Time now);
 
 }  // namespace floe::billing

@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 
+#include "billing/job_usage.h"
 #include "billing/report.h"
 #include "billing/usage_event.h"
 
@@ -63,6 +64,9 @@ struct VerifyReport {
   int64_t cached_tokens = 0;
   int64_t unexplained = 0;
   std::vector<std::pair<RequestCounts, std::string>> differences;  // the first `max_differences`
+  // What jobs used from ever, as the queues' newest word says, and as it came here.
+  JobQuantities jobs_counted;
+  JobQuantities jobs_billed;
   std::vector<std::string> ledger_faults;
 
   bool clean() const { return unexplained == 0 && ledger_faults.empty(); }

@@ -3,6 +3,7 @@
 #include <pqxx/pqxx>
 
 #include "base/status_macros.h"
+#include "billing/postgres/job_usage_store.h"
 #include "billing/postgres/report_store.h"
 #include "billing/postgres/sql_values.h"
 
@@ -138,6 +139,7 @@ absl::StatusOr<VerifyReport> PostgresReportStore::Verify(const VerifyQuery& quer
           report.Take(counts, query.max_differences);
         }
         CheckBooks(sql, start, end, query.team, report);
+        CheckJobUsage(sql, query.team, report);
         return report;
       },
       postgres::Isolation::kRepeatableRead);

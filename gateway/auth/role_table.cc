@@ -41,9 +41,11 @@ constexpr auto kRules = std::to_array<MethodRule>({
     {"/floe.billing.v1.ReportService/IssueInvoice", Role::kAdmin},
     {"/floe.billing.v1.ReportService/Plan", Role::kViewer},
     {"/floe.billing.v1.ReportService/CreateTrainingCost", Role::kAdmin},
+    {"/floe.billing.v1.ReportService/QueryJobUsage", Role::kViewer},
     {"/floe.billing.v1.ReportService/QueryTrainingCost", Role::kViewer},
     {"/floe.billing.v1.UsageService/IngestUsage", kInternal},
     {"/floe.billing.v1.UsageService/IngestAttempts", kInternal},
+    {"/floe.billing.v1.UsageService/IngestJobUsage", kInternal},
 
     {"/floe.gateway.v1.KeyService/CreateKey", Role::kAdmin},
     {"/floe.gateway.v1.KeyService/GetKey", Role::kAdmin},

@@ -251,6 +251,28 @@ v1::Attempt ToProto(const domain::Attempt& attempt) {
   return out;
 }
 
+domain::JobUsage FromProto(const v1::JobUsage& usage, const std::string& queue) {
+  return {
+      .job = usage.job(),
+      .attempt = usage.attempt(),
+      .queue = queue,
+      .kind = usage.kind(),
+      .runner = usage.runner(),
+      .start_time = usage.has_start_time() ? FromProto(usage.start_time()) : absl::InfinitePast(),
+      .end_time = FromProto(usage.end_time()),
+      .outcome = usage.outcome(),
+      .made = usage.made(),
+      .used = {1, usage.used().tokens(), usage.used().gigaflop(),
+               FromProto(usage.used().core_time())}};
+}
+
+domain::JobCount FromProto(const v1::JobCount& count, const std::string& queue) {
+  const v1::JobQuantities& used = count.used();
+  return {queue,
+          count.team(),
+          {used.attempts(), used.tokens(), used.gigaflop(), FromProto(used.core_time())}};
+}
+
 absl::StatusOr<std::string> PriceBookId(std::string_view name) {
   if (name.empty()) return std::string();
   FLOE_ASSIGN_OR_RETURN(const auto ids, ParseResourceName(name, {"priceBooks"}));

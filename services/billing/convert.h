@@ -8,6 +8,7 @@
 #include "google/protobuf/message.h"
 
 #include "billing/ingest.h"
+#include "billing/job_usage.h"
 #include "billing/request_key.h"
 #include "billing/usage_event.h"
 #include "floe/billing/v1/money.pb.h"
@@ -42,6 +43,9 @@ v1::IngestUsageResponse::Result ToProto(const std::string& usage_id,
 
 domain::Attempt FromProto(const v1::Attempt& attempt);
 v1::Attempt ToProto(const domain::Attempt& attempt);
+
+domain::JobUsage FromProto(const v1::JobUsage& usage, const std::string& queue);
+domain::JobCount FromProto(const v1::JobCount& count, const std::string& queue);
 
 // `priceBooks/{id}` and back; an empty name is an empty id.
 absl::StatusOr<std::string> PriceBookId(std::string_view name);

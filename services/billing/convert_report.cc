@@ -140,6 +140,26 @@ v1::WorkflowTree ToProto(const domain::WorkflowTree& tree, const std::string& na
   return out;
 }
 
+v1::JobQuantities ToProto(const domain::JobQuantities& used) {
+  v1::JobQuantities out;
+  out.set_attempts(used.attempts);
+  out.set_tokens(used.tokens);
+  out.set_gigaflop(used.gigaflop);
+  *out.mutable_core_time() = ToProto(used.core_time);
+  return out;
+}
+
+v1::QueryJobUsageResponse::Row ToProto(const domain::JobUsageRow& row) {
+  v1::QueryJobUsageResponse::Row out;
+  out.set_team(row.team);
+  out.set_kind(row.kind);
+  out.set_made(row.made);
+  out.set_jobs(row.jobs);
+  *out.mutable_used() = ToProto(row.used);
+  *out.mutable_unsuccessful() = ToProto(row.unsuccessful);
+  return out;
+}
+
 v1::VerifyUsageResponse ToProto(const domain::VerifyReport& report) {
   v1::VerifyUsageResponse out;
   out.set_clean(report.clean());
@@ -163,6 +183,8 @@ v1::VerifyUsageResponse ToProto(const domain::VerifyReport& report) {
     to.set_charged_tokens(counts.output_tokens);
   }
   out.set_on_the_way(report.on_the_way);
+  *out.mutable_jobs_counted() = ToProto(report.jobs_counted);
+  *out.mutable_jobs_billed() = ToProto(report.jobs_billed);
   out.mutable_ledger_faults()->Add(report.ledger_faults.begin(), report.ledger_faults.end());
   return out;
 }
@@ -263,6 +285,7 @@ v1::QueryTrainingCostResponse::Row ToProto(const domain::TrainingCostRow& row) {
   *out.mutable_remaining() = ToProto(row.remaining);
   if (row.break_even_time) *out.mutable_break_even_time() = ToProto(*row.break_even_time);
   out.set_break_even_reached(row.break_even_reached);
+  *out.mutable_used() = ToProto(row.used);
   return out;
 }
 

@@ -20,6 +20,8 @@ absl::StatusOr<floe::billing::v1::ExplainUsageResponse> ToProto(
     const floe::billing::ExplainedUsage& explained);
 floe::billing::v1::WorkflowTree ToProto(const floe::billing::WorkflowTree& tree,
                                         const std::string& name);
+floe::billing::v1::JobQuantities ToProto(const floe::billing::JobQuantities& used);
+floe::billing::v1::QueryJobUsageResponse::Row ToProto(const floe::billing::JobUsageRow& row);
 floe::billing::v1::VerifyUsageResponse ToProto(const floe::billing::VerifyReport& report);
 
 // `teams/{team}/invoices/{month}`.

@@ -185,8 +185,28 @@ grpc::Status ReportRpc::QueryTrainingCost(grpc::ServerContext* context,
     const absl::Time now = request->has_time() ? FromProto(request->time()) : parts_.clock.Now();
     FLOE_ASSIGN_OR_RETURN(const auto costs, parts_.training.List(team, now));
     FLOE_ASSIGN_OR_RETURN(const auto uses, parts_.training.Uses(team, now));
-    FLOE_ASSIGN_OR_RETURN(const auto rows, domain::CompareTrainingCost(costs, uses, now));
+    FLOE_ASSIGN_OR_RETURN(const auto jobs, parts_.jobs.Query(team, {absl::UnixEpoch(), now}));
+    FLOE_ASSIGN_OR_RETURN(const auto rows, domain::CompareTrainingCost(costs, uses, jobs, now));
     for (const auto& row : rows) *answer->add_rows() = ToProto(row);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status ReportRpc::QueryJobUsage(grpc::ServerContext* context,
+                                      const v1::QueryJobUsageRequest* request,
+                                      v1::QueryJobUsageResponse* answer) {
+  return parts_.calls.Run(*context, "billing.QueryJobUsage", [&](auto& call) -> absl::Status {
+    FLOE_ASSIGN_OR_RETURN(const std::string team, TeamOf(call.identity(), request->team()));
+    const domain::Interval interval{
+        request->has_start() ? FromProto(request->start()) : absl::UnixEpoch(),
+        request->has_end() ? FromProto(request->end()) : parts_.clock.Now()};
+    FLOE_ASSIGN_OR_RETURN(const auto rows, parts_.jobs.Query(team, interval));
+    domain::JobQuantities total;
+    for (const domain::JobUsageRow& row : rows) {
+      *answer->add_rows() = ToProto(row);
+      total += row.used;
+    }
+    *answer->mutable_total() = ToProto(total);
     return absl::OkStatus();
   });
 }

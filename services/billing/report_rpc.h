@@ -21,6 +21,7 @@ class ReportRpc final : public floe::billing::v1::ReportService::Service {
     floe::billing::ReportStore& reports;
     floe::billing::InvoiceStore& invoices;
     floe::billing::TrainingCostStore& training;
+    floe::billing::JobUsageStore& jobs;
   };
   explicit ReportRpc(const Parts& parts) : parts_(parts) {}
 
@@ -53,6 +54,9 @@ class ReportRpc final : public floe::billing::v1::ReportService::Service {
   grpc::Status QueryTrainingCost(grpc::ServerContext* context,
                                  const floe::billing::v1::QueryTrainingCostRequest* request,
                                  floe::billing::v1::QueryTrainingCostResponse* answer) override;
+  grpc::Status QueryJobUsage(grpc::ServerContext* context,
+                             const floe::billing::v1::QueryJobUsageRequest* request,
+                             floe::billing::v1::QueryJobUsageResponse* answer) override;
 
  private:
   absl::StatusOr<floe::billing::Report> Query(const runtime::CallIdentity& identity,

@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "billing/postgres/budget_store.h"
 #include "billing/postgres/invoice_store.h"
+#include "billing/postgres/job_usage_store.h"
 #include "billing/postgres/migrations_sql.h"
 #include "billing/postgres/price_book_store.h"
 #include "billing/postgres/report_store.h"
@@ -59,9 +60,14 @@ absl::Status EnsureAnyBook(const std::string& file, domain::PriceBookStore& stor
   return made.status();
 }
 
-// Workers report what they computed; nobody but the gateway tells what is charged, and to whom.
+// Workers report what they computed, queues what their jobs used; nobody but the gateway tells what
+// is charged, and to whom.
 runtime::PeerRules Peers() {
-  return {{"gateway", {"*"}}, {"inference", {"billing.IngestAttempts"}}};
+  return {{"gateway", {"*"}},
+          {"inference", {"billing.IngestAttempts"}},
+          {"trainer", {"billing.IngestJobUsage"}},
+          {"alignment", {"billing.IngestJobUsage"}},
+          {"tokenizer", {"billing.IngestJobUsage"}}};
 }
 
 }  // namespace
@@ -83,16 +89,17 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   domain::PostgresReportStore report_store(*pool);
   domain::PostgresInvoiceStore invoice_store(*pool);
   domain::PostgresTrainingCostStore training_store(*pool);
+  domain::PostgresJobUsageStore job_store(*pool);
   domain::PriceBooks books(book_store, host->clock());
   domain::IngestUsage ingest(books, usage_store);
   FLOE_RETURN_IF_ERROR(EnsureAnyBook(options.default_price_book, book_store, books));
 
-  UsageRpc usage(host->calls(), host->metrics(), ingest, usage_store);
+  UsageRpc usage(host->calls(), host->metrics(), ingest, usage_store, job_store);
   PriceBookRpc price_books({host->calls(), host->clock(), books, book_store, ingest});
   QuoteRpc quotes(host->calls(), host->clock(), books);
   BudgetRpc budgets({host->calls(), host->clock(), budget_store, slice_store});
   ReportRpc reports({host->calls(), host->clock(), host->ids(), books, report_store, invoice_store,
-                     training_store});
+                     training_store, job_store});
   host->AddReadyCheck("postgres", [&pool] { return pool->Ping(); });
   return host->Serve({&usage, &price_books, &quotes, &budgets, &reports});
 }

@@ -74,4 +74,29 @@ grpc::Status UsageRpc::IngestAttempts(grpc::ServerContext* context,
   });
 }
 
+grpc::Status UsageRpc::IngestJobUsage(grpc::ServerContext* context,
+                                      const v1::IngestJobUsageRequest* request,
+                                      v1::IngestJobUsageResponse* answer) {
+  return calls_.Run(*context, "billing.IngestJobUsage", [&](auto& call) -> absl::Status {
+    FLOE_RETURN_IF_ERROR(RequireService(call.identity(), "send what jobs used"));
+    FLOE_RETURN_IF_ERROR(CheckBatch(request->attempts_size(), "attempts"));
+    FLOE_RETURN_IF_ERROR(CheckBatch(request->counts_size(), "counts"));
+    std::vector<domain::JobUsage> attempts;
+    for (const v1::JobUsage& attempt : request->attempts()) {
+      attempts.push_back(FromProto(attempt, request->queue()));
+      const absl::Status valid = Validate(attempts.back());
+      if (!valid.ok()) return At("attempts", attempts.size() - 1, valid);
+    }
+    std::vector<domain::JobCount> counts;
+    for (const v1::JobCount& count : request->counts()) {
+      counts.push_back(FromProto(count, request->queue()));
+      const absl::Status valid = Validate(counts.back());
+      if (!valid.ok()) return At("counts", counts.size() - 1, valid);
+    }
+    FLOE_ASSIGN_OR_RETURN(const int64_t accepted, jobs_.Append(attempts, counts));
+    answer->set_accepted(accepted);
+    return absl::OkStatus();
+  });
+}
+
 }  // namespace floe::services::billing

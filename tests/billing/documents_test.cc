@@ -176,7 +176,7 @@ TEST(TrainingCostTest, BreakEvenComesAtThePaceSoFar) {
   const absl::Time now = start + absl::Seconds(1000);
   const auto row = [&](int64_t revenue, int64_t running) {
     const auto rows = CompareTrainingCost(
-        {cost}, {{"nlp", "m", "1", Money::Picos(revenue), Money::Picos(running), start}}, now);
+        {cost}, {{"nlp", "m", "1", Money::Picos(revenue), Money::Picos(running), start}}, {}, now);
     return rows->at(0);
   };
   EXPECT_EQ(*row(75, 50).break_even_time, now + absl::Seconds(3000));
@@ -184,7 +184,7 @@ TEST(TrainingCostTest, BreakEvenComesAtThePaceSoFar) {
   EXPECT_TRUE(row(200, 90).break_even_reached);
   EXPECT_FALSE(row(50, 50).break_even_time.has_value());
   EXPECT_FALSE(row(40, 50).break_even_time.has_value());
-  EXPECT_EQ(CompareTrainingCost({cost}, {}, now)->at(0).remaining, Money::Picos(100));
+  EXPECT_EQ(CompareTrainingCost({cost}, {}, {}, now)->at(0).remaining, Money::Picos(100));
 }
 
 }  // namespace

@@ -324,7 +324,7 @@ TEST_F(ReportStoreTest, TrainingCostStandsBesideItsVersionsUse) {
                 "'capital/teams/nlp/models/hamlet@7'"),
             "12000000000000");
   const auto rows = CompareTrainingCost(*training_.List("nlp", clock_.Now()),
-                                        *training_.Uses("nlp", clock_.Now()), clock_.Now());
+                                        *training_.Uses("nlp", clock_.Now()), {}, clock_.Now());
   ASSERT_EQ(rows->size(), 1u);
   EXPECT_EQ(rows->at(0).amortized, *Money::ParseDollars("9.2"));
   EXPECT_EQ(rows->at(0).revenue, Money::Picos(kEventPicos));

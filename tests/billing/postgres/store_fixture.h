@@ -17,6 +17,7 @@
 #include "billing/ingest.h"
 #include "billing/postgres/budget_store.h"
 #include "billing/postgres/invoice_store.h"
+#include "billing/postgres/job_usage_store.h"
 #include "billing/postgres/migrations_sql.h"
 #include "billing/postgres/price_book_store.h"
 #include "billing/postgres/report_store.h"
@@ -106,6 +107,7 @@ class StoreTest : public testing::Test {
   PostgresReportStore reports_{*pool_};
   PostgresInvoiceStore invoices_{*pool_};
   PostgresTrainingCostStore training_{*pool_};
+  PostgresJobUsageStore job_usage_{*pool_};
   PriceBooks books_{book_store_, clock_};
   IngestUsage ingest_{books_, usage_};
 };

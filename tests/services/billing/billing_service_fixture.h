@@ -17,6 +17,7 @@
 #include "base/postgres/pool.h"
 #include "billing/postgres/budget_store.h"
 #include "billing/postgres/invoice_store.h"
+#include "billing/postgres/job_usage_store.h"
 #include "billing/postgres/migrations_sql.h"
 #include "billing/postgres/price_book_store.h"
 #include "billing/postgres/report_store.h"
@@ -132,13 +133,14 @@ class BillingServiceTest : public testing::Test {
   domain::PostgresInvoiceStore invoice_store_{*pool_};
   domain::PostgresTrainingCostStore training_store_{*pool_};
   domain::PriceBooks price_books_{book_store_, clock_};
+  domain::PostgresJobUsageStore job_store_{*pool_};
   domain::IngestUsage ingest_{price_books_, usage_store_};
-  UsageRpc usage_{calls_, metrics_, ingest_, usage_store_};
+  UsageRpc usage_{calls_, metrics_, ingest_, usage_store_, job_store_};
   PriceBookRpc books_{{calls_, clock_, price_books_, book_store_, ingest_}};
   QuoteRpc quotes_{calls_, clock_, price_books_};
   BudgetRpc budgets_{{calls_, clock_, budget_store_, slice_store_}};
-  ReportRpc reports_{
-      {calls_, clock_, ids_, price_books_, report_store_, invoice_store_, training_store_}};
+  ReportRpc reports_{{calls_, clock_, ids_, price_books_, report_store_, invoice_store_,
+                      training_store_, job_store_}};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::UsageService::Stub> usage;
   std::unique_ptr<v1::PriceBookService::Stub> books;

@@ -293,5 +293,56 @@ TEST_F(BillingServiceTest, BadRequestsAreNamed) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(BillingServiceTest, WhatJobsUsedIsToldByServicesAndReadByTheTeam) {
+  v1::IngestJobUsageRequest request;
+  request.set_queue("trainer");
+  v1::JobUsage& attempt = *request.add_attempts();
+  attempt.set_job("teams/nlp/jobs/trainer-1");
+  attempt.set_attempt(1);
+  attempt.set_kind("pretrain");
+  attempt.set_outcome("succeeded");
+  attempt.set_made("teams/nlp/models/hamlet/versions/7");
+  *attempt.mutable_end_time() = ToProto(clock_.Now() - absl::Minutes(1));
+  attempt.mutable_used()->set_tokens(1000);
+  *attempt.mutable_used()->mutable_core_time() = ToProto(absl::Seconds(30));
+  v1::JobCount& count = *request.add_counts();
+  count.set_team("nlp");
+  *count.mutable_used() = attempt.used();
+  count.mutable_used()->set_attempts(1);
+  v1::IngestJobUsageResponse taken;
+  const auto ingest = &v1::UsageService::Stub::IngestJobUsage;
+  EXPECT_EQ(Call(usage, ingest, kAdmin, request, taken).code(),
+            absl::StatusCode::kPermissionDenied);
+  ASSERT_TRUE(Call(usage, ingest, kService, request, taken).ok());
+  EXPECT_EQ(taken.accepted(), 1);
+  ASSERT_TRUE(Call(usage, ingest, kService, request, taken).ok());
+  EXPECT_EQ(taken.accepted(), 0);
+
+  v1::QueryJobUsageResponse rows;
+  const auto query = &v1::ReportService::Stub::QueryJobUsage;
+  ASSERT_TRUE(Call(reports, query, kViewer, v1::QueryJobUsageRequest(), rows).ok());
+  ASSERT_EQ(rows.rows_size(), 1);
+  EXPECT_EQ(rows.rows(0).made(), "teams/nlp/models/hamlet/versions/7");
+  EXPECT_EQ(rows.total().tokens(), 1000);
+  EXPECT_EQ(rows.total().core_time().seconds(), 30);
+  ASSERT_TRUE(Call(reports, query, kStranger, v1::QueryJobUsageRequest(), rows).ok());
+  EXPECT_EQ(rows.rows_size(), 0);
+
+  v1::VerifyUsageResponse verdict;
+  const auto verify = &v1::ReportService::Stub::VerifyUsage;
+  ASSERT_TRUE(Call(reports, verify, kOperator, v1::VerifyUsageRequest(), verdict).ok());
+  EXPECT_TRUE(verdict.clean());
+  EXPECT_EQ(verdict.jobs_billed().tokens(), 1000);
+  count.mutable_used()->set_attempts(2);
+  ASSERT_TRUE(Call(usage, ingest, kService, request, taken).ok());
+  ASSERT_TRUE(Call(reports, verify, kOperator, v1::VerifyUsageRequest(), verdict).ok());
+  EXPECT_FALSE(verdict.clean());
+  EXPECT_EQ(verdict.ledger_faults_size(), 1);
+
+  attempt.set_job("hamlet");
+  EXPECT_EQ(Call(usage, ingest, kService, request, taken).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace floe::services::billing
