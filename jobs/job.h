@@ -82,6 +82,15 @@ struct StepMetrics {
   bool operator==(const StepMetrics&) const = default;
 };
 
+// What an attempt used.
+struct Usage {
+  int64_t tokens = 0;        // that training went over, steps done again and thrown away included
+  int64_t gigaflop = 0;      // 10^9 floating-point operations, by the model's formula
+  absl::Duration core_time;  // threads that it held × time; a microsecond is its unit
+
+  bool operator==(const Usage&) const = default;
+};
+
 // What is remembered of an attempt after the next has begun.
 struct Attempt {
   int number = 0;
@@ -90,9 +99,14 @@ struct Attempt {
   std::optional<absl::Time> end_time;
   std::optional<Outcome> outcome;  // a lease that ran out is a retryable failure
   std::string reason;              // why it did not succeed
+  Usage used;                      // so far, as its runner last told
 
   bool operator==(const Attempt&) const = default;
 };
+
+// The priorities that a person may give a job.
+inline constexpr int kLeastPriority = -100;
+inline constexpr int kMostPriority = 100;
 
 struct Job {
   std::string id;    // `<service>-<ulid>`
@@ -102,6 +116,7 @@ struct Job {
   State state = State::kQueued;
   int attempt = 0;  // how often it was started; the number of the newest attempt, and its fence
   int max_attempts = 1;
+  int priority = 0;     // higher ones are taken first, older ones among equals
   int handed_back = 0;  // attempts that a runner gave back and that do not count
   std::string error;
   std::string result;

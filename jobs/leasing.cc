@@ -7,15 +7,15 @@ namespace floe::jobs {
 absl::StatusOr<std::optional<Job>> Leasing::Acquire(const std::vector<std::string>& kinds,
                                                     const std::string& runner) {
   const absl::Time now = clock_.Now();
-  return queue_.TakeNext({kinds, now, options_.team_limit}, [&](Job job) {
+  return queue_.TakeNext({kinds, now, options_.limits}, [&](Job job) {
     return Start(std::move(job), runner, now, options_.lease);
   });
 }
 
 absl::StatusOr<Job> Leasing::Heartbeat(const std::string& team, const std::string& id, int attempt,
-                                       const std::vector<Event>& events) {
+                                       const std::vector<Event>& events, const Usage& used) {
   return queue_.Update(team, id, [&](Job job) {
-    return Report(std::move(job), attempt, events, clock_.Now(), options_.lease);
+    return Report(std::move(job), {attempt, events, used}, clock_.Now(), options_.lease);
   });
 }
 

@@ -19,19 +19,20 @@ class Leasing {
   struct Options {
     absl::Duration lease = absl::Seconds(30);
     RetryPolicy retry;
-    int team_limit = 0;  // jobs of one team in work at most; 0: any number
+    TeamLimits limits;  // of jobs in work
   };
 
   Leasing(JobQueue& queue, const Clock& clock, Options options)
       : queue_(queue), clock_(clock), options_(options) {}
 
-  // Starts the next attempt of the job that has been due longest. Does not wait.
+  // Starts the next attempt of the job that is first in the queue. Does not wait.
   absl::StatusOr<std::optional<Job>> Acquire(const std::vector<std::string>& kinds,
                                              const std::string& runner);
 
-  // Extends the lease and appends events; ABORTED (LEASE_LOST) when the attempt holds it no more.
+  // Extends the lease, appends events and notes what the attempt used so far; ABORTED (LEASE_LOST)
+  // when the attempt holds it no more.
   absl::StatusOr<Job> Heartbeat(const std::string& team, const std::string& id, int attempt,
-                                const std::vector<Event>& events);
+                                const std::vector<Event>& events, const Usage& used = {});
 
   absl::StatusOr<Job> Finish(const std::string& team, const std::string& id, const AttemptEnd& end);
 

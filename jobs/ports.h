@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 
 #include "jobs/job.h"
+#include "jobs/team_limits.h"
 #include "jobs/transitions.h"
 
 namespace floe::jobs {
@@ -66,17 +67,20 @@ class JobQueue {
   struct Wanted {
     std::vector<std::string> kinds;
     absl::Time now;
-    int team_limit = 0;  // jobs of one team that runners hold at most; 0: any number
+    TeamLimits limits;
   };
-  // Changes the queued job of one of the kinds that has been due longest, passing over jobs that
-  // another caller is taking at this moment, and teams that are at their limit. Nothing when none
-  // is due.
+  // Changes the queued job of one of the kinds that has the highest priority, and among those the
+  // one that has been due longest, passing over jobs that another caller is taking at this moment,
+  // and teams that are at their limit. Nothing when none is due.
   virtual absl::StatusOr<std::optional<Job>> TakeNext(const Wanted& wanted,
                                                       CertainTransition transition) = 0;
 
   // Changes every job whose lease ended at `now` or before; returns them.
   virtual absl::StatusOr<std::vector<Job>> UpdateExpired(absl::Time now,
                                                          CertainTransition transition) = 0;
+
+  // How many jobs of the team runners hold.
+  virtual absl::StatusOr<int> CountHeld(const std::string& team) = 0;
 
   // How many jobs are in each state that is not an end; none: no entry.
   virtual absl::StatusOr<std::map<State, int64_t>> CountOpen() = 0;

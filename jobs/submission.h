@@ -21,13 +21,15 @@ class Submission {
     int max_attempts = 3;
     std::string creator;
     std::string request_id;
+    int priority = 0;
   };
 
   // `service` is the prefix of the ids.
   Submission(JobQueue& queue, const Clock& clock, IdGenerator& ids, std::string service)
       : queue_(queue), clock_(clock), ids_(ids), service_(std::move(service)) {}
 
-  // Queues a job; repeating a request id returns the first job.
+  // Queues a job; repeating a request id returns the first job. INVALID_ARGUMENT when the priority
+  // is out of bounds.
   absl::StatusOr<Job> Submit(Order order);
 
   // Queued: ends at once. Running: CANCELLING until its runner has stopped.

@@ -118,7 +118,7 @@ std::string WhyEnded(const AttemptEnd& end) {
 Change Submit(Job job, absl::Time now) {
   job.create_time = now;
   job.due_time = now;
-  Change change{std::move(job), {}, {}};
+  Change change{std::move(job), {}, {}, {}};
   Enter(change, State::kQueued, now);
   return change;
 }
@@ -128,7 +128,7 @@ Change Start(Job job, std::string_view runner, absl::Time now, absl::Duration le
   job.runner = runner;
   job.lease_expire = now + lease;
   if (!job.start_time) job.start_time = now;
-  Change change{std::move(job), {}, {}};
+  Change change{std::move(job), {}, {}, {}};
   Enter(change, State::kRunning, now);
   change.job.reported_sequence = change.job.last_sequence;
   Attempt attempt;
@@ -139,11 +139,11 @@ Change Start(Job job, std::string_view runner, absl::Time now, absl::Duration le
   return change;
 }
 
-absl::StatusOr<Change> Report(Job job, int attempt, const std::vector<Event>& events,
-                              absl::Time now, absl::Duration lease) {
-  FLOE_RETURN_IF_ERROR(CheckHolds(job, attempt));
-  Change change{std::move(job), {}, {}};
-  FLOE_RETURN_IF_ERROR(AppendReported(change, events));
+absl::StatusOr<Change> Report(Job job, const AttemptReport& report, absl::Time now,
+                              absl::Duration lease) {
+  FLOE_RETURN_IF_ERROR(CheckHolds(job, report.attempt));
+  Change change{std::move(job), {}, {}, report.used};
+  FLOE_RETURN_IF_ERROR(AppendReported(change, report.events));
   change.job.lease_expire = now + lease;
   return change;
 }
@@ -151,10 +151,10 @@ absl::StatusOr<Change> Report(Job job, int attempt, const std::vector<Event>& ev
 absl::StatusOr<Change> Finish(Job job, const AttemptEnd& end, absl::Time now,
                               const RetryPolicy& policy) {
   if (job.attempt == end.attempt && job.finished_attempt == end.attempt) {
-    return Change{std::move(job), {}, {}};  // the answer to the first call was lost
+    return Change{std::move(job), {}, {}, {}};  // the answer to the first call was lost
   }
   FLOE_RETURN_IF_ERROR(CheckHolds(job, end.attempt));
-  Change change{std::move(job), {}, {}};
+  Change change{std::move(job), {}, {}, end.used};
   FLOE_RETURN_IF_ERROR(AppendReported(change, end.events));
   change.job.finished_attempt = end.attempt;
   const bool cancelling = change.job.state == State::kCancelling;
@@ -193,7 +193,7 @@ absl::StatusOr<Change> Finish(Job job, const AttemptEnd& end, absl::Time now,
 }
 
 absl::StatusOr<Change> Cancel(Job job, absl::Time now) {
-  Change change{std::move(job), {}, {}};
+  Change change{std::move(job), {}, {}, {}};
   switch (change.job.state) {
     case State::kQueued:
     case State::kPaused:
@@ -218,7 +218,7 @@ absl::StatusOr<Change> Cancel(Job job, absl::Time now) {
 
 absl::StatusOr<Change> Pause(Job job, absl::Time now) {
   FLOE_RETURN_IF_ERROR(RefuseIfOver(job, "pause"));
-  Change change{std::move(job), {}, {}};
+  Change change{std::move(job), {}, {}, {}};
   if (change.job.state == State::kQueued) Enter(change, State::kPaused, now);
   if (change.job.state == State::kRunning) Enter(change, State::kPausing, now);
   return change;
@@ -226,7 +226,7 @@ absl::StatusOr<Change> Pause(Job job, absl::Time now) {
 
 absl::StatusOr<Change> Resume(Job job, absl::Time now) {
   FLOE_RETURN_IF_ERROR(RefuseIfOver(job, "resume"));
-  Change change{std::move(job), {}, {}};
+  Change change{std::move(job), {}, {}, {}};
   if (change.job.state == State::kPaused) {
     change.job.due_time = now;
     Enter(change, State::kQueued, now);
@@ -237,7 +237,7 @@ absl::StatusOr<Change> Resume(Job job, absl::Time now) {
 }
 
 Change Expire(Job job, absl::Time now, const RetryPolicy& policy) {
-  Change change{std::move(job), {}, {}};
+  Change change{std::move(job), {}, {}, {}};
   const Job& expired = change.job;
   if (!IsLeased(expired.state) || !expired.lease_expire || *expired.lease_expire > now) {
     return change;

@@ -38,6 +38,7 @@ struct Change {
   Job job;
   std::vector<Event> events;       // to append; numbered after the job's last
   std::optional<Attempt> attempt;  // that began or ended
+  std::optional<Usage> used;       // of the newest attempt so far, when its runner told it
 };
 
 // A job as it is submitted: QUEUED, with its first event.
@@ -46,12 +47,18 @@ Change Submit(Job job, absl::Time now);
 // The next attempt begins, held by `runner` until `now + lease`.
 Change Start(Job job, std::string_view runner, absl::Time now, absl::Duration lease);
 
+struct AttemptReport {
+  int attempt = 0;
+  std::vector<Event> events;
+  Usage used;
+};
+
 // A runner lives: the lease is extended, and its events are appended. They are numbered by the
 // runner, from the job's `last_sequence` at the start of the attempt; those reported already are
 // dropped. ABORTED (LEASE_LOST) when `attempt` does not hold the lease; INVALID_ARGUMENT when a
 // number is left out.
-absl::StatusOr<Change> Report(Job job, int attempt, const std::vector<Event>& events,
-                              absl::Time now, absl::Duration lease);
+absl::StatusOr<Change> Report(Job job, const AttemptReport& report, absl::Time now,
+                              absl::Duration lease);
 
 struct AttemptEnd {
   int attempt = 0;
@@ -59,6 +66,7 @@ struct AttemptEnd {
   std::string error;
   std::string result;
   std::vector<Event> events;  // as in Report
+  Usage used;
 };
 
 // A runner ends its attempt. Repeating it changes nothing. Errors as in Report.

@@ -47,6 +47,9 @@ class TrainingObserver {
   virtual ~TrainingObserver() = default;
   virtual void OnProgress(const TrainProgress& progress) = 0;
   virtual void OnLine(LineLevel level, std::string_view text) = 0;
+  // A step was computed, also one that is thrown away: its tokens, those of all processes, and the
+  // floating-point operations they took. Only who accounts for them listens.
+  virtual void OnComputed(int64_t tokens, double flops) {}
 };
 
 // A text to be scored from one of its ids on.

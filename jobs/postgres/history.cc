@@ -32,9 +32,13 @@ constexpr char kAttempt[] =
     " VALUES ($1, $2, $3, $4, $5, $6, $7)"
     " ON CONFLICT (job, attempt) DO UPDATE SET end_time = excluded.end_time,"
     " outcome = excluded.outcome, reason = excluded.reason";
+constexpr char kUsed[] =
+    "UPDATE job_attempts SET tokens = greatest(tokens, $3), gigaflop = greatest(gigaflop, $4),"
+    " core_us = greatest(core_us, $5) WHERE job = $1 AND attempt = $2";
 constexpr char kAttempts[] =
     "SELECT attempt, runner, (extract(epoch FROM start_time) * 1000000)::bigint,"
-    " (extract(epoch FROM end_time) * 1000000)::bigint, outcome, reason FROM job_attempts"
+    " (extract(epoch FROM end_time) * 1000000)::bigint, outcome, reason, tokens, gigaflop,"
+    " core_us FROM job_attempts"
     " WHERE job = $1 ORDER BY attempt";
 
 void AppendMetrics(Sql& sql, const std::string& id, const Event& event) {
@@ -43,6 +47,14 @@ void AppendMetrics(Sql& sql, const std::string& id, const Event& event) {
   sql.exec_params(kForgetFrom, id, progress->step);
   sql.exec_params(kMeasured, id, progress->step, Timestamp(event.time), event.attempt,
                   MetricsToJson(progress->metrics));
+}
+
+void StoreAttempt(Sql& sql, const std::string& id, const Attempt& attempt) {
+  const auto start = OptionalTimestamp(attempt.start_time);
+  const auto end = OptionalTimestamp(attempt.end_time);
+  sql.exec_params(kAttempt, id, attempt.number, attempt.runner, OrNull(start), OrNull(end),
+                  attempt.outcome ? std::string(OutcomeName(*attempt.outcome)) : "",
+                  attempt.reason);
 }
 
 }  // namespace
@@ -54,13 +66,11 @@ void AppendHistory(Sql& sql, const Change& change) {
                     WhatToJson(event.what));
     AppendMetrics(sql, id, event);
   }
-  if (!change.attempt) return;
-  const Attempt& attempt = *change.attempt;
-  const auto start = OptionalTimestamp(attempt.start_time);
-  const auto end = OptionalTimestamp(attempt.end_time);
-  sql.exec_params(kAttempt, id, attempt.number, attempt.runner, OrNull(start), OrNull(end),
-                  attempt.outcome ? std::string(OutcomeName(*attempt.outcome)) : "",
-                  attempt.reason);
+  if (change.attempt) StoreAttempt(sql, id, *change.attempt);
+  if (change.used) {
+    sql.exec_params(kUsed, id, change.job.attempt, change.used->tokens, change.used->gigaflop,
+                    absl::ToInt64Microseconds(change.used->core_time));
+  }
 }
 
 absl::StatusOr<std::vector<Event>> ReadEvents(Sql& sql, const std::string& id,
@@ -102,6 +112,8 @@ absl::StatusOr<std::vector<Attempt>> ReadAttempts(Sql& sql, const std::string& i
           absl::StrCat("attempt ", one.number, " of job ", id, " ended in an unknown way"));
     }
     one.reason = row[5].as<std::string>();
+    one.used = {row[6].as<int64_t>(), row[7].as<int64_t>(),
+                absl::Microseconds(row[8].as<int64_t>())};
     attempts.push_back(std::move(one));
   }
   return attempts;

@@ -12,19 +12,17 @@
 #include "base/status_macros.h"
 #include "jobs/postgres/event_json.h"
 #include "jobs/postgres/history.h"
+#include "jobs/postgres/in_schema.h"
 #include "jobs/postgres/migrations_sql.h"
 #include "jobs/postgres/rows.h"
 
 namespace floe::jobs {
 namespace {
 
-// Within the transaction: unqualified names are those of the owning service's schema.
-constexpr char kUseSchema[] = "SELECT set_config('search_path', quote_ident($1), true)";
-
 constexpr char kInsert[] =
     "INSERT INTO jobs (id, team, kind, spec, state, max_attempts, creator, request_id, create_time,"
-    " due_time, last_sequence, reported_sequence)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    " due_time, last_sequence, reported_sequence, priority)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
     " ON CONFLICT (team, request_id) WHERE request_id <> '' DO NOTHING";
 constexpr char kByRequest[] = "SELECT " FLOE_JOB_COLUMNS
                               " FROM jobs WHERE team = $1 AND request_id = $2 AND request_id <> ''";
@@ -37,10 +35,13 @@ constexpr char kList[] = "SELECT " FLOE_JOB_COLUMNS
 constexpr char kNext[] = "SELECT " FLOE_JOB_COLUMNS
                          " FROM jobs WHERE state = 'QUEUED' AND due_time <= $2"
                          " AND kind = ANY (ARRAY(SELECT json_array_elements_text($1::json)))"
-                         " AND ($3 = 0 OR (SELECT count(*) FROM jobs held"
+                         " AND (coalesce(($4::json ->> team)::integer, $3) = 0"
+                         " OR (SELECT count(*) FROM jobs held"
                          " WHERE held.team = jobs.team AND held.lease_expire_time IS NOT NULL)"
-                         " < $3)"
-                         " ORDER BY due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED";
+                         " < coalesce(($4::json ->> team)::integer, $3))"
+                         " ORDER BY -priority, due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED";
+constexpr char kHeld[] =
+    "SELECT count(*) FROM jobs WHERE team = $1 AND lease_expire_time IS NOT NULL";
 constexpr char kExpired[] = "SELECT " FLOE_JOB_COLUMNS
                             " FROM jobs WHERE state IN ('RUNNING', 'CANCELLING', 'PAUSING')"
                             " AND lease_expire_time <= $1"
@@ -86,13 +87,10 @@ absl::StatusOr<std::optional<Job>> ByRequest(Sql& sql, const std::string& team,
 }
 
 class PostgresQueue final : public JobQueue {
-  // One transaction in the schema. (In front of its uses: its type is deduced.)
+  // (In front of its uses: its type is deduced.)
   template <typename Fn>
   auto In(Fn&& fn) {
-    return pool_.Transaction([&](Sql& sql) {
-      sql.exec_params(kUseSchema, schema_);
-      return fn(sql);
-    });
+    return InSchema(pool_, schema_, std::forward<Fn>(fn));
   }
 
  public:
@@ -105,7 +103,7 @@ class PostgresQueue final : public JobQueue {
       const pqxx::result inserted = sql.exec_params(
           kInsert, job.id, job.team, job.kind, job.spec, std::string(StateName(job.state)),
           job.max_attempts, job.creator, job.request_id, Timestamp(job.create_time),
-          Timestamp(job.due_time), job.last_sequence, job.reported_sequence);
+          Timestamp(job.due_time), job.last_sequence, job.reported_sequence, job.priority);
       if (inserted.affected_rows() == 1) {
         AppendHistory(sql, submitted);
         return JobFromRow(sql.exec_params(kGet, job.team, job.id)[0]);
@@ -174,9 +172,11 @@ class PostgresQueue final : public JobQueue {
   absl::StatusOr<std::optional<Job>> TakeNext(const Wanted& wanted,
                                               CertainTransition transition) override {
     return In([&](Sql& sql) -> absl::StatusOr<std::optional<Job>> {
-      if (wanted.team_limit > 0) sql.exec_params(kTakeTurns, schema_);
-      const pqxx::result rows = sql.exec_params(kNext, nlohmann::json(wanted.kinds).dump(),
-                                                Timestamp(wanted.now), wanted.team_limit);
+      const TeamLimits& limits = wanted.limits;
+      if (limits.usual > 0 || !limits.exceptions.empty()) sql.exec_params(kTakeTurns, schema_);
+      const pqxx::result rows =
+          sql.exec_params(kNext, nlohmann::json(wanted.kinds).dump(), Timestamp(wanted.now),
+                          limits.usual, nlohmann::json(limits.exceptions).dump());
       if (rows.empty()) return std::nullopt;
       FLOE_ASSIGN_OR_RETURN(Job job, JobFromRow(rows[0]));
       Change change = transition(std::move(job));
@@ -196,6 +196,12 @@ class PostgresQueue final : public JobQueue {
         changed.push_back(std::move(change.job));
       }
       return changed;
+    });
+  }
+
+  absl::StatusOr<int> CountHeld(const std::string& team) override {
+    return In([&](Sql& sql) -> absl::StatusOr<int> {
+      return sql.exec_params1(kHeld, team)[0].as<int>();
     });
   }
 

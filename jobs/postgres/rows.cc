@@ -37,6 +37,7 @@ absl::StatusOr<Job> JobFromRow(const pqxx::row& row) {
   job.last_sequence = next().as<int64_t>();
   job.reported_sequence = next().as<int64_t>();
   job.queue_position = next().as<int64_t>();
+  job.priority = next().as<int>();
   return job;
 }
 

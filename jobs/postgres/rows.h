@@ -22,8 +22,8 @@ namespace floe::jobs {
   " (extract(epoch FROM lease_expire_time) * 1000000)::bigint, finished_attempt,"             \
   " last_sequence, reported_sequence,"                                                        \
   " CASE WHEN state = 'QUEUED' THEN (SELECT count(*) FROM jobs ahead"                         \
-  " WHERE ahead.state = 'QUEUED' AND (ahead.due_time, ahead.id) <= (jobs.due_time, jobs.id))" \
-  " ELSE 0 END"
+  " WHERE ahead.state = 'QUEUED' AND (-ahead.priority, ahead.due_time, ahead.id)"             \
+  " <= (-jobs.priority, jobs.due_time, jobs.id)) ELSE 0 END, priority"
 
 absl::StatusOr<Job> JobFromRow(const pqxx::row& row);
 

@@ -21,11 +21,7 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
   config.Add("registry", options.registry, "Address of floe-registry, host:port");
   config.AddSecret("database-url", options.database_url,
                    "Postgres connection string, for the queue of alignment jobs");
-  config.Add("lease", options.lease, "A runner that is silent for so long is given up");
-  config.Add("heartbeat-interval", options.heartbeat_interval, "How often a runner has to call");
-  config.Add("running-jobs-per-team", options.running_jobs_per_team,
-             "Jobs of one team in work at the same time at most; more wait while others' are "
-             "taken. 0: any number");
+  jobs::AddQueueOptions(config, options.queue);
   config.AddCheck([&options]() -> absl::Status {
     if (options.registry.empty()) {
       return absl::InvalidArgumentError("registry is missing: give --registry host:port");
@@ -33,13 +29,6 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
     if (options.database_url.empty()) {
       return absl::InvalidArgumentError(
           "database-url is missing: set FLOE_DATABASE_URL or give --database-url-file");
-    }
-    if (options.heartbeat_interval <= absl::ZeroDuration() ||
-        options.lease < 2 * options.heartbeat_interval) {
-      return absl::InvalidArgumentError("lease must be at least twice the heartbeat-interval");
-    }
-    if (options.running_jobs_per_team < 0) {
-      return absl::InvalidArgumentError("running-jobs-per-team must be 0 (any number) or more");
     }
     return absl::OkStatus();
   });
@@ -59,12 +48,9 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   EvaluateKind evaluate(registry);
   InspectKind inspect(registry);
   const jobs::JobKinds kinds({&sft, &dpo, &evaluate, &inspect});
+  FLOE_ASSIGN_OR_RETURN(auto queue, jobs::JobOptions("alignment", options.queue, options.common));
   FLOE_ASSIGN_OR_RETURN(auto jobs,
-                        jobs::JobServices::Create(*host, *pool, kinds,
-                                                  {.service = "alignment",
-                                                   .lease = options.lease,
-                                                   .heartbeat_interval = options.heartbeat_interval,
-                                                   .team_limit = options.running_jobs_per_team}));
+                        jobs::JobServices::Create(*host, *pool, kinds, std::move(queue)));
   host->AddReadyCheck("postgres", [&pool] { return pool->Ping(); });
   host->OnDrain([&jobs] { jobs->Drain(); });
   return host->Serve({&jobs->job_service(), &jobs->lease_service()});

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 
+#include "services/jobs/queue_options.h"
 #include "services/runtime/config.h"
 #include "services/runtime/options.h"
 
@@ -15,9 +15,7 @@ struct ServiceOptions {
   runtime::CommonOptions common;
   std::string registry;      // host:port of floe-registry
   std::string database_url;  // Postgres connection string of the job queue; a secret
-  absl::Duration lease = absl::Seconds(30);              // a silent runner is given up after this
-  absl::Duration heartbeat_interval = absl::Seconds(5);  // how often a runner has to call
-  int running_jobs_per_team = 0;                         // at the same time at most; 0: any
+  jobs::QueueOptions queue;
 };
 
 // Adds every option of this binary, with its checks. Both must outlive `config`'s use.

@@ -55,6 +55,16 @@ absl::Status CheckRequestId(const std::string& id) {
                                                  " printable ASCII characters without spaces"));
 }
 
+// Who goes before the jobs of all teams is not for everybody to say.
+absl::Status CheckPriority(const runtime::CallIdentity& identity, int priority) {
+  if (priority <= 0 || identity.team.empty() || identity.role == "admin") return absl::OkStatus();
+  return WithReason(
+      absl::PermissionDeniedError(absl::StrCat("priority is ", priority,
+                                               "; above 0 is for admins, since it goes before "
+                                               "the jobs of every team")),
+      "PRIORITY_IS_FOR_ADMINS");
+}
+
 std::string PageToken(const std::string& last_id) {
   std::string token;
   absl::WebSafeBase64Escape(last_id, &token);
@@ -76,9 +86,18 @@ grpc::Status JobRpc::CreateJob(grpc::ServerContext* context, const v1::CreateJob
   return parts_.calls.Run(*context, "jobs.CreateJob",
                           [&](runtime::CallContext& call) -> absl::Status {
                             FLOE_ASSIGN_OR_RETURN(const Job job, Create(call, *request));
-                            *response = ToProto(job);
+                            FLOE_ASSIGN_OR_RETURN(*response, Tell(job));
                             return absl::OkStatus();
                           });
+}
+
+absl::StatusOr<v1::Job> JobRpc::Tell(const Job& job) {
+  v1::Job proto = ToProto(job);
+  if (job.state == State::kQueued && parts_.limits.Of(job.team) > 0) {
+    FLOE_ASSIGN_OR_RETURN(const int held, parts_.queue.CountHeld(job.team));
+    proto.set_held_back(WhyHeldBack(parts_.limits, job.team, held));
+  }
+  return proto;
 }
 
 absl::StatusOr<Job> JobRpc::Create(runtime::CallContext& call,
@@ -90,6 +109,7 @@ absl::StatusOr<Job> JobRpc::Create(runtime::CallContext& call,
     FLOE_ASSIGN_OR_RETURN(auto first, parts_.queue.FindRequest(team, request.request_id()));
     if (first) return *std::move(first);
   }
+  FLOE_RETURN_IF_ERROR(CheckPriority(call.identity(), request.priority()));
   if (request.spec().size() > kMaxSpecBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("spec has ", request.spec().size(), " bytes; the limit is ", kMaxSpecBytes));
@@ -97,8 +117,9 @@ absl::StatusOr<Job> JobRpc::Create(runtime::CallContext& call,
   FLOE_ASSIGN_OR_RETURN(JobKind * kind, parts_.kinds.Find(request.kind()));
   FLOE_ASSIGN_OR_RETURN(std::string spec, kind->Validate(call, team, request.spec()));
   FLOE_ASSIGN_OR_RETURN(
-      Job job, parts_.submission.Submit({team, kind->name(), std::move(spec), kind->max_attempts(),
-                                         call.identity().key_id, request.request_id()}));
+      Job job,
+      parts_.submission.Submit({team, kind->name(), std::move(spec), kind->max_attempts(),
+                                call.identity().key_id, request.request_id(), request.priority()}));
   parts_.work.Notify();
   call.logger().Info("job submitted", {{"job", job.name()}, {"kind", job.kind}});
   return job;
@@ -109,7 +130,7 @@ grpc::Status JobRpc::GetJob(grpc::ServerContext* context, const v1::GetJobReques
   return parts_.calls.Run(*context, "jobs.GetJob", [&](runtime::CallContext& call) -> absl::Status {
     FLOE_ASSIGN_OR_RETURN(const JobName name, NameOf(call, request->name()));
     FLOE_ASSIGN_OR_RETURN(const Job job, parts_.queue.Get(name.team, name.id));
-    *response = ToProto(job);
+    FLOE_ASSIGN_OR_RETURN(*response, Tell(job));
     FLOE_ASSIGN_OR_RETURN(const std::vector<Attempt> attempts, parts_.queue.Attempts(name.id));
     for (const Attempt& attempt : attempts) *response->add_attempts() = ToProto(attempt);
     return absl::OkStatus();
@@ -134,7 +155,9 @@ absl::Status JobRpc::List(runtime::CallContext& call, const v1::ListJobsRequest&
   const int limit =
       request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMaxPage);
   FLOE_ASSIGN_OR_RETURN(const JobPage page, parts_.queue.List(team, before, limit));
-  for (const Job& job : page.jobs) *response.add_jobs() = ToProto(job);
+  for (const Job& job : page.jobs) {
+    FLOE_ASSIGN_OR_RETURN(*response.add_jobs(), Tell(job));
+  }
   if (page.more) response.set_next_page_token(PageToken(page.jobs.back().id));
   return absl::OkStatus();
 }

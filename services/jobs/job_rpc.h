@@ -20,6 +20,7 @@ class JobRpc final : public v1::JobService::Service {
     JobQueue& queue;
     Submission& submission;
     const JobKinds& kinds;
+    const TeamLimits& limits;
     ChangeSignal& work;     // notified when a job is queued
     ChangeSignal& changes;  // notified when anything happens to any job
     absl::Duration poll_interval;
@@ -45,6 +46,8 @@ class JobRpc final : public v1::JobService::Service {
                               v1::ListJobMetricsResponse* response) override;
 
  private:
+  // Also why it waits.
+  absl::StatusOr<v1::Job> Tell(const Job& job);
   absl::StatusOr<Job> Create(runtime::CallContext& call, const v1::CreateJobRequest& request);
   absl::Status List(runtime::CallContext& call, const v1::ListJobsRequest& request,
                     v1::ListJobsResponse& response);

@@ -14,11 +14,14 @@
 #include "base/resource_name.h"
 #include "base/status_macros.h"
 #include "jobs/postgres/queue.h"
+#include "jobs/postgres/runner_store.h"
+#include "jobs/postgres/usage_outbox.h"
 #include "jobs/reaper.h"
 #include "jobs/submission.h"
 #include "services/jobs/change_signal.h"
 #include "services/jobs/job_rpc.h"
 #include "services/jobs/lease_rpc.h"
+#include "services/jobs/usage_sender.h"
 
 namespace floe::jobs {
 namespace {
@@ -36,10 +39,6 @@ absl::Status CheckOptions(const JobServices::Options& options) {
                      absl::FormatDuration(options.heartbeat_interval), ") and the poll interval (",
                      absl::FormatDuration(options.poll_interval), "), which must be positive"));
   }
-  if (options.team_limit < 0) {
-    return absl::InvalidArgumentError(absl::StrCat("the limit of running jobs a team is ",
-                                                   options.team_limit, "; 0 means any number"));
-  }
   return absl::OkStatus();
 }
 
@@ -51,12 +50,20 @@ struct JobServices::Parts {
         logger(from.logger),
         metrics(from.metrics),
         queue(MakePostgresQueue(from.pool, options.service)),
+        runners(MakePostgresRunnerStore(from.pool, options.service)),
+        outbox(MakePostgresUsageOutbox(from.pool, options.service)),
         submission(*queue, from.clock, from.ids, options.service),
-        leasing(*queue, from.clock, {options.lease, options.retry, options.team_limit}),
+        leasing(*queue, from.clock, {options.lease, options.retry, options.limits}),
         reaper(*queue, from.clock, {options.lease, options.retry}),
-        job_rpc({from.calls, *queue, submission, from.kinds, work, changes, options.poll_interval}),
-        lease_rpc({from.calls, leasing, work, changes, options.poll_interval,
+        job_rpc({from.calls, *queue, submission, from.kinds, options.limits, work, changes,
+                 options.poll_interval}),
+        lease_rpc({from.calls, leasing, *runners, from.clock, work, changes, options.poll_interval,
                    options.heartbeat_interval}),
+        usage(options.billing == nullptr
+                  ? nullptr
+                  : std::make_unique<UsageSender>(
+                        UsageSender::Parts{*outbox, options.billing, logger, metrics},
+                        UsageSender::Options{options.service, options.poll_interval})),
         thread([this](std::stop_token stop) { Reap(stop); }) {}
 
   void Reap(std::stop_token stop) {
@@ -103,6 +110,8 @@ struct JobServices::Parts {
   const runtime::Logger logger;
   runtime::Metrics& metrics;
   const std::unique_ptr<JobQueue> queue;
+  const std::unique_ptr<RunnerStore> runners;
+  const std::unique_ptr<UsageOutbox> outbox;
   Submission submission;
   Leasing leasing;
   Reaper reaper;  // used by the thread alone
@@ -110,7 +119,8 @@ struct JobServices::Parts {
   ChangeSignal changes;
   JobRpc job_rpc;
   LeaseRpc lease_rpc;
-  std::jthread thread;  // last: stops before what it uses goes
+  const std::unique_ptr<UsageSender> usage;  // nullptr: it waits
+  std::jthread thread;                       // last: stops before what it uses goes
 };
 
 runtime::PeerRules JobPeers() {

@@ -7,6 +7,7 @@
 //   return host->Serve({&jobs->job_service(), &jobs->lease_service()});
 #pragma once
 
+#include <grpcpp/channel.h>
 #include <grpcpp/impl/service_type.h>
 
 #include <memory>
@@ -41,7 +42,9 @@ class JobServices {
     // replica's jobs and events are seen; what this process does is seen at once.
     absl::Duration poll_interval = absl::Seconds(1);
     RetryPolicy retry;
-    int team_limit = 0;  // jobs of one team in work at the same time at most; 0: any number
+    TeamLimits limits;  // of jobs in work at the same time
+    // Where what attempts used is told (floe.billing.v1.UsageService); without it, it waits.
+    std::shared_ptr<grpc::Channel> billing;
   };
 
   struct Surroundings {

@@ -45,8 +45,12 @@ absl::Status LeaseRpc::Acquire(runtime::CallContext& call, const v1::AcquireLeas
     return absl::InvalidArgumentError(absl::StrCat("a runner names itself (up to ", kMaxRunnerName,
                                                    " bytes) and the kinds it executes"));
   }
-  const std::vector<std::string> kinds(request.kinds().begin(), request.kinds().end());
-  const std::string runner = WithoutNul(request.runner());
+  if (request.memory_bytes() < 0) {
+    return absl::InvalidArgumentError("memory_bytes must be 0 (not told) or more");
+  }
+  Runner runner{WithoutNul(request.runner()), {}, request.memory_bytes()};
+  for (const std::string& kind : request.kinds()) runner.kinds.push_back(WithoutNul(kind));
+  FLOE_RETURN_IF_ERROR(parts_.runners.Note(runner, parts_.clock.Now()));
   const absl::Time until = absl::Now() + std::min(FromProto(request.wait()), kMaxWait);
   while (true) {
     const uint64_t seen = parts_.work.version();
@@ -54,7 +58,8 @@ absl::Status LeaseRpc::Acquire(runtime::CallContext& call, const v1::AcquireLeas
       return absl::UnavailableError("the service is shutting down; ask again in a moment");
     }
     if (call.cancelled()) return absl::CancelledError("the runner left");
-    FLOE_ASSIGN_OR_RETURN(const std::optional<Job> job, parts_.leasing.Acquire(kinds, runner));
+    FLOE_ASSIGN_OR_RETURN(const std::optional<Job> job,
+                          parts_.leasing.Acquire(runner.kinds, runner.name));
     if (job && call.cancelled()) {  // nobody hears of this lease
       AttemptEnd end{.attempt = job->attempt, .outcome = Outcome::kHandedBack};
       FLOE_RETURN_IF_ERROR(parts_.leasing.Finish(job->team, job->id, end).status());
@@ -94,7 +99,8 @@ absl::Status LeaseRpc::Beat(const v1::HeartbeatRequest& request, v1::HeartbeatRe
   FLOE_ASSIGN_OR_RETURN(const JobName name, ParseJobName(request.name()));
   FLOE_ASSIGN_OR_RETURN(const std::vector<Event> events, FromProto(request.events()));
   FLOE_ASSIGN_OR_RETURN(const Job job,
-                        parts_.leasing.Heartbeat(name.team, name.id, request.attempt(), events));
+                        parts_.leasing.Heartbeat(name.team, name.id, request.attempt(), events,
+                                                 FromProto(request.used())));
   if (!events.empty()) parts_.changes.Notify();
   *response.mutable_expire_time() = ToProto(*job.lease_expire);
   response.set_cancel_requested(job.state == State::kCancelling);

@@ -4,8 +4,10 @@
 
 #include "absl/time/time.h"
 
+#include "base/clock.h"
 #include "floe/jobs/v1/jobs.grpc.pb.h"
 #include "jobs/leasing.h"
+#include "jobs/runners.h"
 #include "services/jobs/change_signal.h"
 #include "services/runtime/call.h"
 
@@ -17,6 +19,8 @@ class LeaseRpc final : public v1::LeaseService::Service {
   struct Parts {
     runtime::Calls& calls;
     Leasing& leasing;
+    RunnerStore& runners;
+    const Clock& clock;
     ChangeSignal& work;     // notified when a job is queued
     ChangeSignal& changes;  // notified when anything happens to any job
     absl::Duration poll_interval;

@@ -32,6 +32,17 @@ void EventBuffer::Log(std::string_view level, std::string_view text) {
   Add(jobs::LogLine{std::string(level), tokenizer::ReplaceInvalidUtf8(line)});
 }
 
+void EventBuffer::Used(int64_t tokens, double flops) {
+  std::lock_guard lock(mutex_);
+  tokens_ += tokens;
+  flops_ += flops;
+}
+
+jobs::Usage EventBuffer::used() const {
+  std::lock_guard lock(mutex_);
+  return {tokens_, static_cast<int64_t>(flops_ * 1e-9), absl::ZeroDuration()};
+}
+
 void EventBuffer::Add(What what) {
   {
     std::lock_guard lock(mutex_);

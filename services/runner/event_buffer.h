@@ -35,6 +35,10 @@ class EventBuffer final : public Reporter {
 
   void Progress(jobs::Progress progress) override;
   void Log(std::string_view level, std::string_view text) override;
+  void Used(int64_t tokens, double flops) override;
+
+  // All that was told to Used() so far; without the core time, which is not the work's to know.
+  jobs::Usage used() const;
 
   // The oldest events, at most `limit`, numbered. Until they are acknowledged they come again.
   std::vector<jobs::Event> Batch(size_t limit);
@@ -60,6 +64,8 @@ class EventBuffer final : public Reporter {
   size_t numbered_ = 0;             // guarded by mutex_
   int64_t last_sequence_;           // guarded by mutex_: given so far
   int64_t lost_ = 0;                // guarded by mutex_: lines not said yet
+  int64_t tokens_ = 0;              // guarded by mutex_
+  double flops_ = 0;                // guarded by mutex_
 };
 
 }  // namespace floe::runner

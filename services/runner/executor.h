@@ -7,6 +7,7 @@
 //   };
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <stop_token>
 #include <string>
@@ -41,6 +42,8 @@ class Reporter {
   virtual void Progress(jobs::Progress progress) = 0;
   // `level` is info, warning, error or sample. Text that is not UTF-8 is repaired.
   virtual void Log(std::string_view level, std::string_view text) = 0;
+  // What was computed since the last call, to be accounted for: tokens trained on, operations.
+  virtual void Used(int64_t tokens, double flops) = 0;
   void Info(std::string_view text) { Log("info", text); }
 };
 

@@ -70,14 +70,16 @@ jobs::AttemptEnd EndOf(const absl::StatusOr<std::string>& result,
 }
 
 LeaseLoop::LeaseLoop(const Parts& parts, LoopOptions options)
-    : parts_(parts), options_(std::move(options)) {
-  for (const Executor* executor : parts_.executors) kinds_.push_back(executor->kind());
+    : parts_(parts),
+      options_(std::move(options)),
+      self_{options_.runner, {}, options_.memory_bytes} {
+  for (const Executor* executor : parts_.executors) self_.kinds.push_back(executor->kind());
 }
 
 void LeaseLoop::Run(std::stop_token stop, std::stop_token give_up) {
   int failures = 0;
   while (!stop.stop_requested()) {
-    const auto lease = parts_.queue.Acquire(options_.runner, kinds_, options_.wait, stop);
+    const auto lease = parts_.queue.Acquire(self_, options_.wait, stop);
     if (stop.stop_requested() && !lease.ok()) return;
     if (!lease.ok()) {
       if (++failures == 1) {  // said once an outage

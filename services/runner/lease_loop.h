@@ -20,8 +20,9 @@
 namespace floe::runner {
 
 struct LoopOptions {
-  std::string queue;   // for people: `trainer`
-  std::string runner;  // `host-pid`
+  std::string queue;         // for people: `trainer`
+  std::string runner;        // `host-pid`
+  int64_t memory_bytes = 0;  // that a job may take; 0: not known
   std::filesystem::path work_dir;
   absl::Duration wait = absl::Seconds(20);  // of one call for work
   SessionOptions session;
@@ -50,7 +51,7 @@ class LeaseLoop {
 
   const Parts parts_;
   const LoopOptions options_;
-  std::vector<std::string> kinds_;
+  jobs::Runner self_;
 };
 
 // How an attempt ended, from what the executor returned and why it was asked to stop. Pure.

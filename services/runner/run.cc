@@ -15,6 +15,7 @@
 #include "base/status_macros.h"
 #include "services/jobs/client/lease_client.h"
 #include "services/runner/lease_loop.h"
+#include "services/runner/memory.h"
 #include "services/runtime/client.h"
 
 namespace floe::runner {
@@ -53,6 +54,9 @@ absl::Status CheckOptions(const RunnerOptions& options) {
   if (options.threads < 0 || options.threads > 1024) {
     return absl::InvalidArgumentError("threads must be 0 (all of the machine's) to 1024");
   }
+  if (options.memory_mib < 0) {
+    return absl::InvalidArgumentError("memory-mib must be 0 (what there is) or more");
+  }
   return absl::OkStatus();
 }
 
@@ -85,17 +89,24 @@ struct Shared {
   }
 };
 
+int64_t MemoryOf(const RunnerOptions& options) {
+  return options.memory_mib > 0 ? options.memory_mib << 20 : MemoryBytes();
+}
+
 absl::Status StartLoops(runtime::Host& host, const RunnerOptions& options, Shared& shared) {
   FLOE_ASSIGN_OR_RETURN(const auto queues, ParseQueues(options.queues));
+  SessionOptions session = options.session;
+  session.cores = ThreadsOf(options);
   for (const QueueAddress& queue : queues) {
     FLOE_ASSIGN_OR_RETURN(auto channel, runtime::MakeChannel(queue.address, options.common.tls,
                                                              options.common.insecure));
     Work work;
     work.client = jobs::MakeLeaseClient(channel, options.call_timeout);
-    work.loop = std::make_unique<LeaseLoop>(
-        LeaseLoop::Parts{*work.client, shared.executors, host.clock(), host.logger(),
-                         host.metrics()},
-        LoopOptions{queue.name, RunnerName(), options.work_dir, options.wait, options.session});
+    work.loop =
+        std::make_unique<LeaseLoop>(LeaseLoop::Parts{*work.client, shared.executors, host.clock(),
+                                                     host.logger(), host.metrics()},
+                                    LoopOptions{queue.name, RunnerName(), MemoryOf(options),
+                                                options.work_dir, options.wait, session});
     shared.work.push_back(std::move(work));
   }
   shared.running = shared.work.size();
@@ -119,6 +130,9 @@ void AddOptions(runtime::Config& config, RunnerOptions& options) {
   config.Add("workers", options.workers, "Addresses of floe-inference workers, for evaluations");
   config.Add("work-dir", options.work_dir, "Folder of the jobs' files");
   config.Add("threads", options.threads, "Threads that compute; 0: all of the machine's");
+  config.Add("memory-mib", options.memory_mib,
+             "Memory that a job may take here, as the queues are told; 0: what the machine or the "
+             "container has");
   config.Add("wait", options.wait, "How long one call for work waits");
   config.Add("call-timeout", options.call_timeout, "Deadline of a heartbeat");
   config.Add("report-interval", options.session.report_interval,

@@ -1,6 +1,7 @@
 // The composition of a runner: configuration and executors to a process that works until SIGTERM.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,8 +22,9 @@ struct RunnerOptions {
   std::vector<std::string> queues;   // name=host:port
   std::string registry;              // host:port of floe-registry
   std::vector<std::string> workers;  // host:port of those that score evaluations
-  std::string work_dir;  // the jobs' folders; shared by runners that take over from another
-  int threads = 0;       // that an executor computes with; 0: all of the machine's
+  std::string work_dir;    // the jobs' folders; shared by runners that take over from another
+  int threads = 0;         // that an executor computes with; 0: all of the machine's
+  int64_t memory_mib = 0;  // that a job may take; 0: as the machine or the container has
   absl::Duration wait = absl::Seconds(20);  // of one call for work
   absl::Duration call_timeout = absl::Seconds(10);
   SessionOptions session;

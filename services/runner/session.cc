@@ -20,6 +20,8 @@ Session::Session(jobs::LeaseClient& queue, const jobs::Lease& lease, const Clock
                  const runtime::Logger& logger, SessionOptions options)
     : queue_(queue),
       lease_(lease),
+      clock_(clock),
+      started_(clock.Monotonic()),
       logger_(logger),
       options_(options),
       buffer_(clock, {.attempt = lease.attempt,
@@ -40,6 +42,12 @@ Session::~Session() { StopThread(); }
 void Session::StopThread() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
+}
+
+jobs::Usage Session::Used() const {
+  jobs::Usage used = buffer_.used();
+  used.core_time = (clock_.Monotonic() - started_) * options_.cores;
+  return used;
 }
 
 void Session::RequestStop(StopReason reason) {
@@ -87,7 +95,7 @@ Session::Next Session::Beat() {
     std::lock_guard lock(mutex_);
     has_events_ = false;
   }
-  const auto answer = queue_.Heartbeat(lease_, buffer_.Batch(options_.batch));
+  const auto answer = queue_.Heartbeat(lease_, buffer_.Batch(options_.batch), Used());
   if (!answer.ok()) return After(answer.status());
   failures_ = 0;
   buffer_.Acknowledge(answer->last_sequence);
@@ -120,6 +128,7 @@ Session::Next Session::After(const absl::Status& status) {
 absl::StatusOr<jobs::State> Session::Finish(jobs::AttemptEnd end, std::stop_token give_up) {
   StopThread();
   end.attempt = lease_.attempt;
+  end.used = Used();
   while (true) {
     if (stop_reason() == StopReason::kLeaseLost) {
       return absl::AbortedError("the lease was lost before the attempt could be ended");

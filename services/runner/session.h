@@ -27,6 +27,7 @@ struct SessionOptions {
   absl::Duration max_retry_delay = absl::Seconds(2);         // while the queue is away
   size_t batch = 256;                                        // events a call
   size_t buffer = 4096;                                      // events that wait at most
+  int cores = 1;                                             // that the attempt holds
 };
 
 // Thread-safe. A thread of its own reports from construction to Finish() or destruction. While the
@@ -60,11 +61,15 @@ class Session {
   Next After(const absl::Status& status);
   absl::Duration RetryDelay() const;
   void StopThread();
+  // So far, the cores' time since the session began included.
+  jobs::Usage Used() const;
   // Waits on `mutex_` until `until`, a stop of `end`, or (when asked for) an event.
   void Pause(absl::Duration time, std::stop_token end, bool wake_for_events);
 
   jobs::LeaseClient& queue_;
   const jobs::Lease& lease_;
+  const Clock& clock_;
+  const absl::Duration started_;  // Clock::Monotonic
   const runtime::Logger logger_;
   const SessionOptions options_;
   std::stop_source stop_;

@@ -1,6 +1,7 @@
 #include "services/tokenizer/run.h"
 
 #include <memory>
+#include <utility>
 
 #include "base/postgres/pool.h"
 #include "base/status_macros.h"
@@ -21,6 +22,7 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
   config.Add("registry", options.registry, "Address of floe-registry, host:port");
   config.AddSecret("database-url", options.database_url,
                    "Postgres connection string, for the queue of training jobs");
+  jobs::AddQueueOptions(config, options.queue);
   config.Add("cached-tokenizers", options.cached_tokenizers, "How many tokenizers stay in memory");
   config.Add("batch-threads", options.batch_threads, "Threads of one batch call");
   config.AddCheck([&options]() -> absl::Status {
@@ -52,7 +54,9 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   TrainKind train(registry);
   const jobs::JobKinds kinds({&train});
   if (options.common.migrate_only) return jobs::JobServices::Migrate(*pool, "tokenizer");
-  FLOE_ASSIGN_OR_RETURN(auto jobs, jobs::JobServices::Create(*host, *pool, kinds, {"tokenizer"}));
+  FLOE_ASSIGN_OR_RETURN(auto queue, jobs::JobOptions("tokenizer", options.queue, options.common));
+  FLOE_ASSIGN_OR_RETURN(auto jobs,
+                        jobs::JobServices::Create(*host, *pool, kinds, std::move(queue)));
   const auto files = MakeRegistryTokenizers(channel);
   TokenizerCache tokenizers(*files, static_cast<size_t>(options.cached_tokenizers));
   TokenizerRpc rpc(host->calls(), tokenizers, options.batch_threads);

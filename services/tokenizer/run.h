@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 
+#include "services/jobs/queue_options.h"
 #include "services/runtime/config.h"
 #include "services/runtime/options.h"
 
@@ -12,8 +13,9 @@ namespace floe::services::tokenizer {
 
 struct ServiceOptions {
   runtime::CommonOptions common;
-  std::string registry;        // host:port of floe-registry
-  std::string database_url;    // Postgres connection string of the job queue; a secret
+  std::string registry;      // host:port of floe-registry
+  std::string database_url;  // Postgres connection string of the job queue; a secret
+  jobs::QueueOptions queue;
   int cached_tokenizers = 16;  // parsed files kept in memory
   int batch_threads = 2;       // of one batch call
 };

@@ -92,20 +92,27 @@ absl::Status AllOf(const std::vector<absl::Status>& found) {
 
 std::string PretrainKind::name() const { return std::string(floe::trainer::kPretrainJobKind); }
 
+absl::StatusOr<int64_t> PretrainKind::RunnerMemoryMib() {
+  FLOE_ASSIGN_OR_RETURN(const int64_t told,
+                        parts_.runners.LargestMemory(name(), parts_.clock.Now()));
+  return told > 0 ? told >> 20 : parts_.usual_memory_mib;
+}
+
 absl::StatusOr<std::string> PretrainKind::Validate(const runtime::CallContext& call,
                                                    const std::string& team,
                                                    const std::string& text) {
   FLOE_ASSIGN_OR_RETURN(floe::trainer::PretrainSpec spec, floe::trainer::ParsePretrainSpec(text));
   auto outgoing = runtime::OutgoingCall::From(call, kRegistryTime);
   outgoing.identity.team = team;  // also when a service asks on its own behalf
-  const auto dataset = FindDataset(registry_, outgoing, team, spec.dataset);
-  const auto tokenizer = FindTokenizer(registry_, outgoing, team, spec.tokenizer);
+  const auto dataset = FindDataset(parts_.registry, outgoing, team, spec.dataset);
+  const auto tokenizer = FindTokenizer(parts_.registry, outgoing, team, spec.tokenizer);
   absl::Status fits;
   if (tokenizer.ok()) {
     model::Blueprint blueprint = spec.blueprint;
     blueprint.vocab_size = tokenizer->vocab_size();
     fits = blueprint.Validate();
-    if (fits.ok()) fits = CheckMemory(blueprint, spec.train, runner_memory_mib_);
+    FLOE_ASSIGN_OR_RETURN(const int64_t memory_mib, RunnerMemoryMib());
+    if (fits.ok()) fits = CheckMemory(blueprint, spec.train, memory_mib);
   }
   FLOE_RETURN_IF_ERROR(AllOf({dataset.status(), tokenizer.status(), fits}));
 

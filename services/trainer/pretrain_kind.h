@@ -6,17 +6,23 @@
 
 #include "absl/status/statusor.h"
 
+#include "base/clock.h"
+#include "jobs/runners.h"
 #include "services/jobs/job_kinds.h"
 #include "services/registry/client/registry_client.h"
 
 namespace floe::services::trainer {
 
-// Thread-safe. Borrows the registry's client.
+// Thread-safe. Borrows its parts.
 class PretrainKind final : public jobs::JobKind {
  public:
-  // `runner_memory_mib`: what a runner's machine has for a job; 0: not known.
-  PretrainKind(registry::RegistryClient& registry, int64_t runner_memory_mib)
-      : registry_(registry), runner_memory_mib_(runner_memory_mib) {}
+  struct Parts {
+    registry::RegistryClient& registry;
+    jobs::RunnerStore& runners;
+    const Clock& clock;
+    int64_t usual_memory_mib = 0;  // of a runner, while none has told its own; 0: not known
+  };
+  explicit PretrainKind(const Parts& parts) : parts_(parts) {}
 
   std::string name() const override;
 
@@ -28,8 +34,10 @@ class PretrainKind final : public jobs::JobKind {
                                        const std::string& spec) override;
 
  private:
-  registry::RegistryClient& registry_;
-  const int64_t runner_memory_mib_;
+  // Of the largest runner; 0: not known.
+  absl::StatusOr<int64_t> RunnerMemoryMib();
+
+  const Parts parts_;
 };
 
 }  // namespace floe::services::trainer

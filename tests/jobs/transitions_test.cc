@@ -77,22 +77,23 @@ TEST(StartTest, KeepsTheTimeOfTheFirstAttempt) {
 }
 
 TEST(ReportTest, ExtendsTheLeaseAndAppendsInOrder) {
-  const auto change = Report(Running(), 1, {Line(3, "a"), Line(4, "b")}, kNow + kLease / 2, kLease);
+  const auto change =
+      Report(Running(), {1, {Line(3, "a"), Line(4, "b")}, {}}, kNow + kLease / 2, kLease);
   ASSERT_TRUE(change.ok()) << change.status();
   EXPECT_EQ(change->job.lease_expire, kNow + kLease * 3 / 2);
   EXPECT_THAT(change->events, ElementsAre(Line(3, "a"), Line(4, "b")));
 }
 
 TEST(ReportTest, IgnoresEventsThatCameBefore) {
-  const Job job = Report(Running(), 1, {Line(3, "a"), Line(4, "b")}, kNow, kLease)->job;
-  const auto again = Report(job, 1, {Line(3, "a"), Line(4, "b"), Line(5, "c")}, kNow, kLease);
+  const Job job = Report(Running(), {1, {Line(3, "a"), Line(4, "b")}, {}}, kNow, kLease)->job;
+  const auto again = Report(job, {1, {Line(3, "a"), Line(4, "b"), Line(5, "c")}, {}}, kNow, kLease);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_THAT(again->events, ElementsAre(Line(5, "c")));
 }
 
 TEST(ReportTest, NumbersTheJobsEventsWithoutGapsAroundACancellation) {
   // The queue's own event takes number 3; the runner, which does not know of it, numbers on from 3.
-  const auto change = Report(Cancelling(), 1, {Line(3, "a"), Line(4, "b")}, kNow, kLease);
+  const auto change = Report(Cancelling(), {1, {Line(3, "a"), Line(4, "b")}, {}}, kNow, kLease);
   ASSERT_TRUE(change.ok()) << change.status();
   EXPECT_THAT(change->events, ElementsAre(Line(4, "a"), Line(5, "b")));
   EXPECT_EQ(change->job.reported_sequence, 4);
@@ -100,14 +101,14 @@ TEST(ReportTest, NumbersTheJobsEventsWithoutGapsAroundACancellation) {
 }
 
 TEST(ReportTest, RefusesAGap) {
-  const auto change = Report(Running(), 1, {Line(4, "b")}, kNow, kLease);
+  const auto change = Report(Running(), {1, {Line(4, "b")}, {}}, kNow, kLease);
   EXPECT_EQ(change.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(change.status().message(), HasSubstr("event 4"));
 }
 
 TEST(ReportTest, KeepsTheNewestProgress) {
   const Event progress = {3, kNow, 1, Progress{.step = 7, .steps = 10}};
-  const auto change = Report(Running(), 1, {progress, Line(4, "b")}, kNow, kLease);
+  const auto change = Report(Running(), {1, {progress, Line(4, "b")}, {}}, kNow, kLease);
   ASSERT_TRUE(change.ok());
   EXPECT_EQ(change->job.progress->step, 7);
 }
@@ -115,14 +116,14 @@ TEST(ReportTest, KeepsTheNewestProgress) {
 TEST(ReportTest, AnOlderAttemptIsAborted) {
   Job second = Running(Finish(Running(), End(Outcome::kFailedRetryable), kNow, kRetry)->job);
   ASSERT_EQ(second.attempt, 2);
-  const auto change = Report(second, 1, {}, kNow, kLease);
+  const auto change = Report(second, {1, {}, {}}, kNow, kLease);
   EXPECT_EQ(change.status().code(), absl::StatusCode::kAborted);
   EXPECT_EQ(ReasonText(change.status()), kLeaseLost);
 }
 
 TEST(ReportTest, AnExpiredAttemptIsAbortedEvenBeforeTheNextBegins) {
   const Job expired = Expire(Running(), kNow + kLease, kRetry).job;
-  EXPECT_EQ(ReasonText(Report(expired, 1, {}, kNow, kLease).status()), kLeaseLost);
+  EXPECT_EQ(ReasonText(Report(expired, {1, {}, {}}, kNow, kLease).status()), kLeaseLost);
   EXPECT_EQ(ReasonText(Finish(expired, End(Outcome::kSucceeded), kNow, kRetry).status()),
             kLeaseLost);
 }
@@ -237,7 +238,8 @@ TEST(PauseTest, ARunningJobKeepsItsLeaseUntilItsRunnerHandsBackAndThatCountsAsNo
   EXPECT_EQ(pausing.state, State::kPausing);
   EXPECT_TRUE(pausing.lease_expire.has_value());
   ASSERT_TRUE(
-      Report(pausing, 1, {Line(pausing.reported_sequence + 1, "state saved")}, kNow, kLease).ok());
+      Report(pausing, {1, {Line(pausing.reported_sequence + 1, "state saved")}, {}}, kNow, kLease)
+          .ok());
   const Change change =
       *Finish(pausing, End(Outcome::kHandedBack, 1, "paused on request"), kNow, kRetry);
   EXPECT_EQ(change.job.state, State::kPaused);

@@ -149,6 +149,8 @@ absl::StatusOr<bool> TrainingLoop::OneStep(TrainingObserver& observer,
   double shared[] = {result.loss, stop.stop_requested() ? 1.0 : 0.0};
   FLOE_RETURN_IF_ERROR(parts_.parallel.Sum(shared));
   result.loss = shared[0];
+  observer.OnComputed(result.tokens,
+                      static_cast<double>(result.tokens) * parts_.objective.FlopsPerToken());
   stopping_ = shared[1] > 0;
   const double norm = std::isfinite(result.loss) ? GradNorm(parts_.transformer.parameters()) : 0;
   const double factor = options_.settings.spike_factor;

@@ -87,6 +87,7 @@ v1::Job ToProto(const Job& job) {
   if (job.end_time) *proto.mutable_end_time() = ToProto(*job.end_time);
   proto.set_runner(job.runner);
   proto.set_queue_position(job.queue_position);
+  proto.set_priority(job.priority);
   return proto;
 }
 
@@ -123,7 +124,21 @@ v1::Attempt ToProto(const Attempt& attempt) {
   if (attempt.end_time) *proto.mutable_end_time() = ToProto(*attempt.end_time);
   if (attempt.outcome) proto.set_outcome(std::string(OutcomeName(*attempt.outcome)));
   proto.set_reason(attempt.reason);
+  *proto.mutable_used() = ToProto(attempt.used);
   return proto;
+}
+
+v1::Usage ToProto(const Usage& used) {
+  v1::Usage proto;
+  proto.set_tokens(used.tokens);
+  proto.set_gigaflop(used.gigaflop);
+  *proto.mutable_core_time() = ToProto(used.core_time);
+  return proto;
+}
+
+Usage FromProto(const v1::Usage& used) {
+  return {std::max<int64_t>(0, used.tokens()), std::max<int64_t>(0, used.gigaflop()),
+          std::max(absl::ZeroDuration(), FromProto(used.core_time()))};
 }
 
 absl::StatusOr<std::vector<Event>> FromProto(
@@ -154,6 +169,7 @@ absl::StatusOr<AttemptEnd> FromProto(const v1::FinishAttemptRequest& request) {
   end.attempt = request.attempt();
   end.error = WithoutNul(request.error());
   end.result = WithoutNul(request.result());
+  end.used = FromProto(request.used());
   FLOE_ASSIGN_OR_RETURN(end.events, FromProto(request.events()));
   switch (request.outcome()) {
     case v1::FinishAttemptRequest::SUCCEEDED:

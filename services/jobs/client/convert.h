@@ -23,6 +23,9 @@ v1::Progress ToProto(const Progress& progress);
 v1::JobEvent ToProto(const Event& event);
 v1::JobMetrics ToProto(const StepMetrics& metrics);
 v1::Attempt ToProto(const Attempt& attempt);
+v1::Usage ToProto(const Usage& used);
+// What is below zero counts as nothing.
+Usage FromProto(const v1::Usage& used);
 
 // INVALID_ARGUMENT names the event and what is missing in it.
 absl::StatusOr<std::vector<Event>> FromProto(

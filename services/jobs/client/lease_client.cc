@@ -51,12 +51,12 @@ class RpcLeaseClient final : public LeaseClient {
   RpcLeaseClient(const std::shared_ptr<grpc::Channel>& channel, absl::Duration call_timeout)
       : stub_(v1::LeaseService::NewStub(channel)), call_timeout_(call_timeout) {}
 
-  absl::StatusOr<std::optional<Lease>> Acquire(const std::string& runner,
-                                               const std::vector<std::string>& kinds,
-                                               absl::Duration wait, std::stop_token stop) override {
+  absl::StatusOr<std::optional<Lease>> Acquire(const Runner& runner, absl::Duration wait,
+                                               std::stop_token stop) override {
     v1::AcquireLeaseRequest request;
-    request.set_runner(runner);
-    request.mutable_kinds()->Assign(kinds.begin(), kinds.end());
+    request.set_runner(runner.name);
+    request.mutable_kinds()->Assign(runner.kinds.begin(), runner.kinds.end());
+    request.set_memory_bytes(runner.memory_bytes);
     *request.mutable_wait() = ToProto(wait);
     grpc::ClientContext context;
     runtime::PrepareCall(context, runtime::OutgoingCall::Own({}, wait + call_timeout_));
@@ -69,9 +69,10 @@ class RpcLeaseClient final : public LeaseClient {
     return std::optional<Lease>(std::move(lease));
   }
 
-  absl::StatusOr<HeartbeatAnswer> Heartbeat(const Lease& lease,
-                                            const std::vector<Event>& events) override {
+  absl::StatusOr<HeartbeatAnswer> Heartbeat(const Lease& lease, const std::vector<Event>& events,
+                                            const Usage& used) override {
     v1::HeartbeatRequest request;
+    *request.mutable_used() = ToProto(used);
     request.set_name(lease.job);
     request.set_attempt(lease.attempt);
     for (const Event& event : events) *request.add_events() = ToProto(event);
@@ -90,6 +91,7 @@ class RpcLeaseClient final : public LeaseClient {
     request.set_outcome(OutcomeToProto(end.outcome));
     request.set_error(end.error);
     request.set_result(end.result);
+    *request.mutable_used() = ToProto(end.used);
     for (const Event& event : end.events) *request.add_events() = ToProto(event);
     grpc::ClientContext context;
     runtime::PrepareCall(context, runtime::OutgoingCall::Own({}, call_timeout_));

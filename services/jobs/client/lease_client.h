@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 
 #include "jobs/job.h"
+#include "jobs/runners.h"
 #include "jobs/transitions.h"
 
 namespace grpc {
@@ -46,12 +47,11 @@ class LeaseClient {
   virtual ~LeaseClient() = default;
 
   // Waits up to `wait` for a job. CANCELLED soon after a stop is requested.
-  virtual absl::StatusOr<std::optional<Lease>> Acquire(const std::string& runner,
-                                                       const std::vector<std::string>& kinds,
-                                                       absl::Duration wait,
+  virtual absl::StatusOr<std::optional<Lease>> Acquire(const Runner& runner, absl::Duration wait,
                                                        std::stop_token stop) = 0;
   virtual absl::StatusOr<HeartbeatAnswer> Heartbeat(const Lease& lease,
-                                                    const std::vector<Event>& events) = 0;
+                                                    const std::vector<Event>& events,
+                                                    const Usage& used) = 0;
   // The state of the job afterwards.
   virtual absl::StatusOr<State> Finish(const Lease& lease, const AttemptEnd& end) = 0;
 };

@@ -18,6 +18,7 @@ class EventsOfTraining final : public trainer::TrainingObserver {
       : reporter_(reporter), device_(std::move(device)) {}
 
   void OnProgress(const trainer::TrainProgress& progress) override;
+  void OnComputed(int64_t tokens, double flops) override { reporter_.Used(tokens, flops); }
   void OnLine(trainer::LineLevel level, std::string_view text) override;
 
  private:

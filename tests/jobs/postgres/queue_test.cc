@@ -1,6 +1,6 @@
 // The queue on a real Postgres.
 //
-// Over 400 lines: one fixture, and all that the queue promises read in one place.
+// Over 400 lines: all that the queue promises read in one place.
 #include "jobs/postgres/queue.h"
 
 #include <gmock/gmock.h>
@@ -21,9 +21,7 @@
 #include "base/error_reason.h"
 #include "jobs/leasing.h"
 #include "jobs/submission.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_ids.h"
-#include "tests/support/postgres.h"
+#include "tests/jobs/postgres/queue_fixture.h"
 
 namespace floe::jobs {
 namespace {
@@ -31,59 +29,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-constexpr absl::Duration kLease = absl::Seconds(30);
-
-class QueueTest : public testing::Test {
- protected:
-  QueueTest() {
-    auto pool = postgres::Pool::Create(
-        {.dsn = test::Postgres::Shared().CreateDatabase(), .max_connections = 16});
-    EXPECT_TRUE(pool.ok()) << pool.status();
-    pool_ = *std::move(pool);
-    const absl::Status migrated = MigrateQueue(*pool_, "trainer");
-    EXPECT_TRUE(migrated.ok()) << migrated;
-    queue_ = MakePostgresQueue(*pool_, "trainer");
-    submission_ = std::make_unique<Submission>(*queue_, clock_, ids_, "trainer");
-    leasing_ = std::make_unique<Leasing>(
-        *queue_, clock_, Leasing::Options{.lease = kLease, .retry = {absl::Seconds(2)}});
-  }
-
-  Job Submit(const std::string& kind = "pretrain", const std::string& team = "nlp",
-             const std::string& request_id = "") {
-    const auto job = submission_->Submit({team, kind, "{\"a\":1}", 3, "key-1", request_id});
-    EXPECT_TRUE(job.ok()) << job.status();
-    return job.value_or(Job{});
-  }
-  std::optional<Job> Acquire(const std::string& runner = "host-1") {
-    const auto job = leasing_->Acquire({"pretrain", "other"}, runner);
-    EXPECT_TRUE(job.ok()) << job.status();
-    return job.value_or(std::nullopt);
-  }
-  absl::StatusOr<Job> End(const Job& job, Outcome outcome) {
-    return leasing_->Finish(job.team, job.id, {.attempt = job.attempt, .outcome = outcome});
-  }
-  Event Line(int64_t sequence, const std::string& text) {
-    return {sequence, clock_.Now(), 1, LogLine{"info", text}};
-  }
-  std::vector<Event> Events(const std::string& id) {
-    const auto events = queue_->Events(id, 0, 10000);
-    EXPECT_TRUE(events.ok()) << events.status();
-    return events.value_or(std::vector<Event>{});
-  }
-  std::vector<int64_t> Sequences(const std::string& id) {
-    std::vector<int64_t> sequences;
-    for (const Event& event : Events(id)) sequences.push_back(event.sequence);
-    return sequences;
-  }
-
-  test::FakeClock clock_;
-  test::FakeIds ids_;
-  std::unique_ptr<postgres::Pool> pool_;
-  std::unique_ptr<JobQueue> queue_;
-  std::unique_ptr<Submission> submission_;
-  std::unique_ptr<Leasing> leasing_;
-};
 
 TEST_F(QueueTest, MigratingAgainChangesNothing) {
   Submit();
@@ -420,7 +365,8 @@ TEST_F(QueueTest, TheViewOfTrainingHasAColumnForEachMeasurementAndHeldOutLossWhe
 }
 
 TEST_F(QueueTest, ATeamAtItsLimitWaitsWhileOthersAreTaken) {
-  Leasing limited(*queue_, clock_, {.lease = kLease, .retry = {absl::Seconds(2)}, .team_limit = 1});
+  Leasing limited(*queue_, clock_,
+                  {.lease = kLease, .retry = {absl::Seconds(2)}, .limits = {1, {}}});
   const Job first = Submit(), second = Submit();
   const Job other = Submit("pretrain", "vision");
   const auto take = [&] {
@@ -439,7 +385,8 @@ TEST_F(QueueTest, ATeamAtItsLimitWaitsWhileOthersAreTaken) {
 }
 
 TEST_F(QueueTest, ManyRunnersAtOnceDoNotPassATeamsLimit) {
-  Leasing limited(*queue_, clock_, {.lease = kLease, .retry = {absl::Seconds(2)}, .team_limit = 2});
+  Leasing limited(*queue_, clock_,
+                  {.lease = kLease, .retry = {absl::Seconds(2)}, .limits = {2, {}}});
   for (int i = 0; i < 10; ++i) Submit();
   std::atomic<int> taken = 0;
   std::vector<std::thread> runners;

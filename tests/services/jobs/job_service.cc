@@ -94,6 +94,21 @@ absl::StatusOr<v1::Job> JobCaller::Create(const std::string& spec, const std::st
   return job;
 }
 
+absl::StatusOr<v1::Job> JobCaller::CreateWith(int priority, const std::string& role) {
+  grpc::ClientContext context;
+  Prepare(context);
+  context.AddMetadata(runtime::kRoleKey, role);
+  v1::CreateJobRequest request;
+  request.set_parent("teams/" + team_);
+  request.set_kind(kTestKind);
+  request.set_spec("{}");
+  request.set_priority(priority);
+  v1::Job job;
+  const auto status = runtime::FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
+  if (!status.ok()) return status;
+  return job;
+}
+
 absl::StatusOr<v1::Job> JobCaller::Get(const std::string& name) {
   grpc::ClientContext context;
   Prepare(context);
@@ -197,10 +212,12 @@ absl::StatusOr<v1::Job> JobCaller::WaitFor(const std::string& name, v1::Job::Sta
 }
 
 absl::StatusOr<v1::AcquireLeaseResponse> JobCaller::Acquire(absl::Duration wait,
-                                                            const std::string& runner) {
+                                                            const std::string& runner,
+                                                            int64_t memory_bytes) {
   grpc::ClientContext context;
   Prepare(context);
   v1::AcquireLeaseRequest request;
+  request.set_memory_bytes(memory_bytes);
   request.set_runner(runner);
   request.add_kinds(kTestKind);
   *request.mutable_wait() = ToProto(wait);
@@ -210,14 +227,16 @@ absl::StatusOr<v1::AcquireLeaseResponse> JobCaller::Acquire(absl::Duration wait,
   return response;
 }
 
-absl::StatusOr<v1::HeartbeatResponse> JobCaller::Heartbeat(
-    const v1::Lease& lease, const std::vector<v1::JobEvent>& events) {
+absl::StatusOr<v1::HeartbeatResponse> JobCaller::Heartbeat(const v1::Lease& lease,
+                                                           const std::vector<v1::JobEvent>& events,
+                                                           int64_t tokens) {
   grpc::ClientContext context;
   Prepare(context);
   v1::HeartbeatRequest request;
   request.set_name(lease.job().name());
   request.set_attempt(lease.attempt());
   request.mutable_events()->Assign(events.begin(), events.end());
+  request.mutable_used()->set_tokens(tokens);
   v1::HeartbeatResponse response;
   const auto status = runtime::FromGrpcStatus(leases_->Heartbeat(&context, request, &response));
   if (!status.ok()) return status;

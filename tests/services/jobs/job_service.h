@@ -80,6 +80,7 @@ class JobCaller {
   absl::StatusOr<v1::Job> Create(const std::string& spec, const std::string& request_id = "",
                                  const std::string& kind = kTestKind,
                                  const std::string& parent = "teams/nlp");
+  absl::StatusOr<v1::Job> CreateWith(int priority, const std::string& role);
   absl::StatusOr<v1::Job> Get(const std::string& name);
   absl::StatusOr<v1::Job> Cancel(const std::string& name);
   absl::StatusOr<v1::Job> Pause(const std::string& name);
@@ -99,9 +100,11 @@ class JobCaller {
   absl::StatusOr<v1::Job> WaitFor(const std::string& name, v1::Job::State state);
 
   absl::StatusOr<v1::AcquireLeaseResponse> Acquire(absl::Duration wait,
-                                                   const std::string& runner = "host-1");
+                                                   const std::string& runner = "host-1",
+                                                   int64_t memory_bytes = 0);
   absl::StatusOr<v1::HeartbeatResponse> Heartbeat(const v1::Lease& lease,
-                                                  const std::vector<v1::JobEvent>& events = {});
+                                                  const std::vector<v1::JobEvent>& events = {},
+                                                  int64_t tokens = 0);
   absl::StatusOr<v1::Job> Finish(const v1::Lease& lease, v1::FinishAttemptRequest::Outcome outcome,
                                  const std::string& error = "");
 

@@ -378,7 +378,7 @@ TEST_F(JobServicesTest, ARunnerThatLeftWhileItWaitedTakesNoJobAlong) {
   for (int i = 0; i < 20; ++i) {
     std::stop_source stop;
     auto waiting = std::async(std::launch::async, [&] {
-      return client->Acquire("host-1", {kTestKind}, absl::Seconds(20), stop.get_token());
+      return client->Acquire({"host-1", {kTestKind}}, absl::Seconds(20), stop.get_token());
     });
     stop.request_stop();
     EXPECT_EQ(waiting.get().status().code(), absl::StatusCode::kCancelled);

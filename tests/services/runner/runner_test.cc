@@ -58,6 +58,7 @@ class RunnerTest : public testing::Test {
         LoopOptions{
             "test",
             "host-1",
+            0,
             dir_.path(),
             absl::Seconds(1),
             {.report_interval = absl::Milliseconds(1), .max_retry_delay = absl::Milliseconds(50)}});

@@ -31,6 +31,10 @@ class FakeQueue final : public jobs::LeaseClient {
     std::lock_guard lock(mutex_);
     cancel_ = true;
   }
+  jobs::Usage used() {
+    std::lock_guard lock(mutex_);
+    return used_;
+  }
   std::vector<std::string> stored() {
     std::lock_guard lock(mutex_);
     return stored_;
@@ -51,16 +55,17 @@ class FakeQueue final : public jobs::LeaseClient {
                             [&] { return stored_.size() >= count; });
   }
 
-  absl::StatusOr<std::optional<jobs::Lease>> Acquire(const std::string&,
-                                                     const std::vector<std::string>&,
-                                                     absl::Duration, std::stop_token) override {
+  absl::StatusOr<std::optional<jobs::Lease>> Acquire(const jobs::Runner&, absl::Duration,
+                                                     std::stop_token) override {
     return absl::UnimplementedError("a session has its lease");
   }
   absl::StatusOr<jobs::HeartbeatAnswer> Heartbeat(const jobs::Lease& lease,
-                                                  const std::vector<jobs::Event>& events) override {
+                                                  const std::vector<jobs::Event>& events,
+                                                  const jobs::Usage& used) override {
     std::lock_guard lock(mutex_);
     called_.notify_all();
     if (absl::Status status = Take(); !status.ok()) return status;
+    used_ = used;
     Store(events);
     return jobs::HeartbeatAnswer{cancel_, last_, false};
   }
@@ -70,6 +75,7 @@ class FakeQueue final : public jobs::LeaseClient {
     called_.notify_all();
     if (absl::Status status = Take(); !status.ok()) return status;
     Store(end.events);
+    used_ = end.used;
     ++finished_;
     return jobs::State::kSucceeded;
   }
@@ -97,6 +103,7 @@ class FakeQueue final : public jobs::LeaseClient {
   int64_t last_ = 2;                  // guarded by mutex_
   int finished_ = 0;                  // guarded by mutex_
   bool cancel_ = false;               // guarded by mutex_
+  jobs::Usage used_;                  // guarded by mutex_: as it was last told
 };
 
 absl::Status Away() { return absl::UnavailableError("connection refused"); }
@@ -133,6 +140,15 @@ class SessionTest : public testing::Test {
                     .max_retry_delay = absl::Milliseconds(5),
                     .batch = 10}};
 };
+
+TEST_F(SessionTest, TellsWhatTheAttemptUsed) {
+  session_.reporter().Used(100, 2.5e9);
+  session_.reporter().Used(50, 0.6e9);
+  ASSERT_TRUE(Finish().ok());
+  EXPECT_EQ(queue_.used().tokens, 150);
+  EXPECT_EQ(queue_.used().gigaflop, 3);
+  EXPECT_GT(queue_.used().core_time, absl::ZeroDuration());
+}
 
 TEST_F(SessionTest, EventsArriveWhileTheWorkGoesOn) {
   session_.reporter().Info("a");

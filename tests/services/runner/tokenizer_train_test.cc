@@ -240,6 +240,7 @@ class StopAtProgress final : public Reporter {
  public:
   void Progress(jobs::Progress) override { stop.request_stop(); }
   void Log(std::string_view, std::string_view) override {}
+  void Used(int64_t, double) override {}
   std::stop_source stop;
 };
 

@@ -60,7 +60,7 @@ std::string TrainingFleet::StartService(const std::string& program,
 }
 
 void TrainingFleet::StartRunner() {
-  StartRunnerWith({"--queues", absl::StrCat("trainer=", trainer_address_)});
+  StartRunnerWith({"--queues", absl::StrCat("trainer=", trainer_address_), "--memory-mib", "4096"});
 }
 
 void TrainingFleet::StartRunnerWith(const std::vector<std::string>& arguments) {

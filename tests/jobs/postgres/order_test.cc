@@ -1,0 +1,122 @@
+// Who is taken first, who is held back, and what the runners are, on a real Postgres.
+#include "absl/strings/str_cat.h"
+
+#include "jobs/postgres/runner_store.h"
+#include "tests/jobs/postgres/queue_fixture.h"
+
+namespace floe::jobs {
+namespace {
+
+using testing::HasSubstr;
+
+class OrderTest : public QueueTest {
+ protected:
+  Job SubmitWith(int priority, const std::string& team = "nlp") {
+    return Submit("pretrain", team, "", priority);
+  }
+};
+
+TEST_F(OrderTest, AHigherPriorityGoesFirstAndAnOlderJobAmongEquals) {
+  const Job usual = SubmitWith(0);
+  const Job low = SubmitWith(-5);
+  const Job urgent = SubmitWith(10);
+  const Job later = SubmitWith(10);
+  EXPECT_EQ(queue_->Get("nlp", urgent.id)->queue_position, 1);
+  EXPECT_EQ(queue_->Get("nlp", later.id)->queue_position, 2);
+  EXPECT_EQ(queue_->Get("nlp", usual.id)->queue_position, 3);
+  EXPECT_EQ(queue_->Get("nlp", low.id)->queue_position, 4);
+  EXPECT_EQ(queue_->Get("nlp", low.id)->priority, -5);
+  for (const Job& next : {urgent, later, usual, low}) EXPECT_EQ(Acquire()->id, next.id);
+}
+
+TEST_F(OrderTest, APriorityOutOfBoundsQueuesNothing) {
+  for (const int priority : {kLeastPriority - 1, kMostPriority + 1}) {
+    const auto job = submission_->Submit({"nlp", "pretrain", "{}", 3, "key-1", "", priority});
+    EXPECT_EQ(job.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(job.status().message()), HasSubstr("-100 to 100"));
+  }
+  EXPECT_FALSE(Acquire().has_value());
+}
+
+TEST_F(OrderTest, TeamsMayHaveLimitsOfTheirOwn) {
+  Leasing limited(*queue_, clock_,
+                  {.lease = kLease,
+                   .retry = {absl::Seconds(2)},
+                   .limits = {1, {{"vision", 2}, {"speech", 0}}}});
+  std::map<std::string, int> taken;
+  for (int i = 0; i < 4; ++i) {
+    for (const char* team : {"nlp", "vision", "speech"}) SubmitWith(0, team);
+  }
+  for (int i = 0; i < 12; ++i) {
+    const auto job = limited.Acquire({"pretrain"}, absl::StrCat("host-", i));
+    ASSERT_TRUE(job.ok()) << job.status();
+    if (*job) ++taken[(*job)->team];
+  }
+  EXPECT_EQ(taken["nlp"], 1);
+  EXPECT_EQ(taken["vision"], 2);
+  EXPECT_EQ(taken["speech"], 4);
+  EXPECT_EQ(*queue_->CountHeld("vision"), 2);
+}
+
+TEST(TeamLimitsTest, ExceptionsAreReadAndWhatIsNoneIsNamed) {
+  const auto limits = ParseTeamLimits(2, {"vision=4", "speech=0"});
+  ASSERT_TRUE(limits.ok()) << limits.status();
+  EXPECT_EQ(limits->Of("nlp"), 2);
+  EXPECT_EQ(limits->Of("vision"), 4);
+  EXPECT_EQ(limits->Of("speech"), 0);
+  for (const char* wrong : {"vision", "vision=", "vision=-1", "vision=two", "=3", "Vi sion=3"}) {
+    const auto refused = ParseTeamLimits(2, {wrong});
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument) << wrong;
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr(wrong));
+  }
+  EXPECT_FALSE(ParseTeamLimits(0, {"vision=1", "vision=2"}).ok());
+  EXPECT_FALSE(ParseTeamLimits(-1, {}).ok());
+}
+
+TEST(TeamLimitsTest, OnlyATeamAtItsLimitIsHeldBack) {
+  const TeamLimits limits{2, {{"speech", 0}}};
+  EXPECT_EQ(WhyHeldBack(limits, "nlp", 1), "");
+  EXPECT_EQ(WhyHeldBack(limits, "speech", 50), "");
+  EXPECT_THAT(WhyHeldBack(limits, "nlp", 2), HasSubstr("has 2 jobs in work and may have 2"));
+}
+
+class RunnerStoreTest : public QueueTest {
+ protected:
+  static constexpr int64_t kGib = int64_t{1} << 30;
+  void Note(const std::string& name, int64_t memory) {
+    const absl::Status noted = runners_->Note({name, {"pretrain", "sft"}, memory}, clock_.Now());
+    EXPECT_TRUE(noted.ok()) << noted;
+  }
+  int64_t Largest(const std::string& kind = "pretrain") {
+    const auto bytes = runners_->LargestMemory(kind, clock_.Now());
+    EXPECT_TRUE(bytes.ok()) << bytes.status();
+    return bytes.value_or(-1);
+  }
+  const std::unique_ptr<RunnerStore> runners_ = MakePostgresRunnerStore(*pool_, "trainer");
+};
+
+TEST_F(RunnerStoreTest, TheLargestRunnerOfAKindCounts) {
+  EXPECT_EQ(Largest(), 0);
+  Note("host-1", 0);
+  EXPECT_EQ(Largest(), 0);
+  Note("host-2", 8 * kGib);
+  Note("host-3", 4 * kGib);
+  EXPECT_EQ(Largest(), 8 * kGib);
+  EXPECT_EQ(Largest("tokenizer.train"), 0);
+  Note("host-2", 2 * kGib);  // started again, with less
+  EXPECT_EQ(Largest(), 4 * kGib);
+}
+
+TEST_F(RunnerStoreTest, ASilentRunnerIsForgottenUnlessItIsAtWork) {
+  Note("host-1", 8 * kGib);
+  Note("host-2", 16 * kGib);
+  Submit();
+  ASSERT_TRUE(Acquire("host-1").has_value());
+  clock_.Advance(kRunnerForgotten + absl::Seconds(1));
+  EXPECT_EQ(Largest(), 8 * kGib);
+  Note("host-3", kGib);
+  EXPECT_EQ(Largest(), 8 * kGib);
+}
+
+}  // namespace
+}  // namespace floe::jobs
