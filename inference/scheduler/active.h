@@ -38,6 +38,8 @@ struct Scheduler::Active {
   Usage usage;
   absl::Duration submitted_at;
   absl::Duration blocks_counted_at;  // while running: usage.kv_block_time goes so far
+  absl::Duration deadline;           // of the first token
+  int64_t most_computed = 0;         // before any pre-emption, or after
   std::string continued_text;        // of an answer that moved here; leaves with the first new id
 
   // Brings text, stop texts and the constraint to where the other worker left off.
@@ -71,6 +73,13 @@ struct Scheduler::Active {
   std::string cache_key() const {
     return request.cache_salt.empty() ? absl::StrCat("request ", id)
                                       : absl::StrCat("salt ", request.cache_salt);
+  }
+
+  // When the next token is due by the target of its tier.
+  absl::Duration NextDeadline(const TierTarget& target) const {
+    if (usage.completion_tokens == 0) return deadline;
+    return submitted_at + usage.time_to_first_token +
+           target.per_output_token * usage.completion_tokens;
   }
 };
 

@@ -54,6 +54,7 @@ struct Request {
   bool embed = false;
   int top_logprobs = -1;  // -1: none; n: each new id's log-probability and the n likeliest
   ServiceTier tier = ServiceTier::kDefault;
+  absl::Duration time_left = absl::InfiniteDuration();  // the client's: a later answer is worthless
 };
 
 struct TokenScore {

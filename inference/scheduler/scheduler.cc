@@ -7,17 +7,17 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "base/status_macros.h"
 #include "inference/scheduler/active.h"
-#include "inference/scheduler/check_request.h"
 
 namespace floe::inference {
 namespace {
 
 // Most logits that one step of scoring keeps: 64 MiB.
 constexpr int64_t kMaxScoreLogits = 16 << 20;
-// After as many admitted tokens, what was admitted before counts half for the tiers' shares.
-constexpr double kAdmissionHalfLife = 16384;
+// After as many tokens, what was done before counts half for the tiers' shares.
+constexpr double kWorkHalfLife = 16384;
+// Of one answer in the mean length of all.
+constexpr double kAnswerWeight = 1.0 / 32;
 
 }  // namespace
 
@@ -48,36 +48,6 @@ Scheduler::~Scheduler() {
   EndAll();
 }
 
-absl::StatusOr<RequestId> Scheduler::Submit(Request request, EventSink sink) {
-  FLOE_RETURN_IF_ERROR(CheckRequest(request, blueprint_, kv_at_start_));
-  auto active = std::make_unique<Active>(std::move(request), std::move(sink));
-  active->tokens = active->request.prompt;
-  const int64_t prompt = active->target();
-  active->usage.prompt_tokens = static_cast<int64_t>(active->tokens.size());
-  active->submitted_at = clock_.Monotonic();
-  FLOE_RETURN_IF_ERROR(active->Replay());
-  const std::lock_guard lock(mutex_);
-  if (!accepting_) {
-    return absl::UnavailableError("the worker is shutting down; ask another one");
-  }
-  if (stats_.waiting + 1 > options_.max_waiting ||
-      stats_.waiting_tokens + prompt > options_.max_waiting_tokens) {
-    ++stats_.rejected;
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the queue is full: ", stats_.waiting, " of ", options_.max_waiting,
-                     " requests and ", stats_.waiting_tokens, " of ", options_.max_waiting_tokens,
-                     " prompt tokens wait; try again later or ask another worker"));
-  }
-  const RequestId id = next_id_++;
-  active->id = id;
-  ++stats_.waiting;
-  stats_.waiting_tokens += prompt;
-  idle_now_ = false;
-  submitted_.push_back(std::move(active));
-  work_.notify_one();
-  return id;
-}
-
 void Scheduler::Cancel(RequestId id) {
   const std::lock_guard lock(mutex_);
   cancelled_.push_back(id);
@@ -96,7 +66,12 @@ bool Scheduler::WaitIdle(absl::Duration timeout) {
 
 SchedulerStats Scheduler::stats() const {
   const std::lock_guard lock(mutex_);
-  return stats_;
+  SchedulerStats stats = stats_;
+  const QueuedWork waiting = queue_.Total();
+  stats.waiting = waiting.requests;
+  stats.waiting_tokens = waiting.prompt_tokens;
+  for (size_t i = 0; i < kNumTiers; ++i) stats.waiting_by_tier[i] = queue_.tiers[i].requests;
+  return stats;
 }
 
 void Scheduler::Loop() {
@@ -142,6 +117,8 @@ void Scheduler::TakeOrders() {
     if (found == active_.end()) continue;
     End(**found, FinishReason::kCancelled, absl::CancelledError("the caller cancelled"), {});
   }
+  ShedOverflow();
+  ShedHopeless();
   RemoveEnded();
   PublishStats();
 }
@@ -151,8 +128,9 @@ Snapshot Scheduler::TakeSnapshot() const {
   const KvUsage kv = engine_->kv();
   snapshot.free_blocks = kv.free_blocks;
   snapshot.block_tokens = kv.block_tokens;
-  snapshot.limits = options_.plan;
-  snapshot.admitted = admitted_;
+  snapshot.limits = LimitsNow();
+  snapshot.now = clock_.Monotonic();
+  snapshot.worked = worked_;
   for (const auto& active : active_) {
     SequenceState state{active->id, active->running, active->computed, active->pending()};
     if (active->running) {
@@ -161,6 +139,9 @@ Snapshot Scheduler::TakeSnapshot() const {
       state.shared_blocks = holding.shared_blocks;
     }
     state.tier = active->request.tier;
+    state.answer = WorkOf(*active).answer_tokens;
+    state.resumed = active->started && !active->running;
+    state.deadline = active->NextDeadline(options_.targets.tiers[static_cast<size_t>(state.tier)]);
     if (active->scoring()) {
       state.max_part = std::max<int64_t>(1, kMaxScoreLogits / blueprint_.vocab_size);
     }
@@ -192,7 +173,11 @@ void Scheduler::StepOnce() {
   }
   if (steps.empty()) return;
   PublishStats();  // those that were admitted no longer fill the queue
+  const absl::Duration begun = clock_.Monotonic();
   const absl::Status status = engine_->Step(steps, &logits_);
+  int64_t step_tokens = 0;
+  for (const SequenceStep& step : steps) step_tokens += static_cast<int64_t>(step.tokens.size());
+  cost_.Observe(step_tokens, clock_.Monotonic() - begun);
   RowCursor rows;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (!status.ok()) {
@@ -211,9 +196,10 @@ void Scheduler::StepOnce() {
   {
     const std::lock_guard lock(mutex_);
     ++stats_.steps;
-    for (const SequenceStep& step : steps) {
-      stats_.step_tokens += static_cast<int64_t>(step.tokens.size());
-    }
+    stats_.step_tokens += step_tokens;
+    const auto bound = std::lower_bound(kStepSizeBounds.begin(), kStepSizeBounds.end(),
+                                        static_cast<double>(step_tokens));
+    ++stats_.steps_by_size[static_cast<size_t>(bound - kStepSizeBounds.begin())];
   }
   RemoveEnded();
 }
@@ -222,10 +208,10 @@ void Scheduler::Start(Active& active) {
   active.running = true;
   active.sequence = engine_->Open(active.cache_key());
   active.computed = engine_->Adopt(active.sequence, active.reusable());
+  active.most_computed = std::max(active.most_computed, active.computed);
   active.blocks_counted_at = clock_.Monotonic();
   if (active.started) return;
   active.started = true;
-  CountAdmission(active);
   active.usage.queue_time = clock_.Monotonic() - active.submitted_at;
   active.usage.cached_tokens = active.computed;
   if (active.request.cache_salt.empty()) return;
@@ -234,11 +220,14 @@ void Scheduler::Start(Active& active) {
   stats_.prefix_cache_hits += active.usage.cached_tokens;
 }
 
-void Scheduler::CountAdmission(const Active& active) {
-  const auto tokens = static_cast<double>(active.pending() + active.request.max_tokens);
-  const double fading = std::exp2(-tokens / kAdmissionHalfLife);
-  for (double& admitted : admitted_) admitted *= fading;
-  admitted_[static_cast<size_t>(active.request.tier)] += tokens;
+// What is run again after a pre-emption is no work for its tier.
+void Scheduler::CountWork(Active& active) {
+  const auto tokens = static_cast<double>(active.computed - active.most_computed);
+  if (tokens <= 0) return;
+  active.most_computed = active.computed;
+  const double fading = std::exp2(-tokens / kWorkHalfLife);
+  for (double& worked : worked_) worked *= fading;
+  worked_[static_cast<size_t>(active.request.tier)] += tokens;
 }
 
 // What nobody needs until then is still there when its turn comes again.
@@ -266,6 +255,7 @@ void Scheduler::AfterPart(Active& active, int64_t tokens, const RowCursor& rows)
   active.usage.computed_tokens += tokens;
   CountBlocks(active);
   if (!active.request.cache_salt.empty()) engine_->Share(active.sequence, active.in_cache());
+  CountWork(active);
   if (active.pending() > 0) return;
   if (active.scoring()) {
     Event event;
@@ -378,6 +368,9 @@ void Scheduler::End(Active& active, FinishReason reason, absl::Status status, Ev
     const std::lock_guard lock(mutex_);
     stats_.kv = engine_->kv();
     if (active.started) stats_.prompt_tokens += active.usage.prompt_tokens;
+    if (active.usage.completion_tokens > 0) {
+      mean_answer_ += kAnswerWeight * (active.usage.completion_tokens - mean_answer_);
+    }
     stats_.generation_tokens += active.usage.completion_tokens;
   }
   event.finish = Finish{reason, std::move(status), active.usage,
@@ -393,13 +386,10 @@ void Scheduler::PublishStats() {
   const std::lock_guard lock(mutex_);
   stats_.kv = engine_->kv();
   stats_.running = 0;
-  stats_.waiting = static_cast<int64_t>(submitted_.size());
-  stats_.waiting_tokens = 0;
   stats_.running_by_tier = {};
-  stats_.waiting_by_tier = {};
+  queue_ = {{}, cost_};
   for (const auto& active : submitted_) {
-    stats_.waiting_tokens += active->target();
-    ++stats_.waiting_by_tier[static_cast<size_t>(active->request.tier)];
+    queue_.tiers[static_cast<size_t>(active->request.tier)] += WorkOf(*active);
   }
   for (const auto& active : active_) {
     const auto tier = static_cast<size_t>(active->request.tier);
@@ -407,9 +397,7 @@ void Scheduler::PublishStats() {
       ++stats_.running;
       ++stats_.running_by_tier[tier];
     } else {
-      ++stats_.waiting;
-      ++stats_.waiting_by_tier[tier];
-      stats_.waiting_tokens += active->target();
+      queue_.tiers[tier] += WorkOf(*active);
     }
   }
   idle_now_ = active_.empty() && submitted_.empty();

@@ -21,18 +21,23 @@
 #include "base/clock.h"
 #include "inference/engine/engine.h"
 #include "inference/scheduler/plan.h"
+#include "inference/scheduler/queue_state.h"
 #include "inference/scheduler/request.h"
+#include "inference/scheduler/step_cost.h"
 #include "inference/scheduler/tier_targets.h"
 
 namespace floe::inference {
 
 struct SchedulerOptions {
   PlanLimits plan;
-  int64_t max_waiting = 256;             // requests in the queue
-  int64_t max_waiting_tokens = 262'144;  // prompt tokens in the queue
+  QueueLimits queue;
   TierTargets targets;
   bool own_thread = true;  // false: nothing happens but in RunOnce, called by one thread
 };
+
+// Upper bounds of the sizes of steps that are counted apart; the last count is of larger ones.
+inline constexpr std::array<double, 14> kStepSizeBounds = {
+    1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
 
 // Counters grow from the start of the scheduler.
 struct SchedulerStats {
@@ -45,11 +50,12 @@ struct SchedulerStats {
   int64_t prompt_tokens = 0;  // of finished and running requests that left the queue
   int64_t generation_tokens = 0;
   int64_t steps = 0;
+  std::array<int64_t, kStepSizeBounds.size() + 1> steps_by_size = {};
   int64_t step_tokens = 0;  // rows computed over all steps
   int64_t preemptions = 0;
   int64_t prefix_cache_queries = 0;  // prompt tokens that were looked up in the prefix cache
   int64_t prefix_cache_hits = 0;     // of them: found
-  int64_t rejected = 0;              // RESOURCE_EXHAUSTED
+  int64_t rejected = 0;              // QUEUE_FULL and DEADLINE_TOO_SOON
 };
 
 class Scheduler {
@@ -61,9 +67,12 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // INVALID_ARGUMENT says which part of the request is wrong; RESOURCE_EXHAUSTED when the queue is
-  // full, in requests or in tokens, or the request could never fit the KV cache; UNAVAILABLE when
-  // draining. The sink is called only after OK.
+  // INVALID_ARGUMENT says which part of the request is wrong; RESOURCE_EXHAUSTED when the request
+  // could never fit the KV cache, or with `retry_after_seconds` when the queue is full, in requests
+  // or in tokens, and no lower tier has more than its guaranteed share of it (QUEUE_FULL), or when
+  // what waits ahead takes longer than the client will wait (DEADLINE_TOO_SOON); UNAVAILABLE when
+  // draining. The sink is called only after OK. A request that has not been begun may still end
+  // with those two reasons: when others need its place, or when its deadline has come too near.
   absl::StatusOr<RequestId> Submit(Request request, EventSink sink);
   // Ends the request before the next step, wherever it is: queued, in its prompt, decoding. Its
   // blocks are free when its last event arrives. An id that is not there (any more) is ignored.
@@ -91,10 +100,18 @@ class Scheduler {
   void TakeOrders();
   void EndAll();
   void StepOnce();
+  // Refuse what was not begun: to make room for others, and what has become too late.
+  void ShedOverflow();
+  void ShedHopeless();
+  void Refuse(Active& active, std::string_view reason, std::string_view message);
   Snapshot TakeSnapshot() const;
   // Gives a waiting request its place in the KV cache, with what is cached of it.
   void Start(Active& active);
-  void CountAdmission(const Active& active);
+  // The plan's limits, with as many prompt tokens as the running targets leave room for, and with
+  // shares that hold what was promised.
+  PlanLimits LimitsNow() const;
+  QueuedWork WorkOf(const Active& active) const;
+  void CountWork(Active& active);
   void Preempt(Active& active);
   void CountBlocks(Active& active);
   // The rows of a step that the next part's results begin at.
@@ -120,7 +137,8 @@ class Scheduler {
   // The thread's own: requests by arrival, oldest first.
   std::deque<std::unique_ptr<Active>> active_;
   Logits logits_;
-  std::array<double, kNumTiers> admitted_ = {};  // tokens by tier, fading
+  std::array<double, kNumTiers> worked_ = {};  // tokens by tier, fading
+  StepCost cost_;
 
   mutable std::mutex mutex_;
   std::condition_variable work_;  // for the thread
@@ -133,6 +151,8 @@ class Scheduler {
   bool ending_ = false;
   bool idle_now_ = true;
   SchedulerStats stats_;
+  QueueState queue_;
+  double mean_answer_ = 64;  // tokens of the answers lately, at first a guess
 
   std::thread thread_;
 };

@@ -24,10 +24,10 @@ undo+=(stop_load)
 # More than the 16 sequences that the worker computes at once: the others wait.
 keep_asking flex 24
 keep_asking default 8
-queued() { [ "$(metric inference floe_inference_num_requests_waiting)" -ge 4 ]; }
+queued() { [ "$(metric inference vllm:num_requests_waiting)" -ge 4 ]; }
 eventually 20 queued || fail 'the load did not fill the worker'
-echo "32 clients keep asking; $(metric inference floe_inference_num_requests_running) requests run and" \
-  "$(metric inference floe_inference_num_requests_waiting) wait"
+echo "32 clients keep asking; $(metric inference vllm:num_requests_running) requests run and" \
+  "$(metric inference vllm:num_requests_waiting) wait"
 dim "\$ curl $http/v1/completions -d '$(tier_request priority 24)'     # five times each tier"
 for _ in 1 2 3 4 5; do
   for tier in flex default priority; do

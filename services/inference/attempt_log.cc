@@ -57,11 +57,16 @@ void AttemptLog::Attempt::Begin() {
 
 void AttemptLog::Attempt::NoteEnd(const absl::Status& status) {
   if (absl::IsCancelled(status)) return;
+  refused_ = absl::IsResourceExhausted(status) && computed_tokens == 0;
   record_.set_outcome(status.ok() ? pb::Attempt::FINISHED : pb::Attempt::FAILED);
 }
 
 AttemptLog::Attempt::~Attempt() {
   if (!begun_) return;
+  if (refused_) {
+    log_->work_->Drop(record_.attempt_id());
+    return;
+  }
   record_.set_computed_tokens(computed_tokens);
   record_.set_sent_tokens(sent_tokens);
   log_->work_->End(record_.attempt_id(), record_.SerializeAsString(), [](const absl::Status&) {});

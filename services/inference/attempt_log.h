@@ -51,6 +51,7 @@ class AttemptLog {
 
     // The scheduler took it on.
     void Begin();
+    // A refusal that came while it waited (RESOURCE_EXHAUSTED) leaves no record, like one at once.
     void NoteEnd(const absl::Status& status);
 
     int64_t computed_tokens = 0;
@@ -60,6 +61,7 @@ class AttemptLog {
     AttemptLog* const log_;  // null: no record
     billing::v1::Attempt record_;
     bool begun_ = false;
+    bool refused_ = false;
   };
 
   // Waits until what was noted so far is on disk.

@@ -12,15 +12,39 @@ namespace {
 
 constexpr auto kInterval = std::chrono::milliseconds(250);
 
-const std::vector<double>& SecondsBounds() {
-  static const std::vector<double> bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
-                                             0.5,   1,      2.5,   5,    10,    30,   60,  300};
+// vLLM's bounds (vllm/v1/metrics/loggers.py); those between tokens begin lower, since a small model
+// on a CPU is faster than its lowest.
+const std::vector<double>& FirstTokenBounds() {
+  static const std::vector<double> bounds = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,
+                                             0.25,  0.5,   0.75, 1,    2.5,  5,    7.5,  10,
+                                             20,    40,    80,   160,  640,  2560};
+  return bounds;
+}
+
+const std::vector<double>& InterTokenBounds() {
+  static const std::vector<double> bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1,
+                                             0.15,  0.2,    0.3,   0.4,  0.5,   0.75, 1,     2.5,
+                                             5,     7.5,    10,    20,   40,    80};
+  return bounds;
+}
+
+const std::vector<double>& RequestBounds() {
+  static const std::vector<double> bounds = {0.01, 0.03, 0.1, 0.3, 0.5, 0.8, 1,    1.5,
+                                             2,    2.5,  5,   10,  15,  20,  30,   40,
+                                             50,   60,   120, 240, 480, 960, 1920, 7680};
   return bounds;
 }
 
 const std::vector<double>& TokenBounds() {
   static const std::vector<double> bounds = {1,   2,    5,    10,   20,    50,    100,   200,
                                              500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
+  return bounds;
+}
+
+// OpenTelemetry's, for gen_ai.server.*.
+const std::vector<double>& DurationBounds() {
+  static const std::vector<double> bounds = {0.01, 0.02, 0.04, 0.08,  0.16,  0.32,  0.64,
+                                             1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92};
   return bounds;
 }
 
@@ -43,8 +67,10 @@ const char* ReasonLabel(FinishReason reason) {
 }
 
 // Models with the same first 12 characters are one label: enough to tell them apart, short to read.
+std::string ShortDigest(const std::string& digest) { return digest.substr(0, 12); }
+
 runtime::Metrics::Labels LabelOf(const std::string& digest) {
-  return {{"model_name", digest.substr(0, 12)}};
+  return {{"model_name", ShortDigest(digest)}};
 }
 
 }  // namespace
@@ -70,35 +96,69 @@ InferenceMetrics::~InferenceMetrics() {
   thread_.join();
 }
 
-void InferenceMetrics::ObserveFinish(const Finish& finish) {
-  const Usage& usage = finish.usage;
-  const auto observe = [&](const char* name, const char* help, const std::vector<double>& bounds,
-                           double value) { metrics_.Histogram(name, help, bounds).Observe(value); };
-  metrics_
-      .Counter("floe_inference_request_success_total", "Requests that ended, by reason",
-               {{"finished_reason", ReasonLabel(finish.reason)}})
+void InferenceMetrics::ObserveFinish(const std::string& digest, const Finish& finish) {
+  const runtime::Metrics::Labels model = LabelOf(digest);
+  runtime::Metrics::Labels ended = model;
+  ended["finished_reason"] = ReasonLabel(finish.reason);
+  metrics_.Counter("vllm:request_success_total", "Requests that ended, by reason", ended)
       .Increment();
-  observe("floe_inference_request_queue_time_seconds", "From arrival to the first step",
-          SecondsBounds(), absl::ToDoubleSeconds(usage.queue_time));
-  observe("floe_inference_e2e_request_latency_seconds", "From arrival to the end", SecondsBounds(),
-          absl::ToDoubleSeconds(usage.total_time));
-  observe("floe_inference_request_prompt_tokens", "Tokens of the prompt", TokenBounds(),
-          static_cast<double>(usage.prompt_tokens));
+  const Usage& usage = finish.usage;
+  const auto seconds = [&](const char* name, const char* help, const std::vector<double>& bounds,
+                           absl::Duration value) {
+    metrics_.Histogram(name, help, bounds, model).Observe(absl::ToDoubleSeconds(value));
+  };
+  const auto tokens = [&](const char* name, const char* help, int64_t value) {
+    metrics_.Histogram(name, help, TokenBounds(), model).Observe(static_cast<double>(value));
+  };
+  seconds("vllm:request_queue_time_seconds", "From arrival to the first step", RequestBounds(),
+          usage.queue_time);
+  seconds("vllm:request_inference_time_seconds", "From the first step to the end", RequestBounds(),
+          usage.total_time - usage.queue_time);
+  seconds("vllm:e2e_request_latency_seconds", "From arrival to the end", RequestBounds(),
+          usage.total_time);
+  tokens("vllm:request_prompt_tokens", "Tokens of the prompt", usage.prompt_tokens);
+  ObserveGenAi(digest, finish);
   if (usage.completion_tokens == 0) return;
-  observe("floe_inference_time_to_first_token_seconds", "From arrival to the first token",
-          SecondsBounds(), absl::ToDoubleSeconds(usage.time_to_first_token));
+  seconds("vllm:time_to_first_token_seconds", "From arrival to the first token", FirstTokenBounds(),
+          usage.time_to_first_token);
+  seconds("vllm:request_prefill_time_seconds", "From the first step to the first token",
+          RequestBounds(), usage.time_to_first_token - usage.queue_time);
+  seconds("vllm:request_decode_time_seconds", "From the first token to the end", RequestBounds(),
+          usage.total_time - usage.time_to_first_token);
+  tokens("vllm:request_generation_tokens", "Tokens generated", usage.completion_tokens);
   metrics_
       .Counter("floe_inference_tier_met_total", "Answers by the best latency target that they met",
                {{"tier", std::string(TierName(finish.tier_met))}})
       .Increment();
-  observe("floe_inference_request_generation_tokens", "Tokens generated", TokenBounds(),
-          static_cast<double>(usage.completion_tokens));
 }
 
-void InferenceMetrics::ObserveGap(absl::Duration between_tokens) {
+// The OpenTelemetry GenAI conventions, as Prometheus writes their names.
+void InferenceMetrics::ObserveGenAi(const std::string& digest, const Finish& finish) {
+  const Usage& usage = finish.usage;
+  runtime::Metrics::Labels labels = {
+      {"gen_ai_operation_name",
+       finish.reason == FinishReason::kEmbedded ? "embeddings" : "text_completion"},
+      {"gen_ai_provider_name", "floe"},
+      {"gen_ai_request_model", ShortDigest(digest)}};
+  const auto observe = [&](const char* name, const char* help, const std::vector<double>& bounds,
+                           absl::Duration value) {
+    metrics_.Histogram(name, help, bounds, labels).Observe(absl::ToDoubleSeconds(value));
+  };
+  observe("gen_ai_server_request_duration_seconds", "From arrival to the end", DurationBounds(),
+          usage.total_time);
+  if (usage.completion_tokens == 0) return;
+  observe("gen_ai_server_time_to_first_token_seconds", "From arrival to the first token",
+          FirstTokenBounds(), usage.time_to_first_token);
+  if (usage.completion_tokens == 1) return;
+  observe("gen_ai_server_time_per_output_token_seconds", "Each token after the first, on average",
+          InterTokenBounds(),
+          (usage.total_time - usage.time_to_first_token) / (usage.completion_tokens - 1));
+}
+
+void InferenceMetrics::ObserveGap(const std::string& digest, absl::Duration between_tokens) {
   metrics_
-      .Histogram("floe_inference_inter_token_latency_seconds", "Between two tokens of a stream",
-                 SecondsBounds())
+      .Histogram("vllm:inter_token_latency_seconds", "Between two tokens of a stream",
+                 InterTokenBounds(), LabelOf(digest))
       .Observe(absl::ToDoubleSeconds(between_tokens));
 }
 
@@ -109,17 +169,15 @@ void InferenceMetrics::Sample() {
     const auto gauge = [&](const char* name, const char* help, double value) {
       metrics_.Gauge(name, help, labels).Set(value);
     };
-    gauge("floe_inference_num_requests_running", "Requests being computed",
-          static_cast<double>(now.running));
-    gauge("floe_inference_num_requests_waiting", "Requests that wait",
-          static_cast<double>(now.waiting));
+    gauge("vllm:num_requests_running", "Requests being computed", static_cast<double>(now.running));
+    gauge("vllm:num_requests_waiting", "Requests that wait", static_cast<double>(now.waiting));
     for (size_t tier = 0; tier < kNumTiers; ++tier) {
       runtime::Metrics::Labels of_tier = labels;
       of_tier["tier"] = TierName(static_cast<ServiceTier>(tier));
       metrics_.Gauge("floe_inference_tier_requests_waiting", "Requests that wait, by tier", of_tier)
           .Set(static_cast<double>(now.waiting_by_tier[tier]));
     }
-    gauge("floe_inference_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1",
+    gauge("vllm:kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1",
           1 - static_cast<double>(now.kv.free_blocks) / static_cast<double>(now.kv.total_blocks));
     SchedulerStats& last = last_[model->digest];
     // A model that was dropped and loaded again counts from zero.
@@ -129,13 +187,23 @@ void InferenceMetrics::Sample() {
         metrics_.Counter(name, help, labels).Increment(static_cast<double>(after - before));
       }
     };
-    counter("floe_inference_prompt_tokens_total", "Prompt tokens of requests that ended",
-            last.prompt_tokens, now.prompt_tokens);
-    counter("floe_inference_generation_tokens_total", "Tokens generated by requests that ended",
+    counter("vllm:prompt_tokens_total", "Prompt tokens of requests that ended", last.prompt_tokens,
+            now.prompt_tokens);
+    counter("vllm:generation_tokens_total", "Tokens generated by requests that ended",
             last.generation_tokens, now.generation_tokens);
-    counter("floe_inference_iteration_tokens_total", "Tokens run through the model",
-            last.step_tokens, now.step_tokens);
-    counter("floe_inference_num_preemptions_total", "Sequences pre-empted for want of KV blocks",
+    counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache",
+            last.prefix_cache_queries, now.prefix_cache_queries);
+    counter("vllm:prefix_cache_hits_total", "Of them: found there", last.prefix_cache_hits,
+            now.prefix_cache_hits);
+    std::vector<double> steps;
+    for (size_t i = 0; i < now.steps_by_size.size(); ++i) {
+      steps.push_back(static_cast<double>(now.steps_by_size[i] - last.steps_by_size[i]));
+    }
+    metrics_
+        .Histogram("vllm:iteration_tokens_total", "Tokens of a step",
+                   {kStepSizeBounds.begin(), kStepSizeBounds.end()}, labels)
+        .ObserveMultiple(steps, static_cast<double>(now.step_tokens - last.step_tokens));
+    counter("vllm:num_preemptions_total", "Sequences pre-empted for want of KV blocks",
             last.preemptions, now.preemptions);
     counter("floe_inference_num_rejected_total", "Requests refused by a full queue", last.rejected,
             now.rejected);

@@ -1,4 +1,5 @@
-// The worker's numbers, by the names that the field knows, with our prefix.
+// The worker's numbers: vLLM's names and buckets where it has them (`vllm:`), OpenTelemetry's GenAI
+// conventions beside them, and our own prefix for what neither knows.
 #pragma once
 
 #include <condition_variable>
@@ -22,10 +23,12 @@ class InferenceMetrics {
   InferenceMetrics(const InferenceMetrics&) = delete;
   InferenceMetrics& operator=(const InferenceMetrics&) = delete;
 
-  void ObserveFinish(const Finish& finish);
-  void ObserveGap(absl::Duration between_tokens);
+  // `digest` is the checkpoint's.
+  void ObserveFinish(const std::string& digest, const Finish& finish);
+  void ObserveGap(const std::string& digest, absl::Duration between_tokens);
 
  private:
+  void ObserveGenAi(const std::string& digest, const Finish& finish);
   void Sample();
 
   runtime::Metrics& metrics_;

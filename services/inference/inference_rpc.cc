@@ -99,6 +99,7 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
       std::shared_ptr<ServedModel> model,
       pool_.Acquire(request.checkpoint_digest(), [&call] { return call.cancelled(); }));
   FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request, *model));
+  domain.time_left = call.time_left();
   AttemptLog::Attempt attempt(attempts_, request, clock_.Now());
   InFlight in_flight(std::move(model), &attempt);  // ends before the attempt does
   FLOE_RETURN_IF_ERROR(in_flight.Submit(std::move(domain)));
@@ -109,12 +110,13 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
     const absl::Duration now = clock_.Monotonic();
     if (!event.ids.empty()) {
       if (last_token != absl::InfiniteDuration()) {
-        metrics_.ObserveGap((now - last_token) / static_cast<int64_t>(event.ids.size()));
+        metrics_.ObserveGap(request.checkpoint_digest(),
+                            (now - last_token) / static_cast<int64_t>(event.ids.size()));
       }
       last_token = now;
     }
     if (event.finish.has_value()) {
-      metrics_.ObserveFinish(*event.finish);
+      metrics_.ObserveFinish(request.checkpoint_digest(), *event.finish);
       attempt.NoteEnd(event.finish->status);
       FLOE_RETURN_IF_ERROR(event.finish->status);
     }
@@ -172,7 +174,7 @@ absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const std::string&
       if (!absl::IsResourceExhausted(status) || in_flight.empty()) return status;
     }
     FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.front()->Next(call));
-    metrics_.ObserveFinish(*event.finish);
+    metrics_.ObserveFinish(digest, *event.finish);
     FLOE_RETURN_IF_ERROR(event.finish->status);
     take(event);
     in_flight.pop_front();

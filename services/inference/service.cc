@@ -51,10 +51,10 @@ ModelPoolOptions PoolOptions(const ServiceOptions& options) {
   pool.serve.engine.max_step_tokens = options.max_step_tokens;
   pool.serve.scheduler.plan = {options.max_running, options.max_step_tokens,
                                options.prefill_tokens};
-  pool.serve.scheduler.plan.guaranteed_share = {options.flex_share, options.default_share, 0.0};
+  pool.serve.scheduler.plan.guaranteed_share = {options.flex_share, options.default_share,
+                                                options.priority_share};
   pool.serve.scheduler.targets = options.targets;
-  pool.serve.scheduler.max_waiting = options.max_waiting;
-  pool.serve.scheduler.max_waiting_tokens = options.max_waiting_tokens;
+  pool.serve.scheduler.queue = {options.max_waiting, options.max_waiting_tokens};
   pool.memory_bytes = options.memory_mib << 20;
   return pool;
 }
@@ -79,11 +79,12 @@ absl::Status CheckOptions(const ServiceOptions& options) {
     return absl::InvalidArgumentError(
         "billing is given without --journal-dir, a folder where attempts wait to be reported");
   }
-  if (options.flex_share < 0 || options.default_share < 0 ||
-      options.flex_share + options.default_share >= 1) {
+  if (options.flex_share < 0 || options.default_share < 0 || options.priority_share < 0 ||
+      options.flex_share + options.default_share + options.priority_share >= 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("flex-share is ", options.flex_share, " and default-share ",
-                     options.default_share, "; they are parts of the work, together below 1"));
+        absl::StrCat("flex-share is ", options.flex_share, ", default-share ",
+                     options.default_share, " and priority-share ", options.priority_share,
+                     "; they are parts of the work, together below 1"));
   }
   if (options.memory_mib < 1 || options.kv_mib < 1 || options.kv_mib > options.memory_mib ||
       options.max_waiting < 1 || options.max_waiting_tokens < 1 || options.threads < 0) {
@@ -116,7 +117,8 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("kv-mib", options.kv_mib, "KV cache of one model");
   config.Add("max-running", options.max_running, "Sequences computed at once, a model");
   config.Add("max-step-tokens", options.max_step_tokens, "Tokens of one step");
-  config.Add("prefill-tokens", options.prefill_tokens, "Prompt tokens of a step beside decoders");
+  config.Add("prefill-tokens", options.prefill_tokens,
+             "Most prompt tokens of a step beside decoders");
   config.Add("max-waiting", options.max_waiting, "Requests in the queue of a model");
   config.Add("max-waiting-tokens", options.max_waiting_tokens, "Prompt tokens in that queue");
   for (const ServiceTier tier : {ServiceTier::kDefault, ServiceTier::kPriority}) {
@@ -128,6 +130,7 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   }
   config.Add("flex-share", options.flex_share, "Part of the work that flex is sure of");
   config.Add("default-share", options.default_share, "Part of the work that default is sure of");
+  config.Add("priority-share", options.priority_share, "Part of the work that priority is sure of");
   config.AddCheck([&options] { return CheckOptions(options); });
 }
 

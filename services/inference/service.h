@@ -29,8 +29,9 @@ struct ServiceOptions {
   int64_t max_waiting = 256;
   int64_t max_waiting_tokens = 262'144;
   TierTargets targets;
-  double flex_share = 0.1;     // of admitted tokens, guaranteed while flex waits
-  double default_share = 0.3;  // likewise
+  double flex_share = 0.1;  // of the work, guaranteed while flex waits
+  double default_share = 0.3;
+  double priority_share = 0.4;
 };
 
 // Declares the options of floe-inference and their check.

@@ -148,7 +148,7 @@ TEST(PlanStepTiers, HigherTiersAreAdmittedFirst) {
   Snapshot snapshot =
       Of({Decoding(1, 5), Decoding(2, 5), Decoding(3, 5), InTier(Waiting(4, 9), kFlex),
           InTier(Waiting(5, 9), kDefault), InTier(Waiting(6, 9), kPriority)});
-  snapshot.admitted = {400, 400, 200};
+  snapshot.worked = {400, 400, 200};
   EXPECT_THAT(PlanStep(snapshot).parts,
               ElementsAre(Part(1, 1), Part(2, 1), Part(3, 1), Part(6, 9)));
 }
@@ -157,7 +157,7 @@ TEST(PlanStepTiers, ATierBelowItsGuaranteedShareGoesFirst) {
   Snapshot snapshot = Of({InTier(Decoding(1, 5), kPriority), InTier(Decoding(2, 5), kPriority),
                           InTier(Decoding(3, 5), kPriority), InTier(Waiting(4, 9), kPriority),
                           InTier(Waiting(5, 9), kFlex)});
-  snapshot.admitted = {5, 300, 695};
+  snapshot.worked = {5, 300, 695};
   EXPECT_THAT(PlanStep(snapshot).parts,
               ElementsAre(Part(1, 1), Part(2, 1), Part(3, 1), Part(5, 9)));
 }
@@ -166,7 +166,7 @@ TEST(PlanStepTiers, PriorityTakesTheSlotOfTheYoungestOfTheLowestTier) {
   Snapshot snapshot = Of({InTier(Decoding(1, 20), kFlex), InTier(Decoding(2, 20), kFlex),
                           InTier(Decoding(3, 20), kDefault), InTier(Decoding(4, 20), kDefault),
                           InTier(Waiting(5, 9), kPriority)});
-  snapshot.admitted = {500, 500, 0};
+  snapshot.worked = {500, 500, 0};
   const Plan plan = PlanStep(snapshot);
   EXPECT_THAT(plan.preempt, ElementsAre(2));
   EXPECT_THAT(plan.parts, ElementsAre(Part(1, 1), Part(3, 1), Part(4, 1), Part(5, 9)));
@@ -176,7 +176,7 @@ TEST(PlanStepTiers, ATierThatHasNotHadItsShareKeepsItsSlots) {
   Snapshot snapshot = Of({InTier(Decoding(1, 20), kFlex), InTier(Decoding(2, 20), kPriority),
                           InTier(Decoding(3, 20), kPriority), InTier(Decoding(4, 20), kPriority),
                           InTier(Waiting(5, 9), kPriority)});
-  snapshot.admitted = {50, 0, 950};
+  snapshot.worked = {50, 0, 950};
   EXPECT_THAT(PlanStep(snapshot).preempt, IsEmpty());
 }
 
@@ -196,6 +196,52 @@ TEST(PlanStepTiers, PromptsOfHigherTiersLeaveLowerOnesTheirShare) {
   EXPECT_THAT(PlanStep(snapshot).parts, ElementsAre(Part(1, 6), Part(2, 19), Part(3, 39)));
 }
 
+SequenceState Due(SequenceState state, int64_t seconds) {
+  state.deadline = absl::Seconds(seconds);
+  return state;
+}
+
+// One slot is free, at second 100; nobody lacks a share.
+std::vector<PlannedPart> FirstOf(std::vector<SequenceState> waiting) {
+  Snapshot snapshot = Of(std::move(waiting));
+  snapshot.limits.max_running = 1;
+  snapshot.now = absl::Seconds(100);
+  snapshot.limits.guaranteed_share = {};
+  return PlanStep(snapshot).parts;
+}
+
+TEST(PlanStepDeadlines, TheEarliestGoesFirstOverAllTiers) {
+  EXPECT_THAT(FirstOf({Due(InTier(Waiting(1, 9), kPriority), 102),
+                       Due(InTier(Waiting(2, 9), kDefault), 101), InTier(Waiting(3, 9), kFlex)}),
+              ElementsAre(Part(2, 9)));
+  EXPECT_THAT(FirstOf({Due(Waiting(1, 9), 105), Due(Waiting(2, 9), 104)}), ElementsAre(Part(2, 9)));
+}
+
+TEST(PlanStepDeadlines, WhatIsLateMakesNobodyElseLate) {
+  EXPECT_THAT(FirstOf({Due(InTier(Waiting(1, 9), kPriority), 99),
+                       Due(InTier(Waiting(2, 9), kDefault), 101)}),
+              ElementsAre(Part(2, 9)));
+  EXPECT_THAT(FirstOf({Due(InTier(Waiting(1, 9), kDefault), 10),
+                       Due(InTier(Waiting(2, 9), kPriority), 99)}),
+              ElementsAre(Part(2, 9)));
+}
+
+TEST(PlanStepDeadlines, WhatWasPreemptedKeepsItsPlace) {
+  SequenceState resumed = Due(Waiting(2, 9), 200);
+  resumed.resumed = true;
+  EXPECT_THAT(FirstOf({Due(Waiting(1, 9), 101), resumed}), ElementsAre(Part(2, 9)));
+}
+
+TEST(PlanStepTiers, PriorityTakesALowerSlotWhileATierBelowItsShareWaitsForTheNextOne) {
+  Snapshot snapshot = Of({InTier(Decoding(1, 20), kDefault), InTier(Waiting(2, 9), kFlex),
+                          InTier(Waiting(3, 9), kPriority)});
+  snapshot.limits.max_running = 1;
+  snapshot.worked = {0, 900, 100};
+  const Plan plan = PlanStep(snapshot);
+  EXPECT_THAT(plan.preempt, ElementsAre(1));
+  EXPECT_THAT(plan.parts, ElementsAre(Part(3, 9)));
+}
+
 // A scheduler in small: 1 slot, requests of one token, every tier always has ten waiting.
 TEST(PlanStepTiers, NoTierStarvesUnderAFlood) {
   Snapshot snapshot = Of({});
@@ -208,7 +254,7 @@ TEST(PlanStepTiers, NoTierStarvesUnderAFlood) {
     ASSERT_EQ(plan.parts.size(), 1u);
     const auto tier = static_cast<size_t>(plan.parts[0].id);
     ++served[tier];
-    snapshot.admitted[tier] += 8;
+    snapshot.worked[tier] += 8;
   }
   EXPECT_NEAR(served[0], 100, 2);
   EXPECT_NEAR(served[1], 300, 2);

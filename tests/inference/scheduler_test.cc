@@ -146,7 +146,7 @@ TEST_F(SchedulerTest, ALongPromptDoesNotStallADecoder) {
 }
 
 TEST_F(SchedulerTest, AFullQueueRefusesInRequestsAndInTokens) {
-  Start(64, {.plan = {.max_running = 1}, .max_waiting = 2, .max_waiting_tokens = 100});
+  Start(64, {.plan = {.max_running = 1}, .queue = {2, 100}});
   Submit(Ask({1}, 100), a_);
   gate_.WaitForStep(1);
   Submit(Ask(std::vector<int32_t>(60, 1), 1), b_);
@@ -385,7 +385,7 @@ TEST(SchedulerWithEngine, AnswersDoNotDependOnWhatElseRuns) {
     std::vector<Answer> answers(12);
     std::vector<std::vector<int32_t>> ids;
     Scheduler scheduler(*std::move(engine), clock,
-                        {.plan = {max_running, 24, 7}, .max_waiting = 100});
+                        {.plan = {max_running, 24, 7}, .queue = {.requests = 100}});
     for (int i = 0; i < 12; ++i) {
       EXPECT_TRUE(scheduler.Submit(request(i), answers[i].sink()).ok());
     }

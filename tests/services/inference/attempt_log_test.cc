@@ -69,6 +69,9 @@ TEST_F(AttemptLogTest, AnAttemptSaysWhatWasComputedAndSentAndHowItEnded) {
     failed.Begin();
     failed.NoteEnd(absl::InternalError("x"));
     AttemptLog::Attempt refused(log_.get(), Ask("u4"), clock_.Now());  // never begun
+    AttemptLog::Attempt shed(log_.get(), Ask("u6"), clock_.Now());
+    shed.Begin();
+    shed.NoteEnd(absl::ResourceExhaustedError("full"));
     AttemptLog::Attempt nobodys(log_.get(), Ask(""), clock_.Now());
     nobodys.Begin();
     AttemptLog::Attempt unlogged(nullptr, Ask("u5"), clock_.Now());

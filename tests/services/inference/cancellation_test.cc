@@ -141,7 +141,7 @@ TEST_F(CancellationTest, AFullQueueRefusesAtOnceAndServesAgainWhenItHasEmptied) 
   const std::string digest = Publish(0.5f, 100'000);
   ModelPoolOptions options;
   options.serve.scheduler.plan.max_running = 1;
-  options.serve.scheduler.max_waiting = 1;
+  options.serve.scheduler.queue.requests = 1;
   Start(options);
   const auto running = Begin(digest, "x");
   Stream waiting;

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/error_reason.h"
+#include "services/runtime/status.h"
 #include "tests/services/inference/worker_fixture.h"
 
 namespace floe::inference {
@@ -117,11 +119,14 @@ TEST_F(WorkerTest, ADeadlineEndsAStreamAndFreesItsBlocks) {
 TEST_F(WorkerTest, OverloadIsResourceExhausted) {
   const std::string digest = Publish(0.5f, 100'000);
   ModelPoolOptions options;
-  options.serve.scheduler.max_waiting_tokens = 10;
+  options.serve.scheduler.queue.prompt_tokens = 10;
   Start(options);
   const Answer answer = Generate(Ask(digest, "more than ten tokens", 5));
   EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(answer.status.error_message(), HasSubstr("the queue is full"));
+  const auto reason = ReasonOf(runtime::FromGrpcStatus(answer.status));
+  EXPECT_EQ(reason->reason, "QUEUE_FULL");
+  EXPECT_EQ(reason->metadata.at("retry_after_seconds"), "1");
 }
 
 // Measured against the targets that this worker was given.
@@ -175,7 +180,7 @@ TEST_F(WorkerTest, BadRequestsAreInvalidArgument) {
 TEST_F(WorkerTest, ScoresMoreSequencesThanTheQueueHolds) {
   const std::string digest = Publish();
   ModelPoolOptions options;
-  options.serve.scheduler.max_waiting = 3;
+  options.serve.scheduler.queue.requests = 3;
   Start(options);
   v1::ScoreRequest request;
   request.set_checkpoint_digest(digest);
@@ -207,7 +212,7 @@ TEST_F(WorkerTest, ScoresMoreSequencesThanTheQueueHolds) {
 TEST_F(WorkerTest, EmbedsManySequencesAsEachAlone) {
   const std::string digest = Publish();
   ModelPoolOptions options;
-  options.serve.scheduler.max_waiting = 3;
+  options.serve.scheduler.queue.requests = 3;
   Start(options);
   v1::EmbedRequest request;
   request.set_checkpoint_digest(digest);
@@ -268,8 +273,8 @@ TEST_F(WorkerTest, TellsWhatItHasLoadedAndCounts) {
   EXPECT_EQ(status.checkpoints(0).context(), 512);
   EXPECT_GT(status.checkpoints(0).parameters(), 0);
   EXPECT_EQ(status.checkpoints(0).kv_blocks(), status.checkpoints(0).kv_blocks_free());
-  EXPECT_THAT(metrics(), HasSubstr("floe_inference_time_to_first_token_seconds_count 1"));
-  EXPECT_THAT(metrics(), HasSubstr("floe_inference_request_success_total"));
+  EXPECT_THAT(metrics(), HasSubstr("vllm:time_to_first_token_seconds_count{model_name=\""));
+  EXPECT_THAT(metrics(), HasSubstr("vllm:request_success_total"));
 }
 
 TEST_F(WorkerTest, CheckpointsComeAndGoByCallButNotWhileTheyAreUsed) {

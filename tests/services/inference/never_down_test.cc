@@ -27,7 +27,7 @@ class NeverDownTest : public WorkerTest {
 TEST_F(NeverDownTest, TenThousandRequestsOpenedAndCutLeaveNothingBehind) {
   const std::string digest = Publish(0.5f, 4096);
   ModelPoolOptions options;
-  options.serve.scheduler.max_waiting = 64;
+  options.serve.scheduler.queue.requests = 64;
   Start(options);
   ASSERT_TRUE(Generate(Ask(digest, "a", 1)).status.ok());
   constexpr int kThreads = 8, kRequests = 10'000 / kThreads;
