@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 #include "base/error_reason.h"
@@ -24,14 +25,28 @@ bool IsFinal(const absl::Status& status) {
          absl::IsDeadlineExceeded(status);
 }
 
+// When a worker that refuses would have room.
+std::optional<int> RetryAfterOf(const absl::Status& refusal) {
+  const std::optional<ErrorReason> reason = ReasonOf(refusal);
+  if (!reason) return std::nullopt;
+  const auto after = reason->metadata.find("retry_after_seconds");
+  int seconds = 0;
+  if (after == reason->metadata.end() || !absl::SimpleAtoi(after->second, &seconds)) {
+    return std::nullopt;
+  }
+  return std::max(1, seconds);
+}
+
 // The answer when every worker was tried.
-absl::Status AllFailed(const absl::Status& last) {
+absl::Status AllFailed(const absl::Status& last, const std::optional<int>& retry_after_seconds) {
   switch (last.code()) {
-    case absl::StatusCode::kResourceExhausted:
-      return WithReason(
-          absl::ResourceExhaustedError(
-              "all workers are busy and their queues are full; try again in a moment"),
-          "OVERLOADED");
+    case absl::StatusCode::kResourceExhausted: {
+      const int seconds = retry_after_seconds.value_or(1);
+      return WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                            "all workers are busy, or would answer too late; try again in ",
+                            seconds, seconds == 1 ? " second" : " seconds")),
+                        "OVERLOADED", {{"retry_after_seconds", absl::StrCat(seconds)}});
+    }
     case absl::StatusCode::kUnavailable:
       return WithReason(
           absl::UnavailableError("no worker answers at the moment; try again in a moment"),
@@ -79,7 +94,9 @@ class WorkerPool::Answer final : public TokenStream {
   Awaitable<absl::Status> Begin() {
     absl::StatusOr<Piece> first =
         co_await NextOfSomebody(absl::UnavailableError("no workers are configured"));
-    if (!first.ok()) co_return IsFinal(first.status()) ? first.status() : AllFailed(first.status());
+    if (!first.ok())
+      co_return IsFinal(first.status()) ? first.status()
+                                        : AllFailed(first.status(), retry_after_seconds_);
     first_ = *std::move(first);
     co_return absl::OkStatus();
   }
@@ -137,6 +154,9 @@ class WorkerPool::Answer final : public TokenStream {
   // A worker that refuses has taken nothing on.
   void NoteRefusal(const absl::Status& status) {
     const bool first = std::exchange(answered_, true) == false;
+    if (const std::optional<int> after = RetryAfterOf(status)) {
+      retry_after_seconds_ = std::min(*after, retry_after_seconds_.value_or(*after));
+    }
     if (!first || meter_ == nullptr) return;
     if (absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status)) --meter_->attempts;
   }
@@ -192,6 +212,7 @@ class WorkerPool::Answer final : public TokenStream {
   Meter* const meter_;  // of the request that owns this stream; may be null
   const boost::asio::any_io_executor executor_;
   std::vector<bool> tried_;
+  std::optional<int> retry_after_seconds_;  // the soonest of the workers that refused
   int attempt_ = 0;
   bool answered_ = false;  // the present attempt, by a piece or an error
   bool moved_ = false;     // in mid-stream

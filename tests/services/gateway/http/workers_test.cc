@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error_reason.h"
+#include "services/runtime/status.h"
 #include "tests/services/gateway/http/fake_fleet.h"
 #include "tests/services/gateway/http/http_client.h"
 
@@ -53,6 +55,23 @@ TEST(WorkersTest, AFullQueueIs429WithRetryAfter) {
     EXPECT_EQ(ErrorOf(answer)["code"], "overloaded");
     EXPECT_EQ(ErrorOf(answer)["type"], "rate_limit_error");
   }
+}
+
+TEST(WorkersTest, RetryAfterIsWhenTheFirstWorkerWillHaveRoom) {
+  FakeFleet fleet({.workers = 2});
+  int seconds = 7;
+  for (size_t i = 0; i < 2; ++i, seconds = 3) {
+    const absl::Status full =
+        WithReason(absl::ResourceExhaustedError("the queue is full"), "QUEUE_FULL",
+                   {{"retry_after_seconds", std::to_string(seconds)}});
+    fleet.worker(i).Behave([refusal = runtime::ToGrpcStatus(full, "inference.floe")](
+                               grpc::ServerContext&, const inference::v1::GenerateRequest&,
+                               FakeWorker::Writer&) { return refusal; });
+  }
+  HttpClient client(fleet.port());
+  const HttpAnswer answer = client.Post(kChat, kPlain);
+  EXPECT_EQ(answer.status, 429);
+  EXPECT_EQ(answer.headers.at("retry-after"), "3");
 }
 
 // Workers count what they computed under this id, and billing compares.
