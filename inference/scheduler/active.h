@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 
 #include "base/status_macros.h"
+#include "inference/scheduler/draft.h"
 #include "inference/scheduler/request.h"
 #include "inference/scheduler/scheduler.h"
 #include "inference/scheduler/stop_matcher.h"
@@ -40,7 +41,9 @@ struct Scheduler::Active {
   absl::Duration blocks_counted_at;  // while running: usage.kv_block_time goes so far
   absl::Duration deadline;           // of the first token
   int64_t most_computed = 0;         // before any pre-emption, or after
-  std::string continued_text;        // of an answer that moved here; leaves with the first new id
+  std::vector<int32_t> draft;  // in this step: the last id and guesses of what comes behind it
+  DraftPace draft_pace;
+  std::string continued_text;  // of an answer that moved here; leaves with the first new id
 
   // Brings text, stop texts and the constraint to where the other worker left off.
   absl::Status Replay() {
@@ -55,6 +58,7 @@ struct Scheduler::Active {
 
   bool scoring() const { return request.score_from > 0; }
   bool embedding() const { return request.embed; }
+  bool generating() const { return !scoring() && !embedding(); }
   // The last id of a scored sequence predicts nothing that is asked for.
   int64_t target() const { return static_cast<int64_t>(tokens.size()) - (scoring() ? 1 : 0); }
   int64_t pending() const { return target() - computed; }

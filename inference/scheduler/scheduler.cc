@@ -172,6 +172,7 @@ void Scheduler::StepOnce() {
     ++next;
   }
   if (steps.empty()) return;
+  AddDrafts(steps, parts);
   PublishStats();  // those that were admitted no longer fill the queue
   const absl::Duration begun = clock_.Monotonic();
   const absl::Status status = engine_->Step(steps, &logits_);
@@ -248,7 +249,58 @@ void Scheduler::CountBlocks(Active& active) {
   active.blocks_counted_at = now;
 }
 
+// Guesses stay inside the block that the sequence's one token goes to: they take nothing from the
+// pool that the plan has not counted.
+void Scheduler::AddDrafts(std::span<SequenceStep> steps, std::span<Active* const> parts) {
+  int64_t spare = std::min(options_.speculation.max_step_tokens, options_.plan.max_step_tokens);
+  for (const SequenceStep& step : steps) spare -= static_cast<int64_t>(step.tokens.size());
+  for (size_t i = 0; i < parts.size() && spare > 0; ++i) {
+    Active& active = *parts[i];
+    if (!active.generating() || active.usage.completion_tokens == 0 || active.pending() > 1) {
+      continue;
+    }
+    const int64_t block = kv_at_start_.block_tokens;
+    const int64_t most = active.draft_pace.Next(
+        std::min({options_.speculation.max_draft, spare, block - 1 - active.computed % block,
+                  active.request.max_tokens - active.usage.completion_tokens - 1,
+                  blueprint_.context - static_cast<int64_t>(active.tokens.size()) - 1}));
+    const std::span<const int32_t> draft = LookUpDraft(active.tokens, most);
+    if (draft.empty()) continue;
+    active.draft.assign(1, active.tokens.back());
+    active.draft.insert(active.draft.end(), draft.begin(), draft.end());
+    steps[i].tokens = active.draft;
+    steps[i].all_logits = true;
+    spare -= static_cast<int64_t>(draft.size());
+  }
+}
+
+// Row by row as if each id had been computed in a step of its own, until a guess is not what was
+// chosen: the rows behind it are of another text.
+void Scheduler::AfterDraft(Active& active, int64_t row) {
+  const std::vector<int32_t> draft = std::exchange(active.draft, {});
+  const auto drafted = static_cast<int64_t>(draft.size()) - 1;
+  active.usage.computed_tokens += drafted + 1;
+  CountBlocks(active);
+  int64_t accepted = 0;
+  while (true) {
+    ++active.computed;
+    if (!active.request.cache_salt.empty()) engine_->Share(active.sequence, active.in_cache());
+    AppendToken(active, logits_.Row(row + accepted));
+    if (active.ended || accepted == drafted || active.tokens.back() != draft[accepted + 1]) break;
+    ++accepted;
+  }
+  if (!active.ended) engine_->Truncate(active.sequence, active.computed);
+  active.draft_pace.Note(drafted, accepted);
+  const std::lock_guard lock(mutex_);
+  stats_.drafted_tokens += drafted;
+  stats_.accepted_tokens += accepted;
+}
+
 void Scheduler::AfterPart(Active& active, int64_t tokens, const RowCursor& rows) {
+  if (!active.draft.empty()) {
+    AfterDraft(active, rows.logits);
+    return;
+  }
   if (active.scoring()) Score(active, tokens, rows.logits);
   if (active.embedding()) Pool(active, tokens, rows.hidden);
   active.computed += tokens;

@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "inference/engine/engine.h"
+#include "inference/scheduler/draft.h"
 #include "inference/scheduler/plan.h"
 #include "inference/scheduler/queue_state.h"
 #include "inference/scheduler/request.h"
@@ -32,6 +33,7 @@ struct SchedulerOptions {
   PlanLimits plan;
   QueueLimits queue;
   TierTargets targets;
+  SpeculationLimits speculation;
   bool own_thread = true;  // false: nothing happens but in RunOnce, called by one thread
 };
 
@@ -56,6 +58,8 @@ struct SchedulerStats {
   int64_t prefix_cache_queries = 0;  // prompt tokens that were looked up in the prefix cache
   int64_t prefix_cache_hits = 0;     // of them: found
   int64_t rejected = 0;              // QUEUE_FULL and DEADLINE_TOO_SOON
+  int64_t drafted_tokens = 0;        // guesses that were checked
+  int64_t accepted_tokens = 0;       // of them: right
 };
 
 class Scheduler {
@@ -119,6 +123,9 @@ class Scheduler {
     int64_t logits = 0;
     int64_t hidden = 0;
   };
+  // Adds guesses to decoding parts, within what the step has to spare.
+  void AddDrafts(std::span<SequenceStep> steps, std::span<Active* const> parts);
+  void AfterDraft(Active& active, int64_t row);
   void AfterPart(Active& active, int64_t tokens, const RowCursor& rows);
   void Pool(Active& active, int64_t tokens, int64_t row);
   void EndEmbedding(Active& active);

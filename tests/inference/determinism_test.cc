@@ -1,0 +1,178 @@
+// The same request gives the same tokens and log-probabilities, bit for bit, however it is served.
+#include <bit>
+
+#include "gtest/gtest.h"
+
+#include "inference/engine/cpu_engine.h"
+#include "inference/engine/kv_cache.h"
+#include "inference/scheduler/scheduler.h"
+#include "tests/inference/answer.h"
+#include "tests/inference/tiny_checkpoint.h"
+
+namespace floe::inference {
+namespace {
+
+constexpr int kRequests = 200;
+constexpr int64_t kContext = 192;
+
+model::Blueprint Blueprint(model::Family family) {
+  model::Blueprint blueprint = TinyBlueprint(family);
+  blueprint.context = kContext;
+  return blueprint;
+}
+
+// All of an answer, numbers by their bits.
+struct Outcome {
+  FinishReason reason = FinishReason::kStop;
+  std::vector<int32_t> ids;
+  std::string text;
+  std::vector<uint32_t> bits;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome OutcomeOf(Answer& answer) {
+  const Finish finish = answer.Wait();
+  EXPECT_TRUE(finish.status.ok()) << finish.status;
+  Outcome outcome{finish.reason, answer.ids(), answer.text(), {}};
+  const auto add = [&](float value) { outcome.bits.push_back(std::bit_cast<uint32_t>(value)); };
+  for (const TokenLogProbabilities& one : answer.logprobs()) {
+    add(one.log_probability);
+    for (const TokenLogProbability& top : one.top) {
+      outcome.bits.push_back(static_cast<uint32_t>(top.id));
+      add(top.log_probability);
+    }
+  }
+  for (const TokenScore& score : answer.scores()) {
+    add(score.log_probability);
+    outcome.bits.push_back(score.greedy);
+  }
+  for (const float value : answer.embedding()) add(value);
+  return outcome;
+}
+
+// One of five beginnings that requests share, and an end of its own.
+std::vector<int32_t> PromptOf(int i) {
+  std::vector<int32_t> prompt;
+  for (int k = 0; k < 25 * (i % 5); ++k) prompt.push_back((13 * (i % 5) + k * k) % 64);
+  for (int k = 0; k < 3 + i * 7 % 40; ++k) prompt.push_back((11 * i + 5 * (k % 9)) % 64);
+  return prompt;
+}
+
+Request RequestOf(int i) {
+  Request request;
+  request.prompt = PromptOf(i);
+  request.tier = static_cast<ServiceTier>(i * 7 % kNumTiers);
+  request.cache_salt = i % 4 == 3 ? "" : i % 4 == 2 ? "b" : "a";
+  if (i % 10 == 4) {
+    request.embed = true;
+    return request;
+  }
+  if (i % 10 == 8) {
+    request.score_from = 1 + i % static_cast<int>(request.prompt.size() - 1);
+    return request;
+  }
+  request.max_tokens = 1 + i * 11 % 37;
+  request.sampling = {.temperature = 0.4f * static_cast<float>(i % 4),
+                      .top_k = i % 3 == 0 ? 12 : 0,
+                      .top_p = i % 5 == 0 ? 0.9f : 1.0f,
+                      .min_p = i % 7 == 0 ? 0.05f : 0.0f,
+                      .seed = static_cast<uint64_t>(i / 2)};
+  if (i % 2 == 0) request.top_logprobs = i % 6;
+  if (i % 6 == 5) request.stop_ids = {i % 64, 17};
+  if (i % 3 == 1) {
+    request.text = std::make_unique<LetterStream>();
+    const auto letter = [](int id) { return static_cast<char>(id % 64); };
+    request.stop = {std::string{letter(i), letter(i + 9)}, std::string(1, letter(3 * i + 1))};
+    if (i % 9 == 1) request.continued = 2;
+  }
+  return request;
+}
+
+SchedulerOptions Unhurried() {
+  SchedulerOptions options;
+  options.max_waiting = kRequests;
+  options.targets.tiers = {};  // nobody has a deadline
+  return options;
+}
+
+class DeterminismTest : public testing::TestWithParam<model::Family> {
+ protected:
+  std::unique_ptr<Engine> MakeEngine(int threads, int64_t blocks) {
+    auto engine = CreateCpuEngine(
+        checkpoint_,
+        {.num_threads = threads, .kv_bytes = blocks * KvBlockBytes(checkpoint_.blueprint())});
+    EXPECT_TRUE(engine.ok()) << engine.status();
+    return *std::move(engine);
+  }
+
+  // Each on an engine of its own, with nothing cached, in as few steps as may be.
+  std::vector<Outcome> OneByOne() {
+    std::vector<Outcome> outcomes;
+    for (int i = 0; i < kRequests; ++i) {
+      Answer answer;
+      SchedulerOptions options = Unhurried();
+      options.plan = {.max_running = 1, .max_step_tokens = 256, .prefill_tokens = 256};
+      Scheduler scheduler(MakeEngine(1, 16), clock_, options);
+      Request request = RequestOf(i);
+      request.cache_salt.clear();
+      EXPECT_TRUE(scheduler.Submit(std::move(request), answer.sink()).ok()) << i;
+      outcomes.push_back(OutcomeOf(answer));
+    }
+    return outcomes;
+  }
+
+  // All at once in small chunks, with so few blocks that they take them from one another, behind
+  // requests that leave the cache warm.
+  std::vector<Outcome> AllAtOnce(int64_t max_draft, SchedulerStats* stats) {
+    SchedulerOptions options = Unhurried();
+    options.plan = {.max_running = 24, .max_step_tokens = 40, .prefill_tokens = 11};
+    options.speculation = {.max_draft = max_draft, .max_step_tokens = 40};
+    std::vector<Answer> answers(kRequests);
+    Scheduler scheduler(MakeEngine(2, 26), clock_, options);
+    for (const int i : {0, 1, 2, 3, 5, 6, 7, 9}) {
+      Answer warm;
+      EXPECT_TRUE(scheduler.Submit(RequestOf(i), warm.sink()).ok());
+      warm.Wait();
+    }
+    for (int i = 0; i < kRequests; ++i) {
+      EXPECT_TRUE(scheduler.Submit(RequestOf(i), answers[i].sink()).ok()) << i;
+    }
+    std::vector<Outcome> outcomes;
+    for (Answer& answer : answers) outcomes.push_back(OutcomeOf(answer));
+    EXPECT_TRUE(scheduler.WaitIdle(absl::Minutes(1)));
+    *stats = scheduler.stats();
+    return outcomes;
+  }
+
+  static void ExpectSame(const std::vector<Outcome>& got, const std::vector<Outcome>& expected) {
+    for (int i = 0; i < kRequests; ++i) {
+      EXPECT_EQ(got[i].reason, expected[i].reason) << "request " << i;
+      EXPECT_EQ(got[i].ids, expected[i].ids) << "request " << i;
+      EXPECT_EQ(got[i].text, expected[i].text) << "request " << i;
+      EXPECT_EQ(got[i].bits, expected[i].bits) << "request " << i;
+    }
+  }
+
+  const SystemClock clock_;
+  const model::Checkpoint checkpoint_ = FormulaCheckpoint(Blueprint(GetParam()));
+};
+
+TEST_P(DeterminismTest, AloneOrInAFullBatchColdOrWarmPreemptedOrNotGuessedOrNot) {
+  const std::vector<Outcome> alone = OneByOne();
+  for (const int64_t max_draft : {0, 5}) {
+    SchedulerStats stats;
+    ExpectSame(AllAtOnce(max_draft, &stats), alone);
+    EXPECT_GT(stats.preemptions, 0);
+    EXPECT_GT(stats.prefix_cache_hits, 0);
+    EXPECT_EQ(stats.kv.free_blocks, stats.kv.total_blocks);
+    EXPECT_EQ(stats.drafted_tokens > 0, max_draft > 0);
+    EXPECT_EQ(stats.accepted_tokens > 0, max_draft > 0);
+    EXPECT_LT(stats.accepted_tokens, stats.drafted_tokens + (max_draft == 0 ? 1 : 0));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, DeterminismTest,
+                         testing::Values(model::Family::kQwen3, model::Family::kGpt2));
+
+}  // namespace
+}  // namespace floe::inference
