@@ -70,6 +70,7 @@ struct Ask {
   bool stream = false;
   bool include_usage = false;  // a chunk with the usage at the end of a stream
   bool use_cache = true;       // `floe: {cache: "off"}` forbids a cached answer
+  std::string cache_salt;  // narrows whose prompts share a worker's prefix cache inside the team
   RetrievalAsk retrieval;
   WorkflowPlace workflow;
   std::map<std::string, std::string> tags;  // `metadata`: labels for usage reports

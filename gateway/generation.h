@@ -34,6 +34,7 @@ struct Finish {
 struct Piece {
   std::vector<uint32_t> ids;  // an id may come before its text
   std::string text;           // never half a character, never part of a stop text
+  int64_t cached_prompt = 0;  // with a worker's first id: ids of the prompt that it had cached
   std::optional<Finish> finish;
 };
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -116,9 +117,11 @@ class TokenStream {
 // What came from workers for one request, whatever becomes of it. Written by the generator and the
 // stage that asks it, read by who settles.
 struct Meter {
-  int attempts = 0;            // calls of workers, but for those that refused it
-  int64_t arrived = 0;         // ids of the answer
-  absl::Status failure;        // why it ended, if not by a finish
+  int attempts = 0;      // calls of workers, but for those that refused it
+  int64_t arrived = 0;   // ids of the answer
+  absl::Status failure;  // why it ended, if not by a finish
+  // Ids of the prompt that the first worker to answer had cached; nothing while none has.
+  std::optional<int64_t> cached_prompt;
   absl::Duration first_token;  // from the request's arrival; zero: none has come
 };
 
@@ -129,6 +132,7 @@ struct GenerateCall {
   int64_t max_tokens;
   const std::vector<std::string>& stop;
   ServiceTier tier;
+  std::string cache_salt;  // whose prompts share a worker's prefix cache; never empty
   std::string usage_id;    // for the workers' own records
   Meter* meter = nullptr;  // of the request that owns the stream
 };

@@ -21,6 +21,7 @@ using nlohmann::json;
 constexpr size_t kMaxModelBytes = 512;
 constexpr size_t kMaxLabelBytes = 4096;
 constexpr size_t kMaxStepBytes = 64;
+constexpr size_t kMaxCacheSaltBytes = 256;
 constexpr size_t kMaxTags = 16;
 constexpr size_t kMaxTagNameBytes = 64;
 constexpr size_t kMaxTagBytes = 256;
@@ -315,6 +316,7 @@ Ask ReadAsk(FieldReader& fields, bool chat) {
   ReadTier(fields, ask);
   ReadStream(fields, ask);
   ReadFloe(fields, ask);
+  ask.cache_salt = fields.String("cache_salt", kMaxCacheSaltBytes).value_or("");
   ReadTags(fields, ask);
   ReadTheRest(fields);
   if (chat) {

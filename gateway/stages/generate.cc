@@ -20,6 +20,7 @@ class MeteredStream final : public TokenStream {
     }
     const auto ids = static_cast<int64_t>(piece->ids.size());
     meter.arrived += ids;
+    if (ids > 0 && !meter.cached_prompt) meter.cached_prompt = piece->cached_prompt;
     if (ids > 0 && meter.first_token == absl::ZeroDuration()) {
       meter.first_token = clock_.Now() - request_.arrived;
     }
@@ -32,6 +33,13 @@ class MeteredStream final : public TokenStream {
   const Clock& clock_;
 };
 
+// A client's own salt divides what its team shares, and opens nothing of another team's: no team
+// has a slash in its name.
+std::string CacheSaltOf(const Request& request) {
+  const std::string& team = request.scope.caller.team;
+  return request.ask.cache_salt.empty() ? team : team + "/" + request.ask.cache_salt;
+}
+
 }  // namespace
 
 Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
@@ -42,6 +50,7 @@ Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
                           .max_tokens = request.max_tokens,
                           .stop = request.ask.stop,
                           .tier = request.ask.tier,
+                          .cache_salt = CacheSaltOf(request),
                           .usage_id = request.usage_id,
                           .meter = &request.meter};
   absl::StatusOr<std::unique_ptr<TokenStream>> stream =

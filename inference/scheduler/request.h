@@ -99,8 +99,9 @@ struct Finish {
 
 // A piece of the answer. The last one, and only it, has `finish`.
 struct Event {
-  std::vector<int32_t> ids;  // new ids; stop ids and the ids of a stop text included
-  std::string text;          // never part of a stop text
+  std::vector<int32_t> ids;   // new ids; stop ids and the ids of a stop text included
+  std::string text;           // never part of a stop text
+  int64_t cached_tokens = 0;  // with the first id: as in Usage
   std::vector<TokenLogProbabilities> logprobs;
   std::vector<TokenScore> scores;  // all of them, with the last event of a score
   // With the last event of an embedding: the mean of the hidden states of all ids after the final

@@ -384,6 +384,7 @@ void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
   active.tokens.push_back(id);
   if (++active.usage.completion_tokens == 1) {
     active.usage.time_to_first_token = clock_.Monotonic() - active.submitted_at;
+    event.cached_tokens = active.usage.cached_tokens;
   }
   const bool stop_id =
       std::find(request.stop_ids.begin(), request.stop_ids.end(), id) != request.stop_ids.end();

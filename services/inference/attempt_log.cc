@@ -67,6 +67,7 @@ AttemptLog::Attempt::~Attempt() {
     log_->work_->Drop(record_.attempt_id());
     return;
   }
+  record_.set_prefix_cached_tokens(prefix_cached_tokens);
   record_.set_computed_tokens(computed_tokens);
   record_.set_sent_tokens(sent_tokens);
   log_->work_->End(record_.attempt_id(), record_.SerializeAsString(), [](const absl::Status&) {});

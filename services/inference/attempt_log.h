@@ -54,6 +54,7 @@ class AttemptLog {
     // A refusal that came while it waited (RESOURCE_EXHAUSTED) leaves no record, like one at once.
     void NoteEnd(const absl::Status& status);
 
+    int64_t prefix_cached_tokens = 0;
     int64_t computed_tokens = 0;
     int64_t sent_tokens = 0;
 

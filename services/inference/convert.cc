@@ -12,6 +12,7 @@ namespace floe::inference {
 namespace {
 
 constexpr int kMaxStops = 16;
+constexpr size_t kMaxCacheSaltBytes = 512;
 
 absl::StatusOr<std::vector<int32_t>> Ids(const google::protobuf::RepeatedField<uint32_t>& from,
                                          const char* field) {
@@ -50,6 +51,11 @@ absl::StatusOr<Request> RequestFromProto(const v1::GenerateRequest& request,
     FLOE_ASSIGN_OR_RETURN(out.constraint, ConstraintFromProto(request, model));
   }
   out.continued = request.continued_ids();
+  if (request.cache_salt().size() > kMaxCacheSaltBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("cache_salt has ", request.cache_salt().size(),
+                                                   " bytes; at most ", kMaxCacheSaltBytes));
+  }
+  out.cache_salt = request.cache_salt();
   if (!request.service_tier().empty()) {
     FLOE_ASSIGN_OR_RETURN(out.tier, ParseTier(request.service_tier()));
   }
@@ -82,6 +88,7 @@ v1::GenerateResponse ToProto(const Event& event) {
   v1::GenerateResponse response;
   for (const int32_t id : event.ids) response.add_ids(static_cast<uint32_t>(id));
   response.set_text(event.text);
+  response.set_cached_tokens(event.cached_tokens);
   if (event.finish.has_value()) {
     const Usage& usage = event.finish->usage;
     v1::Finish& finish = *response.mutable_finish();
@@ -90,6 +97,8 @@ v1::GenerateResponse ToProto(const Event& event) {
     finish.set_prompt_tokens(usage.prompt_tokens);
     finish.set_completion_tokens(usage.completion_tokens);
     finish.set_computed_tokens(usage.computed_tokens);
+    finish.set_cached_tokens(usage.cached_tokens);
+    finish.set_kv_block_seconds(absl::ToDoubleSeconds(usage.kv_block_time));
     finish.set_service_tier_met(std::string(TierName(event.finish->tier_met)));
     *finish.mutable_queue_time() = runtime::ToProto(usage.queue_time);
     *finish.mutable_time_to_first_token() = runtime::ToProto(usage.time_to_first_token);

@@ -118,6 +118,10 @@ void InferenceMetrics::ObserveFinish(const std::string& digest, const Finish& fi
           usage.total_time);
   tokens("vllm:request_prompt_tokens", "Tokens of the prompt", usage.prompt_tokens);
   ObserveGenAi(digest, finish);
+  metrics_
+      .Counter("floe_inference_kv_block_seconds_total",
+               "Blocks of the KV cache times the seconds that requests held them")
+      .Increment(absl::ToDoubleSeconds(usage.kv_block_time));
   if (usage.completion_tokens == 0) return;
   seconds("vllm:time_to_first_token_seconds", "From arrival to the first token", FirstTokenBounds(),
           usage.time_to_first_token);
@@ -180,6 +184,8 @@ void InferenceMetrics::Sample() {
     gauge("vllm:kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1",
           1 - static_cast<double>(now.kv.free_blocks) / static_cast<double>(now.kv.total_blocks));
     SchedulerStats& last = last_[model->digest];
+    gauge("floe_inference_prefix_cache_blocks", "Free KV blocks that hold a prefix to begin with",
+          static_cast<double>(now.kv.cached_blocks));
     // A model that was dropped and loaded again counts from zero.
     if (now.steps < last.steps) last = {};
     const auto counter = [&](const char* name, const char* help, int64_t before, int64_t after) {

@@ -61,6 +61,7 @@ class InFlight {
     if (event.has_value() && event->finish.has_value()) finished_ = true;
     if (event.has_value() && attempt_ != nullptr) {
       attempt_->computed_tokens += static_cast<int64_t>(event->ids.size());
+      attempt_->prefix_cached_tokens += event->cached_tokens;
     }
     return event;
   }

@@ -329,6 +329,28 @@ TEST_F(MoneyTest, AnAnswerFromTheCacheIsReservedAndChargedAsCached) {
   EXPECT_THAT(till_.begun, IsEmpty()) << "no worker could report it";
 }
 
+TEST_F(MoneyTest, WhatTheFirstWorkerHadCachedOfThePromptIsChargedAsCachedAlsoToWhoLeaves) {
+  Piece first = Ids(1);
+  first.cached_prompt = 2;
+  Piece of_another_worker = Ids(1);
+  of_another_worker.cached_prompt = 3;
+  worker_.pieces = {first, of_another_worker};  // and then hangs until the client leaves
+  EXPECT_TRUE(absl::IsCancelled(Run()));
+  EXPECT_EQ(OnlyRecord().quantities,
+            (UsageQuantities{
+                .input_tokens = 1, .cached_input_tokens = 2, .output_tokens = 2, .calls = 1}));
+  EXPECT_EQ(till_.spent, 1 + 1 + 20);
+}
+
+TEST_F(MoneyTest, AWorkerCannotHaveCachedMoreThanThePrompt) {
+  Piece last = Last(1);
+  last.cached_prompt = 4000;
+  worker_.pieces = {last};
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(OnlyRecord().quantities.cached_input_tokens, 3);
+  EXPECT_EQ(OnlyRecord().quantities.input_tokens, 0);
+}
+
 TEST_F(MoneyTest, WhatGoesToAWorkerIsSaidToHaveBegunBefore) {
   worker_.on_start = [this] { EXPECT_THAT(till_.begun, SizeIs(1)); };
   ASSERT_TRUE(Run().ok());

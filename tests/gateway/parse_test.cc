@@ -76,6 +76,7 @@ TEST(ParseTest, EveryFieldArrives) {
                {"stream_options", {{"include_usage", true}}},
                {"service_tier", "flex"},
                {"floe", {{"cache", "off"}, {"retrieval", {{"collection", "c1"}, {"top_k", 9}}}}},
+               {"cache_salt", "s1"},
                {"user", "someone"}});
   const Ask ask = Parse(body).value();
   EXPECT_EQ(ask.sampling.temperature, 0);
@@ -89,6 +90,7 @@ TEST(ParseTest, EveryFieldArrives) {
   EXPECT_TRUE(ask.include_usage);
   EXPECT_EQ(ask.tier, ServiceTier::kFlex);
   EXPECT_FALSE(ask.use_cache);
+  EXPECT_EQ(ask.cache_salt, "s1");
   EXPECT_EQ(ask.retrieval.kind, RetrievalAsk::Kind::kAsked);
   EXPECT_EQ(ask.retrieval.collection, "c1");
   EXPECT_EQ(ask.retrieval.top_k, 9);

@@ -18,6 +18,7 @@ Piece FromProto(pb::GenerateResponse& response) {
   Piece piece;
   piece.ids.assign(response.ids().begin(), response.ids().end());
   piece.text = std::move(*response.mutable_text());
+  piece.cached_prompt = response.cached_tokens();
   if (!response.has_finish()) return piece;
   const pb::Finish& finish = response.finish();
   piece.finish = Finish{
@@ -46,6 +47,7 @@ pb::GenerateRequest ToProto(const GenerateCall& call) {
   request.set_max_tokens(static_cast<int32_t>(call.max_tokens));
   for (const std::string& stop : call.stop) *request.add_stop() = stop;
   request.set_service_tier(std::string(TierName(call.tier)));
+  request.set_cache_salt(call.cache_salt);
   request.set_usage_id(call.usage_id);
   return request;
 }

@@ -60,6 +60,7 @@ TEST_F(AttemptLogTest, AnAttemptSaysWhatWasComputedAndSentAndHowItEnded) {
   {
     AttemptLog::Attempt finished(log_.get(), Ask("u1"), clock_.Now());
     finished.Begin();
+    finished.prefix_cached_tokens = 2;
     finished.computed_tokens = 5;
     finished.sent_tokens = 4;
     finished.NoteEnd(absl::OkStatus());
@@ -81,6 +82,7 @@ TEST_F(AttemptLogTest, AnAttemptSaysWhatWasComputedAndSentAndHowItEnded) {
   ASSERT_EQ(ended.size(), 3u);
   const pb::Attempt& u1 = ended.at("u1");
   EXPECT_EQ(u1.outcome(), pb::Attempt::FINISHED);
+  EXPECT_EQ(u1.prefix_cached_tokens(), 2);
   EXPECT_EQ(u1.computed_tokens(), 5);
   EXPECT_EQ(u1.sent_tokens(), 4);
   EXPECT_EQ(u1.prompt_tokens(), 3);

@@ -30,6 +30,33 @@ TEST_F(WorkerTest, GeneratesTheSameTokensEachTime) {
   EXPECT_NE(Generate(request).ids, first.ids);
 }
 
+TEST_F(WorkerTest, APromptIsCachedForItsSaltAlone) {
+  const std::string digest = Publish();
+  Start();
+  const auto ask = [&](const std::string& salt) {
+    v1::GenerateRequest request = Ask(digest, std::string(40, 'x') + "?", 5);
+    request.set_cache_salt(salt);
+    request.set_ignore_eos(true);
+    return Generate(request);
+  };
+  const Answer cold = ask("nlp");
+  ASSERT_TRUE(cold.status.ok()) << cold.status.error_message();
+  EXPECT_EQ(cold.finish.cached_tokens(), 0);
+  EXPECT_EQ(cold.finish.computed_tokens(), 41 + 4);
+  EXPECT_GT(cold.finish.kv_block_seconds(), 0);
+  const Answer warm = ask("nlp");
+  EXPECT_EQ(warm.ids, cold.ids);
+  EXPECT_EQ(warm.first_cached_tokens, 32);
+  EXPECT_EQ(warm.finish.cached_tokens(), 32);
+  EXPECT_EQ(warm.finish.computed_tokens(), 41 + 4 - 32);
+  EXPECT_EQ(ask("other").finish.cached_tokens(), 0);
+  EXPECT_EQ(ask("").finish.cached_tokens(), 0);
+  EXPECT_EQ(ask("").finish.cached_tokens(), 0);
+  const Answer refused = ask(std::string(513, 's'));
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.status.error_message(), HasSubstr("cache_salt has 513 bytes"));
+}
+
 TEST_F(WorkerTest, ManyAtOnceAnswerAsEachAlone) {
   const std::string digest = Publish();
   Start();

@@ -79,7 +79,7 @@ WorkerTest::Answer WorkerTest::Generate(const v1::GenerateRequest& request) {
   v1::GenerateResponse response;
   while (stream->Read(&response)) {
     EXPECT_FALSE(answer.finish.reason()) << "a message after the last one";
-    ++answer.messages;
+    if (++answer.messages == 1) answer.first_cached_tokens = response.cached_tokens();
     answer.ids.insert(answer.ids.end(), response.ids().begin(), response.ids().end());
     answer.text += response.text();
     if (response.has_finish()) answer.finish = response.finish();

@@ -44,6 +44,7 @@ class WorkerTest : public testing::Test {
     std::string text;
     v1::Finish finish;
     int messages = 0;
+    int64_t first_cached_tokens = 0;  // by the first message
   };
   Answer Generate(const v1::GenerateRequest& request);
   static v1::GenerateRequest Ask(const std::string& digest, std::string_view prompt,

@@ -90,6 +90,31 @@ TEST(AnswersTest, TheWorkerGetsTheRenderedIdsAndTheSampling) {
   EXPECT_EQ(request.service_tier(), "priority");
 }
 
+TEST(AnswersTest, ATeamsPromptsShareAWorkersCacheWithinTheClientsOwnSalt) {
+  FakeFleet fleet;
+  fleet.worker().Behave([](grpc::ServerContext&, const inference::v1::GenerateRequest& request,
+                           FakeWorker::Writer& writer) {
+    inference::v1::GenerateResponse first, last;
+    first.add_ids('a');
+    first.set_text("a");
+    first.set_cached_tokens(16);
+    last.mutable_finish()->set_prompt_tokens(request.prompt_ids_size());
+    last.mutable_finish()->set_completion_tokens(1);
+    last.mutable_finish()->set_cached_tokens(16);
+    return writer.Write(first) && writer.Write(last) ? grpc::Status::OK : grpc::Status::CANCELLED;
+  });
+  HttpClient client(fleet.port());
+  json salted = json::parse(Streamed(kHello, /*include_usage=*/true));
+  salted["cache_salt"] = "the user 7";
+  const json plain = json::parse(client.Post(kChat, kHello).body);
+  EXPECT_EQ(plain["usage"]["prompt_tokens_details"]["cached_tokens"], 16);
+  const std::vector<std::string> events = EventsOf(client.Post(kChat, salted.dump()).body);
+  EXPECT_EQ(json::parse(events[events.size() - 2])["usage"], plain["usage"]);
+  const auto requests = fleet.worker().requests();
+  EXPECT_EQ(requests.at(0).cache_salt(), "nlp");
+  EXPECT_EQ(requests.at(1).cache_salt(), "nlp/the user 7");
+}
+
 TEST(AnswersTest, AStreamSaysTheSameAsThePlainAnswer) {
   FakeFleet fleet;
   HttpClient client(fleet.port());
