@@ -33,11 +33,12 @@ struct Sampling {
   std::optional<uint64_t> seed;
 };
 
-// Of a chat's answer.
+// What an answer must look like: `response_format` of a chat, or `structured_outputs`.
 struct ResponseFormat {
-  enum class Kind { kText, kJsonObject, kJsonSchema };
+  enum class Kind { kText, kJsonObject, kJsonSchema, kRegex, kGrammar };
   Kind kind = Kind::kText;
-  std::string schema;  // of kJsonSchema: its JSON text
+  std::string text;   // a JSON Schema, a regular expression or an EBNF grammar
+  std::string param;  // the field that says it: `response_format.json_schema.schema`
   bool operator==(const ResponseFormat&) const = default;
 };
 

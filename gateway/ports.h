@@ -131,6 +131,7 @@ struct GenerateCall {
   const Sampling& sampling;  // with a seed
   int64_t max_tokens;
   const std::vector<std::string>& stop;
+  const ResponseFormat& response_format;
   ServiceTier tier;
   std::string cache_salt;  // whose prompts share a worker's prefix cache; never empty
   std::string usage_id;    // for the workers' own records
@@ -141,7 +142,8 @@ class Generator {
  public:
   virtual ~Generator() = default;
   // A stream whose first piece has come. It may go on at another worker when one fails.
-  // RESOURCE_EXHAUSTED when every worker is full, UNAVAILABLE when none answers.
+  // RESOURCE_EXHAUSTED when every worker is full, UNAVAILABLE when none answers, INVALID_ARGUMENT
+  // with the reason INVALID_CONSTRAINT for a form that cannot be enforced.
   virtual Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(
       const CallScope& scope, const GenerateCall& call) = 0;
 };

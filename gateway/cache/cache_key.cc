@@ -49,7 +49,7 @@ Key KeyOf(const KeyParts& parts) {
   all.Add(uint64_t{parts.stop.size()});
   for (const std::string& stop : parts.stop) all.Add(std::string_view(stop));
   all.Add(static_cast<uint64_t>(parts.response_format.kind));
-  all.Add(std::string_view(parts.response_format.schema));
+  all.Add(std::string_view(parts.response_format.text));
   return {std::string(parts.team), all.Digest()};
 }
 

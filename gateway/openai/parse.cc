@@ -10,6 +10,7 @@
 #include "base/resource_name.h"
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "gateway/openai/answer_form.h"
 #include "gateway/openai/field_reader.h"
 #include "gateway/openai/prompt.h"
 
@@ -195,49 +196,6 @@ void ReadFloe(FieldReader& fields, Ask& ask) {
   fields.Adopt("floe", inner);
 }
 
-void ReadSchema(FieldReader& format, ResponseFormat& wanted) {
-  const json* described = format.Take("json_schema");
-  if (described == nullptr || !described->is_object()) {
-    format.Fail("json_schema", described == nullptr ? "MISSING_REQUIRED_PARAMETER" : "INVALID_TYPE",
-                "must be an object {\"name\": …, \"schema\": …}");
-    return;
-  }
-  FieldReader inner(*described, format.PathOf("json_schema"));
-  inner.Ignore("name");
-  inner.Ignore("description");
-  inner.Bool("strict");
-  const json* schema = inner.Take("schema");
-  if (schema == nullptr || !(schema->is_object() || schema->is_boolean())) {
-    inner.Fail("schema", schema == nullptr ? "MISSING_REQUIRED_PARAMETER" : "INVALID_TYPE",
-               "must be a JSON Schema, an object");
-  } else {
-    wanted.schema = schema->dump();
-  }
-  format.Adopt("json_schema", inner);
-}
-
-void ReadResponseFormat(FieldReader& fields, ResponseFormat& wanted) {
-  const json* value = fields.Take("response_format");
-  if (value == nullptr) return;
-  if (!value->is_object()) {
-    fields.Fail("response_format", "INVALID_TYPE",
-                absl::StrCat("is ", AbslView(TypeName(*value)), "; write an object"));
-    return;
-  }
-  FieldReader format(*value, "response_format");
-  const auto type = format.String("type", kMaxLabelBytes);
-  if (type == "json_schema") {
-    wanted.kind = ResponseFormat::Kind::kJsonSchema;
-    ReadSchema(format, wanted);
-  } else if (type == "json_object") {
-    wanted.kind = ResponseFormat::Kind::kJsonObject;
-  } else if (type != "text") {
-    format.Fail("type", type ? "INVALID_VALUE" : "MISSING_REQUIRED_PARAMETER",
-                "must be text, json_object or json_schema");
-  }
-  fields.Adopt("response_format", format);
-}
-
 // What usage reports can group by: OpenAI's limits of metadata, but half as long.
 bool IsTag(const std::string& name, const json& value) {
   if (name.empty() || name.size() > kMaxTagNameBytes || !value.is_string()) return false;
@@ -319,6 +277,7 @@ Ask ReadAsk(FieldReader& fields, bool chat) {
   ask.cache_salt = fields.String("cache_salt", kMaxCacheSaltBytes).value_or("");
   ReadTags(fields, ask);
   ReadTheRest(fields);
+  ReadStructuredOutputs(fields, ask.response_format);
   if (chat) {
     ReadResponseFormat(fields, ask.response_format);
     ReadChatOnly(fields);
@@ -333,6 +292,7 @@ absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
   FieldReader fields(object, "");
   Ask ask = ReadAsk(fields, chat);
   FLOE_RETURN_IF_ERROR(fields.Finish());
+  KeepSchemaOrder(body, ask.response_format);
   return ask;
 }
 
@@ -347,6 +307,7 @@ std::vector<std::string> KnownFields(bool chat) {
   json object = {{"model", "m"},
                  {"stream", true},
                  {"stream_options", json::object()},
+                 {"structured_outputs", {{"regex", "r"}}},
                  {"floe", {{"retrieval", {{"collection", "c"}}}}}};
   object[chat ? "messages" : "prompt"] =
       chat ? json::array({{{"role", "user"}, {"content", "c"}}}) : json("p");

@@ -1,6 +1,9 @@
 #include "gateway/stages/generate.h"
 
+#include <optional>
 #include <utility>
+
+#include "base/error_reason.h"
 
 namespace floe::gateway {
 namespace {
@@ -40,6 +43,14 @@ std::string CacheSaltOf(const Request& request) {
   return request.ask.cache_salt.empty() ? team : team + "/" + request.ask.cache_salt;
 }
 
+// A worker knows what is wrong with a form, but not which field of the request said it.
+absl::Status NamingTheField(absl::Status status, const ResponseFormat& format) {
+  std::optional<ErrorReason> reason = ReasonOf(status);
+  if (!reason || reason->reason != "INVALID_CONSTRAINT") return status;
+  reason->metadata["param"] = format.param;
+  return WithReason(std::move(status), *std::move(reason));
+}
+
 }  // namespace
 
 Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
@@ -49,6 +60,7 @@ Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
                           .sampling = request.ask.sampling,
                           .max_tokens = request.max_tokens,
                           .stop = request.ask.stop,
+                          .response_format = request.ask.response_format,
                           .tier = request.ask.tier,
                           .cache_salt = CacheSaltOf(request),
                           .usage_id = request.usage_id,
@@ -57,7 +69,7 @@ Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
       co_await generator_.Start(request.scope, call);
   if (!stream.ok()) {
     request.meter.failure = stream.status();
-    co_return stream.status();
+    co_return NamingTheField(stream.status(), request.ask.response_format);
   }
   request.stream = std::make_unique<MeteredStream>(*std::move(stream), request, clock_);
   co_return absl::OkStatus();

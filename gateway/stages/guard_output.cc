@@ -11,14 +11,11 @@ namespace {
 
 using guardrails::Action;
 
-absl::Status BreaksSchema(const absl::Status& why, FinishReason reason) {
-  return WithReason(
-      absl::FailedPreconditionError(
-          absl::StrCat("the model's answer breaks response_format: ", why.message(),
-                       reason == FinishReason::kLength
-                           ? "; it was cut off by max_tokens, so allow it more"
-                           : "; ask again, with another seed, or describe the form in the prompt")),
-      "ANSWER_BREAKS_SCHEMA", {{"http_status", "422"}, {"param", "response_format"}});
+absl::Status BreaksSchema(const absl::Status& why) {
+  return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                        "the model's answer breaks response_format: ", why.message(),
+                        "; ask again, with another seed, or describe the form in the prompt")),
+                    "ANSWER_BREAKS_SCHEMA", {{"http_status", "422"}, {"param", "response_format"}});
 }
 
 // Borrows the request, of which it is a part.
@@ -39,14 +36,12 @@ class GuardedStream final : public TokenStream {
       piece->finish = BlockedFinish(piece->finish);
       inner_.reset();
     } else if (request_.schema != nullptr) {
-      held_ += std::exchange(passed, "");
-      if (piece->finish) {
-        const absl::Status fits = request_.schema->Check(held_);
-        if (!fits.ok()) co_return BreaksSchema(fits, piece->finish->reason);
-      }
+      const absl::Status fits = CheckForm(passed, piece->finish);
+      if (!fits.ok()) co_return fits;
+      if (!request_.ask.stream) passed.clear();
     }
     if (piece->finish) {
-      passed = std::exchange(held_, "") + passed;
+      if (!request_.ask.stream) passed = std::exchange(form_, "") + passed;
       if (clean_ && request_.cache == CacheUse::kMiss) {
         request_.whole = cache::CachedAnswer{std::move(raw_), piece->finish->reason,
                                              piece->finish->completion_tokens};
@@ -58,6 +53,15 @@ class GuardedStream final : public TokenStream {
   }
 
  private:
+  // The worker holds an answer to its form, so a stream need not wait for this: it is the net
+  // below. An answer that was cut off is the beginning of one of the form.
+  absl::Status CheckForm(std::string_view passed, const std::optional<Finish>& finish) {
+    form_ += passed;
+    if (!finish || finish->reason == FinishReason::kLength) return absl::OkStatus();
+    const absl::Status fits = request_.schema->Check(form_);
+    return fits.ok() ? fits : BreaksSchema(fits);
+  }
+
   void TakeFindings() {
     const auto& findings = guard_.findings();
     for (; taken_ < findings.size(); ++taken_) {
@@ -84,7 +88,7 @@ class GuardedStream final : public TokenStream {
   size_t taken_ = 0;   // findings that the request has
   bool clean_ = true;  // no rule changed the answer
   std::string raw_;    // as it came, for the cache
-  std::string held_;   // until its schema was checked
+  std::string form_;   // what its schema is about; of an answer that is no stream it waits here
 };
 
 }  // namespace

@@ -21,14 +21,15 @@ std::string Shown(std::string_view text) {
   return absl::CHexEscape(std::string(text.substr(0, kShownBytes)));
 }
 
+// What the whole answer is checked against; the other forms are the worker's alone.
 absl::StatusOr<std::unique_ptr<const Schema>> SchemaOf(const ResponseFormat& format) {
-  if (format.kind == ResponseFormat::Kind::kText) return nullptr;
   if (format.kind == ResponseFormat::Kind::kJsonObject) return Schema::AnyObject();
-  auto schema = Schema::Compile(format.schema);
+  if (format.kind != ResponseFormat::Kind::kJsonSchema) return nullptr;
+  auto schema = Schema::Compile(format.text);
   if (schema.ok()) return schema;
-  const std::string param = "response_format.json_schema.schema";
-  return WithReason(absl::InvalidArgumentError(absl::StrCat(param, " ", schema.status().message())),
-                    "INVALID_VALUE", {{"param", param}});
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat(format.param, " ", schema.status().message())),
+      "INVALID_VALUE", {{"param", format.param}});
 }
 
 bool KeyAllows(const Identity& caller, std::string_view model) {

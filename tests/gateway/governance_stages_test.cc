@@ -460,14 +460,37 @@ TEST_F(GovernanceTest, NothingOfAnAnswerThatBreaksItsSchemaLeaves) {
   EXPECT_EQ(reason.metadata.at("http_status"), "422");
   EXPECT_THAT(message_, HasSubstr("lacks the property age"));
   EXPECT_THAT(sink_->texts, IsEmpty());
+}
+
+TEST_F(GovernanceTest, AStreamDoesNotWaitForTheCheckOfItsSchema) {
+  ask_.response_format = {ResponseFormat::Kind::kJsonSchema, R"({"required": ["age"]})"};
+  ask_.stream = true;
+  fakes_.pieces = {Text("{\"name\""), Last(": 3}")};
+  EXPECT_EQ(ReasonOfRun().reason, "ANSWER_BREAKS_SCHEMA");
+  EXPECT_THAT(sink_->texts, ElementsAre("{\"name\""));
+}
+
+TEST_F(GovernanceTest, AnAnswerThatWasCutOffIsTheBeginningOfOne) {
+  ask_.response_format = {ResponseFormat::Kind::kJsonSchema, R"({"required": ["age"]})"};
   fakes_.pieces = {Text("{\"age"), Last("")};
   fakes_.pieces.back()->finish->reason = FinishReason::kLength;
-  ReasonOfRun();
-  EXPECT_THAT(message_, HasSubstr("cut off by max_tokens"));
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(TextOut(), "{\"age");
+  EXPECT_EQ(request_.finish->reason, FinishReason::kLength);
+}
+
+TEST_F(GovernanceTest, AFormThatNoWorkerCanHoldNamesTheFieldThatSaysIt) {
+  ask_.response_format = {ResponseFormat::Kind::kRegex, "(a)\\1", "structured_outputs.regex"};
+  fakes_.start =
+      WithReason(absl::InvalidArgumentError("\\1 is not supported"), "INVALID_CONSTRAINT");
+  const ErrorReason reason = ReasonOfRun();
+  EXPECT_EQ(reason.reason, "INVALID_CONSTRAINT");
+  EXPECT_EQ(reason.metadata.at("param"), "structured_outputs.regex");
 }
 
 TEST_F(GovernanceTest, ASchemaThatIsNoneIsRefusedBeforeAnythingIsComputed) {
-  ask_.response_format = {ResponseFormat::Kind::kJsonSchema, R"({"type": "text"})"};
+  ask_.response_format = {ResponseFormat::Kind::kJsonSchema, R"({"type": "text"})",
+                          "response_format.json_schema.schema"};
   const ErrorReason reason = ReasonOfRun();
   EXPECT_EQ(reason.reason, "INVALID_VALUE");
   EXPECT_EQ(reason.metadata.at("param"), "response_format.json_schema.schema");

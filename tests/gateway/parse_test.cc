@@ -244,7 +244,60 @@ TEST(ParseTest, TheFormOfAnAnswerIsRead) {
                        {"json_schema", {{"name", "n"}, {"strict", true}, {"schema", schema}}}};
   const ResponseFormat wanted = Parse(With(Chat(), "response_format", format))->response_format;
   EXPECT_EQ(wanted.kind, ResponseFormat::Kind::kJsonSchema);
-  EXPECT_EQ(json::parse(wanted.schema), schema);
+  EXPECT_EQ(json::parse(wanted.text), schema);
+  EXPECT_EQ(wanted.param, "response_format.json_schema.schema");
+}
+
+TEST(ParseTest, StructuredOutputsAreReadInChatsAndCompletions) {
+  using Kind = ResponseFormat::Kind;
+  const auto read = [](const json& value) {
+    const auto chat = Parse(With(Chat(), "structured_outputs", value));
+    const auto completion = ParseCompletion(With(Completion(), "structured_outputs", value).dump());
+    EXPECT_TRUE(chat.ok() && completion.ok()) << value;
+    EXPECT_EQ(chat->response_format, completion->response_format);
+    return chat->response_format;
+  };
+  EXPECT_EQ(read({{"regex", "a+"}}),
+            (ResponseFormat{Kind::kRegex, "a+", "structured_outputs.regex"}));
+  EXPECT_EQ(read({{"grammar", "root ::= \"a\""}}).kind, Kind::kGrammar);
+  EXPECT_EQ(read({{"json_object", true}}).kind, Kind::kJsonObject);
+  EXPECT_EQ(read({{"json", {{"type", "null"}}}}).text, R"({"type":"null"})");
+  EXPECT_EQ(read({{"json", R"({"type": "null"})"}}).text, R"({"type": "null"})");
+  EXPECT_EQ(read({{"choice", {"yes", "no \"x\"\n\\"}}}).text,
+            R"(root ::= "yes" | "no \x22x\x22\x0a\x5c")");
+}
+
+TEST(ParseTest, PropertiesOfASchemaKeepTheirOrder) {
+  const std::string schema = R"({"properties":{"z":{"const":1},"a":{}},"type":"object"})";
+  const auto text = [&](const char* field, const std::string& value) {
+    const std::string body =
+        absl::StrCat(R"({"model": "m", "messages": [{"role": "user", "content": "c"}], ")", field,
+                     "\": ", value, "}");
+    return ParseChat(body)->response_format.text;
+  };
+  EXPECT_EQ(text("structured_outputs", absl::StrCat("{\"json\": ", schema, "}")), schema);
+  EXPECT_EQ(
+      text("response_format",
+           absl::StrCat(R"({"type": "json_schema", "json_schema": {"schema": )", schema, "}}")),
+      schema);
+}
+
+TEST(ParseTest, MistakesInStructuredOutputsAreNamedByTheirPath) {
+  const auto form = [](json value) { return With(Chat(), "structured_outputs", std::move(value)); };
+  json both = form({{"regex", "a"}});
+  both["response_format"] = {{"type", "json_object"}};
+  const std::vector<Mistake> mistakes = {
+      {form("a"), "INVALID_TYPE", "structured_outputs", "write an object"},
+      {form(json::object()), "INVALID_VALUE", "structured_outputs", "must have one of"},
+      {form({{"regex", "a"}, {"grammar", "b"}}), "INVALID_VALUE", "structured_outputs", "one of"},
+      {form({{"choice", json::array()}}), "INVALID_VALUE", "structured_outputs.choice",
+       "list of 1 to"},
+      {form({{"choice", {"a", ""}}}), "INVALID_VALUE", "structured_outputs.choice", "not empty"},
+      {form({{"json", 3}}), "INVALID_TYPE", "structured_outputs.json", "JSON Schema"},
+      {form({{"structural_tag", "x"}, {"regex", "a"}}), "UNKNOWN_PARAMETER",
+       "structured_outputs.structural_tag", "no parameter"},
+      {both, "INVALID_VALUE", "response_format", "one of the two"}};
+  for (const Mistake& mistake : mistakes) ExpectMistake(mistake);
 }
 
 TEST(ParseTest, MistakesInTheFormAreNamedByTheirPath) {

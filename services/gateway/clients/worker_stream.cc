@@ -32,6 +32,25 @@ Piece FromProto(pb::GenerateResponse& response) {
   return piece;
 }
 
+void AddConstraint(const ResponseFormat& format, pb::GenerateRequest& request) {
+  switch (format.kind) {
+    case ResponseFormat::Kind::kText:
+      return;
+    case ResponseFormat::Kind::kJsonObject:
+      request.mutable_constraint()->set_json_object(true);
+      return;
+    case ResponseFormat::Kind::kJsonSchema:
+      request.mutable_constraint()->set_json_schema(format.text);
+      return;
+    case ResponseFormat::Kind::kRegex:
+      request.mutable_constraint()->set_regex(format.text);
+      return;
+    case ResponseFormat::Kind::kGrammar:
+      request.mutable_constraint()->set_ebnf(format.text);
+      return;
+  }
+}
+
 }  // namespace
 
 pb::GenerateRequest ToProto(const GenerateCall& call) {
@@ -49,6 +68,7 @@ pb::GenerateRequest ToProto(const GenerateCall& call) {
   request.set_service_tier(std::string(TierName(call.tier)));
   request.set_cache_salt(call.cache_salt);
   request.set_usage_id(call.usage_id);
+  AddConstraint(call.response_format, request);
   return request;
 }
 
