@@ -73,7 +73,7 @@ class Bench {
 
   double Unconstrained() const {
     const auto start = Clock::now();
-    for (int i = 0; i < kMaxTokens; ++i) used_ += Sample(Logits(i), kSampling, i);
+    for (int i = 0; i < kMaxTokens; ++i) used_ += sampler_.Draw(Logits(i), kSampling, i);
     return Microseconds(Clock::now() - start) / kMaxTokens;
   }
 
@@ -105,8 +105,8 @@ class Bench {
     for (int answer = 0; answer < count; ++answer) {
       auto constraint = grammar.NewConstraint();
       for (int i = 0; i < kMaxTokens; ++i) {
-        const auto id =
-            SampleAllowed(Logits(i + answer), kSampling, answer * kMaxTokens + i, *constraint);
+        const auto id = DrawAllowed(sampler_, Logits(i + answer), kSampling,
+                                    answer * kMaxTokens + i, *constraint);
         ++tokens;
         if (!id.ok() || *id == kEnd || constraint->complete()) break;
       }
@@ -114,6 +114,7 @@ class Bench {
     return Microseconds(Clock::now() - start) / static_cast<double>(tokens);
   }
 
+  mutable Sampler sampler_;
   const std::shared_ptr<const TokenTrie> trie_;  // shared with the grammars
   std::vector<float> logits_[16];
   mutable int64_t used_ = 0;

@@ -3,7 +3,8 @@
 // The choice is a pure function of (logits, params, position): no state, so that a stream can move
 // to another worker, be pre-empted and recomputed, or be asked for again, and go on with the same
 // tokens. Order of the filters: temperature, top_k, top_p, min_p; each sees what the one before
-// left, renormalised. Equal logits rank by lower id.
+// left, renormalised. Equal logits rank by lower id. Biases and penalties come before all of them:
+// logit_changes.h.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +15,24 @@
 
 namespace floe::inference {
 
+struct LogitBias {
+  int32_t id = 0;
+  float bias = 0;
+  bool operator==(const LogitBias&) const = default;
+};
+
 struct SamplingParams {
-  float temperature = 0;  // 0: greedy, and nothing below matters
+  static constexpr size_t kMaxLogitBiases = 1024;
+
+  float temperature = 0;  // 0: greedy, and the filters do not matter
   int32_t top_k = 0;      // keep the k likeliest; 0 keeps all
   float top_p = 1;        // keep the likeliest until their sum reaches p; 0 and 1 keep all
   float min_p = 0;        // keep those at least min_p times as likely as the likeliest
   uint64_t seed = 0;
+  float presence_penalty = 0;         // [-2, 2]
+  float frequency_penalty = 0;        // [-2, 2]
+  float repetition_penalty = 1;       // (0, 100]; 1 is none
+  std::vector<LogitBias> logit_bias;  // each in [-100, 100]; of an id that comes twice, the last
 
   bool operator==(const SamplingParams&) const = default;
 
@@ -32,22 +45,55 @@ struct SamplingParams {
 // seed and then over the seed's hash combined with the position.
 double UniformAt(uint64_t seed, int64_t position);
 
-// The id of the next token; `position` is its index in the sequence, prompt included. `logits` is
-// not empty; a NaN is taken as never likely.
-int32_t Sample(std::span<const float> logits, const SamplingParams& params, int64_t position);
-
-// Natural logarithm of softmax(logits)[id]: the model's own probability, before temperature and
-// filters. Computed in 64 bits, in order of ids.
-double LogProbability(std::span<const float> logits, int32_t id);
-
-// The likeliest id; ties go to the lower.
-int32_t Likeliest(std::span<const float> logits);
-
 struct TokenLogProbability {
   int32_t id = 0;
   float log_probability = 0;
 };
-// The n likeliest, best first.
-std::vector<TokenLogProbability> TopLogProbabilities(std::span<const float> logits, int n);
+
+// An id's natural log-probability, and the likeliest, best first.
+struct TokenLogProbabilities {
+  int32_t id = 0;
+  float log_probability = 0;
+  std::vector<TokenLogProbability> top;
+};
+
+// Draws ids. Not thread-safe: it keeps its memory from one draw to the next.
+class Sampler {
+ public:
+  // The id of the next token; `position` is its index in the sequence, prompt included. `logits` is
+  // not empty; a NaN is taken as never likely. Takes time linear in the vocabulary.
+  int32_t Draw(std::span<const float> logits, const SamplingParams& params, int64_t position);
+
+  // By the distribution that the last draw was from, after temperature and filters; minus infinity
+  // for an id that they left out. At most `n` in `top`: what was left out is not among them.
+  TokenLogProbabilities LogProbabilities(int32_t id, int n) const;
+
+ private:
+  struct Candidate {
+    int32_t id = 0;
+    float logit = 0;
+    double weight = 0;  // exp((logit - max) / temperature)
+  };
+  static bool Likelier(const Candidate& a, const Candidate& b);
+
+  void KeepOnly(int32_t id, float logit);
+  void KeepLikeliest(size_t k);
+  void Weigh(float max, float temperature);
+  void KeepNucleus(double p);
+  void KeepMinP(double p);
+
+  std::vector<Candidate> kept_;  // what may be drawn, in an order that is a function of the logits
+  double total_ = 0;             // sum of their weights
+};
+
+// Natural logarithm of softmax(logits)[id]: the model's own probability, before biases, penalties,
+// temperature and filters. Computed in 64 bits, in order of ids.
+double LogProbability(std::span<const float> logits, int32_t id);
+
+// The same with the n likeliest.
+TokenLogProbabilities ModelLogProbabilities(std::span<const float> logits, int32_t id, int n);
+
+// The likeliest id; ties go to the lower.
+int32_t Likeliest(std::span<const float> logits);
 
 }  // namespace floe::inference

@@ -26,9 +26,10 @@ class TokenConstraint {
   virtual bool complete() const = 0;
 };
 
-// Sample among the ids that are allowed, and tells the constraint. INTERNAL when the model gives
+// Draws among the ids that are allowed, and tells the constraint. INTERNAL when the model gives
 // none of them a number.
-absl::StatusOr<int32_t> SampleAllowed(std::span<const float> logits, const SamplingParams& params,
-                                      int64_t position, TokenConstraint& constraint);
+absl::StatusOr<int32_t> DrawAllowed(Sampler& sampler, std::span<const float> logits,
+                                    const SamplingParams& params, int64_t position,
+                                    TokenConstraint& constraint);
 
 }  // namespace floe::inference

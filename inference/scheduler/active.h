@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 
 #include "base/status_macros.h"
+#include "inference/sampling/logit_changes.h"
 #include "inference/scheduler/draft.h"
 #include "inference/scheduler/request.h"
 #include "inference/scheduler/scheduler.h"
@@ -21,12 +22,17 @@ namespace floe::inference {
 
 // Owned by the queue of submissions, then by the thread.
 struct Scheduler::Active {
-  Active(Request r, EventSink s) : request(std::move(r)), sink(std::move(s)), stops(request.stop) {}
+  Active(Request r, EventSink s)
+      : request(std::move(r)),
+        sink(std::move(s)),
+        stops(request.stop),
+        changes(request.sampling, asked(), std::span(request.prompt).subspan(asked().size())) {}
 
   RequestId id = 0;
   Request request;
   EventSink sink;
   StopMatcher stops;
+  LogitChanges changes;
   std::vector<int32_t> tokens;  // prompt and what was generated
   int64_t computed = 0;         // of them in the KV cache
   bool running = false;
@@ -56,6 +62,11 @@ struct Scheduler::Active {
     return absl::OkStatus();
   }
 
+  // The prompt without the beginning of the answer.
+  std::span<const int32_t> asked() const {
+    return std::span(request.prompt)
+        .first(request.prompt.size() - static_cast<size_t>(request.continued));
+  }
   bool scoring() const { return request.score_from > 0; }
   bool embedding() const { return request.embed; }
   bool generating() const { return !scoring() && !embedding(); }

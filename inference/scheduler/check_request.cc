@@ -40,6 +40,12 @@ absl::Status CheckRequest(const Request& request, const model::Blueprint& bluepr
                                                    " and the prompt has ", prompt,
                                                    " ids; at least one must be no answer"));
   }
+  for (const LogitBias& bias : request.sampling.logit_bias) {
+    if (bias.id >= 0 && bias.id < blueprint.vocab_size) continue;
+    return absl::InvalidArgumentError(absl::StrCat("logit_bias names the id ", bias.id,
+                                                   "; the vocabulary ends at ",
+                                                   blueprint.vocab_size - 1));
+  }
   if (!request.stop.empty() && request.text == nullptr) {
     return absl::InvalidArgumentError("stop texts need the checkpoint's tokenizer; use stop_ids");
   }

@@ -52,7 +52,9 @@ struct Request {
   std::string cache_salt;
   int64_t score_from = 0;  // in [1, prompt.size())
   bool embed = false;
-  int top_logprobs = -1;  // -1: none; n: each new id's log-probability and the n likeliest
+  bool last_token = false;        // embeds the last id's hidden state alone, not the mean of all
+  int top_logprobs = -1;          // -1: none; n: each new id's log-probability and the n likeliest
+  bool sampled_logprobs = false;  // of the distribution that was drawn from; else the model's own
   ServiceTier tier = ServiceTier::kDefault;
   absl::Duration time_left = absl::InfiniteDuration();  // the client's: a later answer is worthless
 };
@@ -60,12 +62,6 @@ struct Request {
 struct TokenScore {
   float log_probability = 0;
   bool greedy = false;  // it was the likeliest
-};
-
-struct TokenLogProbabilities {
-  int32_t id = 0;
-  float log_probability = 0;
-  std::vector<TokenLogProbability> top;
 };
 
 // Durations from Submit, by the one clock of the scheduler.
@@ -102,10 +98,10 @@ struct Event {
   std::vector<int32_t> ids;   // new ids; stop ids and the ids of a stop text included
   std::string text;           // never part of a stop text
   int64_t cached_tokens = 0;  // with the first id: as in Usage
-  std::vector<TokenLogProbabilities> logprobs;
-  std::vector<TokenScore> scores;  // all of them, with the last event of a score
-  // With the last event of an embedding: the mean of the hidden states of all ids after the final
-  // norm, divided by its length.
+  std::vector<TokenLogProbabilities> logprobs;  // of `ids`, but for a final stop id
+  std::vector<TokenScore> scores;               // all of them, with the last event of a score
+  // With the last event of an embedding: the hidden states after the final norm, pooled as the
+  // request says and divided by the length of what that gives.
   std::vector<float> embedding;
   std::optional<Finish> finish;
 };

@@ -325,9 +325,10 @@ void Scheduler::Pool(Active& active, int64_t tokens, int64_t row) {
   active.hidden_sum.resize(static_cast<size_t>(logits_.hidden_size));
   for (int64_t i = 0; i < tokens; ++i) {
     if (active.computed + i < active.pooled) continue;  // recomputed after a pre-emption
+    ++active.pooled;
+    if (active.request.last_token && active.pooled < active.target()) continue;
     const std::span<const float> hidden = logits_.HiddenRow(row + i);
     for (size_t k = 0; k < hidden.size(); ++k) active.hidden_sum[k] += hidden[k];
-    ++active.pooled;
   }
 }
 
@@ -366,10 +367,11 @@ void Scheduler::Score(Active& active, int64_t tokens, int64_t row) {
 void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
   const Request& request = active.request;
   const int64_t position = static_cast<int64_t>(active.tokens.size());
+  const std::span<const float> changed = active.changes.Apply(logits, changed_logits_);
   const absl::StatusOr<int32_t> chosen =
       request.constraint == nullptr
-          ? Sample(logits, request.sampling, position)
-          : SampleAllowed(logits, request.sampling, position, *request.constraint);
+          ? sampler_.Draw(changed, request.sampling, position)
+          : DrawAllowed(sampler_, changed, request.sampling, position, *request.constraint);
   if (!chosen.ok()) {
     End(active, FinishReason::kError, chosen.status(), {});
     return;
@@ -377,11 +379,8 @@ void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
   const int32_t id = *chosen;
   Event event;
   event.ids.push_back(id);
-  if (request.top_logprobs >= 0) {
-    event.logprobs.push_back({id, static_cast<float>(LogProbability(logits, id)),
-                              TopLogProbabilities(logits, request.top_logprobs)});
-  }
   active.tokens.push_back(id);
+  active.changes.Push(id);
   if (++active.usage.completion_tokens == 1) {
     active.usage.time_to_first_token = clock_.Monotonic() - active.submitted_at;
     event.cached_tokens = active.usage.cached_tokens;
@@ -389,6 +388,11 @@ void Scheduler::AppendToken(Active& active, std::span<const float> logits) {
   const bool stop_id =
       std::find(request.stop_ids.begin(), request.stop_ids.end(), id) != request.stop_ids.end();
   const bool complete = request.constraint != nullptr && request.constraint->complete();
+  if (request.top_logprobs >= 0 && !stop_id) {
+    event.logprobs.push_back(request.sampled_logprobs
+                                 ? sampler_.LogProbabilities(id, request.top_logprobs)
+                                 : ModelLogProbabilities(logits, id, request.top_logprobs));
+  }
   event.text = std::exchange(active.continued_text, "");
   if (request.text != nullptr && !stop_id) event.text += active.stops.Push(request.text->Push(id));
   const bool full =

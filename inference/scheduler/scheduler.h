@@ -146,6 +146,8 @@ class Scheduler {
   Logits logits_;
   std::array<double, kNumTiers> worked_ = {};  // tokens by tier, fading
   StepCost cost_;
+  Sampler sampler_;
+  std::vector<float> changed_logits_;
 
   mutable std::mutex mutex_;
   std::condition_variable work_;  // for the thread

@@ -36,14 +36,14 @@ bool AttemptLog::Flush(absl::Duration timeout) {
   return delivery_ == nullptr || delivery_->Flush(timeout);
 }
 
-AttemptLog::Attempt::Attempt(AttemptLog* log, const v1::GenerateRequest& request, absl::Time now)
-    : log_(request.usage_id().empty() ? nullptr : log) {
+AttemptLog::Attempt::Attempt(AttemptLog* log, const Work& work, absl::Time now)
+    : log_(work.usage_id.empty() ? nullptr : log) {
   if (log_ == nullptr) return;
   record_.set_attempt_id(log_->parts_.ids.Next());
-  record_.set_usage_id(request.usage_id());
+  record_.set_usage_id(work.usage_id);
   record_.set_worker(log_->name_);
-  record_.set_checkpoint_digest(request.checkpoint_digest());
-  record_.set_prompt_tokens(request.prompt_ids_size());
+  record_.set_checkpoint_digest(work.checkpoint_digest);
+  record_.set_prompt_tokens(work.prompt_tokens);
   *record_.mutable_time() = runtime::ToProto(now);
 }
 

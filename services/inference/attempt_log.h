@@ -1,4 +1,4 @@
-// The worker's own count of what it computed and sent, one record a generation: beside the
+// The worker's own count of what it computed and sent, one record a call: beside the
 // gateway's count and the ledger it makes three, and `floe bill verify` compares them.
 //
 //   <folder>/begun/  <folder>/ended/    of services/usage/work_journal.h
@@ -20,7 +20,6 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "floe/billing/v1/usage.pb.h"
-#include "floe/inference/v1/inference.pb.h"
 #include "services/usage/delivery.h"
 #include "services/usage/work_journal.h"
 
@@ -40,11 +39,18 @@ class AttemptLog {
       const std::filesystem::path& folder, const std::shared_ptr<grpc::Channel>& billing,
       const Parts& parts);
 
-  // One generation; its end is written when it goes. Used by one thread.
+  // One generation, or the embedding of some texts; its end is written when it goes. Used by one
+  // thread.
   class Attempt {
    public:
-    // Keeps no record without a log or without the request's usage_id.
-    Attempt(AttemptLog* log, const v1::GenerateRequest& request, absl::Time now);
+    // What is asked of the worker.
+    struct Work {
+      std::string usage_id;
+      std::string checkpoint_digest;
+      int64_t prompt_tokens = 0;
+    };
+    // Keeps no record without a log or without a usage_id.
+    Attempt(AttemptLog* log, const Work& work, absl::Time now);
     ~Attempt();
     Attempt(const Attempt&) = delete;
     Attempt& operator=(const Attempt&) = delete;

@@ -17,7 +17,7 @@ absl::StatusOr<Request> RequestFromProto(const v1::ScoreRequest::Sequence& seque
 // One sequence of the request.
 absl::StatusOr<Request> EmbeddingFromProto(const v1::EmbedRequest& request, int index);
 
-v1::GenerateResponse ToProto(const Event& event);
+v1::GenerateResponse ToProto(const Event& event, const ServedModel& model);
 v1::ScoreResponse::Scores ToProto(const std::vector<TokenScore>& scores);
 
 }  // namespace floe::inference

@@ -33,6 +33,12 @@ v1::WorkerStatus::LoadedCheckpoint ToProto(const ServedModel& model, const KvUsa
   return checkpoint;
 }
 
+int64_t IdsOf(const v1::EmbedRequest& request) {
+  int64_t ids = 0;
+  for (const auto& sequence : request.sequences()) ids += sequence.ids_size();
+  return ids;
+}
+
 // A request in the scheduler. Cancels it when it is dropped unfinished, and waits until the
 // scheduler has let go of it.
 class InFlight {
@@ -97,12 +103,14 @@ grpc::Status InferenceRpc::Generate(grpc::ServerContext* context,
 absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::GenerateRequest& request,
                                   grpc::ServerWriter<v1::GenerateResponse>& writer) {
   FLOE_ASSIGN_OR_RETURN(
-      std::shared_ptr<ServedModel> model,
+      const std::shared_ptr<ServedModel> model,
       pool_.Acquire(request.checkpoint_digest(), [&call] { return call.cancelled(); }));
   FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request, *model));
   domain.time_left = call.time_left();
-  AttemptLog::Attempt attempt(attempts_, request, clock_.Now());
-  InFlight in_flight(std::move(model), &attempt);  // ends before the attempt does
+  AttemptLog::Attempt attempt(
+      attempts_, {request.usage_id(), request.checkpoint_digest(), request.prompt_ids_size()},
+      clock_.Now());
+  InFlight in_flight(model, &attempt);  // ends before the attempt does
   FLOE_RETURN_IF_ERROR(in_flight.Submit(std::move(domain)));
   attempt.Begin();
   absl::Duration last_token = absl::InfiniteDuration();
@@ -124,7 +132,7 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
     // An id whose text is still incomplete is sent all the same: ids are counted as they come.
     // Before the write: what a call that is cancelled meanwhile had handed over may have arrived.
     attempt.sent_tokens += static_cast<int64_t>(event.ids.size());
-    if (!writer.Write(ToProto(event)) || call.cancelled()) {
+    if (!writer.Write(ToProto(event, *model)) || call.cancelled()) {
       return CallerLeft(call);
     }
     if (event.finish.has_value()) return absl::OkStatus();
@@ -144,13 +152,19 @@ grpc::Status InferenceRpc::Score(grpc::ServerContext* context, const v1::ScoreRe
 grpc::Status InferenceRpc::Embed(grpc::ServerContext* context, const v1::EmbedRequest* request,
                                  v1::EmbedResponse* response) {
   return calls_.Run(*context, "inference.Embed", [&](runtime::CallContext& call) {
-    return RunAll(
+    AttemptLog::Attempt attempt(
+        attempts_, {request->usage_id(), request->checkpoint_digest(), IdsOf(*request)},
+        clock_.Now());
+    attempt.Begin();
+    const absl::Status status = RunAll(
         call, request->checkpoint_digest(), request->sequences_size(),
         [&](int index) { return EmbeddingFromProto(*request, index); },
         [&](const Event& event) {
           response->add_embeddings()->mutable_values()->Add(event.embedding.begin(),
                                                             event.embedding.end());
         });
+    attempt.NoteEnd(status);
+    return status;
   });
 }
 

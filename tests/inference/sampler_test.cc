@@ -1,7 +1,10 @@
 #include "inference/sampling/sampler.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <numeric>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -12,6 +15,10 @@ namespace {
 using testing::HasSubstr;
 
 const std::vector<float> kLogits = {0.5f, 2.0f, -1.0f, 1.0f, 0.0f, 1.5f};
+
+int32_t Sample(std::span<const float> logits, const SamplingParams& params, int64_t position) {
+  return Sampler().Draw(logits, params, position);
+}
 
 // Probabilities of the ids in `kept` by softmax(logits / temperature), renormalised.
 std::vector<double> Expected(const std::vector<int>& kept, double temperature) {
@@ -26,7 +33,10 @@ std::vector<double> Expected(const std::vector<int>& kept, double temperature) {
 void ExpectDistribution(const SamplingParams& params, const std::vector<int>& kept) {
   constexpr int kDraws = 20'000;
   std::vector<int> counts(kLogits.size());
-  for (int position = 0; position < kDraws; ++position) ++counts[Sample(kLogits, params, position)];
+  Sampler sampler;
+  for (int position = 0; position < kDraws; ++position) {
+    ++counts[sampler.Draw(kLogits, params, position)];
+  }
   const std::vector<double> p = Expected(kept, params.temperature);
   double chi_square = 0;
   for (size_t id = 0; id < p.size(); ++id) {
@@ -103,12 +113,60 @@ TEST(Sample, SurvivesLogitsThatAreNotNumbers) {
 TEST(LogProbability, IsTheModelsOwn) {
   const std::vector<double> p = Expected({0, 1, 2, 3, 4, 5}, 1);
   for (int id = 0; id < 6; ++id) EXPECT_NEAR(LogProbability(kLogits, id), std::log(p[id]), 1e-9);
-  const auto top = TopLogProbabilities(kLogits, 2);
-  ASSERT_EQ(top.size(), 2u);
-  EXPECT_EQ(top[0].id, 1);
-  EXPECT_EQ(top[1].id, 5);
-  EXPECT_NEAR(top[1].log_probability, std::log(p[5]), 1e-6);
-  EXPECT_EQ(TopLogProbabilities(kLogits, 100).size(), 6u);
+  const TokenLogProbabilities all = ModelLogProbabilities(kLogits, 3, 2);
+  EXPECT_NEAR(all.log_probability, std::log(p[3]), 1e-6);
+  ASSERT_EQ(all.top.size(), 2u);
+  EXPECT_EQ(all.top[0].id, 1);
+  EXPECT_EQ(all.top[1].id, 5);
+  EXPECT_NEAR(all.top[1].log_probability, std::log(p[5]), 1e-6);
+  EXPECT_EQ(ModelLogProbabilities(kLogits, 0, 100).top.size(), 6u);
+  EXPECT_TRUE(ModelLogProbabilities(kLogits, 0, 0).top.empty());
+}
+
+TEST(LogProbability, OfEqualLogitsTheLowerIdsComeFirst) {
+  const auto all = ModelLogProbabilities(std::vector<float>{1, 2, 1, 2, 2}, 0, 2);
+  ASSERT_EQ(all.top.size(), 2u);
+  EXPECT_EQ(all.top[0].id, 1);
+  EXPECT_EQ(all.top[1].id, 3);
+}
+
+TEST(Sampler, TellsTheDistributionThatItDrewFrom) {
+  Sampler sampler;
+  const SamplingParams params{.temperature = 0.5f, .top_k = 3, .seed = 4};
+  const int32_t drawn = sampler.Draw(kLogits, params, 0);
+  const std::vector<double> p = Expected({1, 5, 3}, 0.5);
+  const TokenLogProbabilities told = sampler.LogProbabilities(drawn, 5);
+  EXPECT_NEAR(told.log_probability, std::log(p[drawn]), 1e-6);
+  ASSERT_EQ(told.top.size(), 3u);  // the filters left no more
+  EXPECT_EQ(told.top[0].id, 1);
+  EXPECT_NEAR(told.top[2].log_probability, std::log(p[3]), 1e-6);
+  EXPECT_EQ(sampler.LogProbabilities(2, 0).log_probability,
+            -std::numeric_limits<float>::infinity());
+  // A greedy choice leaves nothing else.
+  sampler.Draw(kLogits, {}, 0);
+  EXPECT_EQ(sampler.LogProbabilities(1, 5).log_probability, 0);
+  EXPECT_EQ(sampler.LogProbabilities(1, 5).top.size(), 1u);
+}
+
+// The nucleus found by halving is the one that sorting gives, at every size.
+TEST(Sampler, TheNucleusIsTheShortestHeadThatReachesItsShare) {
+  for (const int size : {1, 2, 3, 7, 64, 1000}) {
+    std::vector<float> logits;
+    for (int i = 0; i < size; ++i) {
+      logits.push_back(static_cast<float>(6 * UniformAt(static_cast<uint64_t>(size), i)));
+    }
+    std::vector<double> p;
+    for (const float logit : logits) p.push_back(std::exp(logit));
+    std::sort(p.begin(), p.end(), std::greater<>());
+    const double sum = std::accumulate(p.begin(), p.end(), 0.0);
+    for (const float share : {0.01f, 0.3f, 0.9f, 0.999f}) {
+      size_t kept = 0;
+      for (double head = 0; kept < p.size() && head < share * sum; ++kept) head += p[kept];
+      Sampler sampler;
+      const int32_t id = sampler.Draw(logits, {.temperature = 1, .top_p = share, .seed = 1}, 0);
+      EXPECT_EQ(sampler.LogProbabilities(id, size).top.size(), kept) << size << " " << share;
+    }
+  }
 }
 
 TEST(SamplingParams, MistakesAreNamed) {
@@ -119,6 +177,17 @@ TEST(SamplingParams, MistakesAreNamed) {
   EXPECT_THAT(SamplingParams{.top_k = -1}.Validate().message(), HasSubstr("top_k is -1"));
   EXPECT_THAT(SamplingParams{.top_p = 1.5f}.Validate().message(), HasSubstr("top_p is 1.5"));
   EXPECT_THAT(SamplingParams{.min_p = -0.5f}.Validate().message(), HasSubstr("min_p is -0.5"));
+  EXPECT_THAT(SamplingParams{.presence_penalty = 2.5f}.Validate().message(),
+              HasSubstr("presence_penalty is 2.5"));
+  EXPECT_THAT(SamplingParams{.frequency_penalty = -3}.Validate().message(),
+              HasSubstr("frequency_penalty is -3"));
+  EXPECT_THAT(SamplingParams{.repetition_penalty = 0}.Validate().message(),
+              HasSubstr("repetition_penalty is 0"));
+  EXPECT_FALSE(SamplingParams{.repetition_penalty = std::nanf("")}.Validate().ok());
+  EXPECT_THAT((SamplingParams{.logit_bias = {{5, 101}}}.Validate().message()),
+              HasSubstr("logit_bias of id 5 is 101"));
+  EXPECT_THAT((SamplingParams{.logit_bias = std::vector<LogitBias>(1025)}.Validate().message()),
+              HasSubstr("1025 ids"));
 }
 
 }  // namespace

@@ -82,6 +82,8 @@ WorkerTest::Answer WorkerTest::Generate(const v1::GenerateRequest& request) {
     if (++answer.messages == 1) answer.first_cached_tokens = response.cached_tokens();
     answer.ids.insert(answer.ids.end(), response.ids().begin(), response.ids().end());
     answer.text += response.text();
+    answer.logprobs.insert(answer.logprobs.end(), response.log_probabilities().begin(),
+                           response.log_probabilities().end());
     if (response.has_finish()) answer.finish = response.finish();
   }
   answer.status = stream->Finish();

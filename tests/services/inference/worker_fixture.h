@@ -42,6 +42,7 @@ class WorkerTest : public testing::Test {
     grpc::Status status;
     std::vector<uint32_t> ids;
     std::string text;
+    std::vector<v1::IdLogProbabilities> logprobs;
     v1::Finish finish;
     int messages = 0;
     int64_t first_cached_tokens = 0;  // by the first message
