@@ -209,6 +209,10 @@ void InferenceMetrics::Sample() {
         .Histogram("vllm:iteration_tokens_total", "Tokens of a step",
                    {kStepSizeBounds.begin(), kStepSizeBounds.end()}, labels)
         .ObserveMultiple(steps, static_cast<double>(now.step_tokens - last.step_tokens));
+    counter("vllm:spec_decode_num_draft_tokens_total", "Guessed tokens that were checked",
+            last.drafted_tokens, now.drafted_tokens);
+    counter("vllm:spec_decode_num_accepted_tokens_total", "Of them: right", last.accepted_tokens,
+            now.accepted_tokens);
     counter("vllm:num_preemptions_total", "Sequences pre-empted for want of KV blocks",
             last.preemptions, now.preemptions);
     counter("floe_inference_num_rejected_total", "Requests refused by a full queue", last.rejected,

@@ -54,6 +54,7 @@ ModelPoolOptions PoolOptions(const ServiceOptions& options) {
   pool.serve.scheduler.plan.guaranteed_share = {options.flex_share, options.default_share,
                                                 options.priority_share};
   pool.serve.scheduler.targets = options.targets;
+  pool.serve.scheduler.speculation.max_draft = options.draft_tokens;
   pool.serve.scheduler.queue = {options.max_waiting, options.max_waiting_tokens};
   pool.memory_bytes = options.memory_mib << 20;
   return pool;
@@ -69,11 +70,13 @@ absl::Status CheckOptions(const ServiceOptions& options) {
         "give --cache-dir, a folder of this machine to keep models in");
   }
   if (options.max_running < 1 || options.max_running > options.max_step_tokens ||
-      options.max_step_tokens > 8192 || options.prefill_tokens < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max-running is ", options.max_running, ", max-step-tokens ",
-                     options.max_step_tokens, ", prefill-tokens ", options.prefill_tokens,
-                     "; they must be positive, a step must hold all that run, at most 8192"));
+      options.max_step_tokens > 8192 || options.prefill_tokens < 1 || options.draft_tokens < 0 ||
+      options.draft_tokens > 64) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max-running is ", options.max_running, ", max-step-tokens ", options.max_step_tokens,
+        ", prefill-tokens ", options.prefill_tokens, ", draft-tokens ", options.draft_tokens,
+        "; they must be positive, a step must hold all that run, at most 8192, and "
+        "guesses are at most 64"));
   }
   if (!options.billing.empty() && options.journal_dir.empty()) {
     return absl::InvalidArgumentError(
@@ -119,6 +122,8 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("max-step-tokens", options.max_step_tokens, "Tokens of one step");
   config.Add("prefill-tokens", options.prefill_tokens,
              "Most prompt tokens of a step beside decoders");
+  config.Add("draft-tokens", options.draft_tokens,
+             "Guesses of the next ids, by prompt lookup, that a step checks for one sequence");
   config.Add("max-waiting", options.max_waiting, "Requests in the queue of a model");
   config.Add("max-waiting-tokens", options.max_waiting_tokens, "Prompt tokens in that queue");
   for (const ServiceTier tier : {ServiceTier::kDefault, ServiceTier::kPriority}) {
