@@ -171,7 +171,9 @@ class FakeSink final : public AnswerSink {
   FakePorts& ports_;
 };
 
-inline Piece Text(std::string text) { return Piece{{1}, std::move(text), std::nullopt}; }
-inline Piece Last(std::string text) { return Piece{{1}, std::move(text), Finish{}}; }
+inline Piece Text(std::string text) { return Piece{.ids = {1}, .text = std::move(text)}; }
+inline Piece Last(std::string text) {
+  return Piece{.ids = {1}, .text = std::move(text), .finish = Finish{}};
+}
 
 }  // namespace floe::gateway
