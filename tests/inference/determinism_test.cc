@@ -90,7 +90,7 @@ Request RequestOf(int i) {
 
 SchedulerOptions Unhurried() {
   SchedulerOptions options;
-  options.max_waiting = kRequests;
+  options.queue.requests = kRequests;
   options.targets.tiers = {};  // nobody has a deadline
   return options;
 }
