@@ -17,13 +17,7 @@ namespace {
 
 namespace pb = billing::v1;
 
-v1::GenerateRequest Ask(const std::string& usage_id) {
-  v1::GenerateRequest request;
-  request.set_usage_id(usage_id);
-  request.set_checkpoint_digest("d");
-  for (int i = 0; i < 3; ++i) request.add_prompt_ids(1);
-  return request;
-}
+AttemptLog::Attempt::Work Ask(const std::string& usage_id) { return {usage_id, "d", 3}; }
 
 class AttemptLogTest : public testing::Test {
  protected:
