@@ -30,10 +30,7 @@ class Sequences {
 
 std::vector<int32_t> Prompt(const inference::Engine& engine, int sequence, int tokens) {
   std::vector<int32_t> ids;
-  for (int i = 0; i < tokens; ++i) {
-    ids.push_back(
-        static_cast<int32_t>((i * 37 + sequence * 101 + 3) % engine.blueprint().vocab_size));
-  }
+  for (int i = 0; i < tokens; ++i) ids.push_back(PromptToken(engine.blueprint(), sequence, i));
   return ids;
 }
 
@@ -64,6 +61,10 @@ std::vector<ServedModel> ServedModels() {
   small.head_dim = 48;
   small.ffn_hidden = 768;
   return {{"135M", large}, {"15M", small}};
+}
+
+int32_t PromptToken(const model::Blueprint& blueprint, int sequence, int position) {
+  return static_cast<int32_t>((position * 37 + sequence * 101 + 3) % blueprint.vocab_size);
 }
 
 absl::Status WriteRandomCheckpoint(const model::Blueprint& blueprint,

@@ -31,6 +31,9 @@ std::vector<ServedModel> ServedModels();
 absl::Status WriteRandomCheckpoint(const model::Blueprint& blueprint,
                                    const std::filesystem::path& folder);
 
+// Token `position` of the prompt of sequence `sequence`.
+int32_t PromptToken(const model::Blueprint& blueprint, int sequence, int position);
+
 // Seconds for one prompt of kPrefillTokens.
 absl::StatusOr<double> PrefillSeconds(inference::Engine& engine);
 

@@ -56,7 +56,8 @@ class Offer {
     const Arrival& arrival = arrivals_[index];
     inference::Request request;
     for (int64_t i = 0; i < arrival.prompt_tokens; ++i) {
-      request.prompt.push_back(PromptToken(static_cast<int>(index), static_cast<int>(i)));
+      request.prompt.push_back(
+          PromptToken(scheduler_.blueprint(), static_cast<int>(index), static_cast<int>(i)));
     }
     request.max_tokens = arrival.answer_tokens;
     request.tier = arrival.tier;
@@ -124,7 +125,8 @@ void AddRows(Json& rows, double load, inference::ServiceTier tier, const TierRes
 }
 
 absl::StatusOr<Json> MeasureAll(const std::filesystem::path& folder) {
-  FLOE_RETURN_IF_ERROR(WriteRandomCheckpoint(folder / "checkpoint"));
+  FLOE_RETURN_IF_ERROR(
+      WriteRandomCheckpoint(ServedModels().back().blueprint, folder / "checkpoint"));
   FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
                         model::Checkpoint::Open(folder / "checkpoint"));
   const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -39,7 +40,12 @@ class EventQueue {
   void Join(Event event) {
     pending_->ids.insert(pending_->ids.end(), event.ids.begin(), event.ids.end());
     pending_->text += event.text;
+    pending_->cached_tokens += event.cached_tokens;
+    pending_->logprobs.insert(pending_->logprobs.end(),
+                              std::make_move_iterator(event.logprobs.begin()),
+                              std::make_move_iterator(event.logprobs.end()));
     if (!event.scores.empty()) pending_->scores = std::move(event.scores);
+    if (!event.embedding.empty()) pending_->embedding = std::move(event.embedding);
     pending_->finish = std::move(event.finish);
   }
 

@@ -168,7 +168,9 @@ TEST_F(WorkerTest, LogProbabilitiesComeWithTheirIdsAndAreTheSameEachTime) {
   for (size_t i = 0; i < raw.ids.size(); ++i) {
     const v1::IdLogProbabilities& one = raw.logprobs[i];
     EXPECT_EQ(one.chosen().id(), raw.ids[i]);
-    if (raw.ids[i] < 256) EXPECT_EQ(one.chosen().token(), std::string(1, raw.ids[i]));
+    if (raw.ids[i] < 256) {
+      EXPECT_EQ(one.chosen().token(), std::string(1, static_cast<char>(raw.ids[i])));
+    }
     ASSERT_EQ(one.top_size(), 3);
     EXPECT_GE(one.top(0).log_probability(), one.chosen().log_probability());
     EXPECT_GE(one.top(0).log_probability(), one.top(1).log_probability());
@@ -220,7 +222,8 @@ TEST_F(WorkerTest, AThousandStopTextsAreRefused) {
   v1::GenerateRequest request = Ask(digest, "hello", 2);
   for (int i = 0; i < 16; ++i) request.add_stop(std::string(1024, 'a'));
   EXPECT_TRUE(Generate(request).status.ok());
-  for (int i = 16; i < 1000; ++i) request.add_stop("a");
+  const std::string stop = "a";
+  for (int i = 16; i < 1000; ++i) request.add_stop(stop);
   EXPECT_THAT(Generate(request).status.error_message(), HasSubstr("stop has 1000 texts"));
   request.clear_stop();
   request.add_stop(std::string(1025, 'a'));

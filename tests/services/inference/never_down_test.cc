@@ -58,17 +58,6 @@ TEST_F(NeverDownTest, TenThousandRequestsOpenedAndCutLeaveNothingBehind) {
   EXPECT_TRUE(after.status.ok()) << after.status.error_message();
 }
 
-TEST_F(NeverDownTest, AThousandStopTextsAreRefusedByTheirNumber) {
-  const std::string digest = Publish();
-  Start();
-  v1::GenerateRequest request = Ask(digest, "abc", 5);
-  for (int i = 0; i < 1'000; ++i) request.add_stop(std::to_string(i));
-  const Answer answer = Generate(request);
-  EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(answer.status.error_message(), testing::HasSubstr("stop"));
-  ExpectAtRest(digest);
-}
-
 TEST_F(NeverDownTest, WithoutFileDescriptorsItGoesOnWithWhatItHas) {
   const std::string digest = Publish();
   const std::string other = Publish(0.4f);
