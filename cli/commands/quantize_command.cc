@@ -64,22 +64,24 @@ int64_t WeightBytes(const pb::ModelVersion& version) {
   return 0;
 }
 
-// Of the newest evaluation of the version on the dataset; empty when there is none.
-absl::StatusOr<std::map<std::string, double>> Metrics(Door& door, const pb::ModelVersion& version,
-                                                      const pb::Dataset& dataset) {
+// The newest evaluation of the version on the dataset, by this task if one is given.
+absl::StatusOr<pb::Evaluation> Evaluated(Door& door, const pb::ModelVersion& version,
+                                         const pb::Dataset& dataset, const std::string& task) {
   pb::ListEvaluationsRequest request;
   FLOE_ASSIGN_OR_RETURN(*request.mutable_parent(), door.Team());
   request.set_model_digest(version.digest());
   request.set_dataset_digest(dataset.digest());
-  FLOE_ASSIGN_OR_RETURN(const std::vector<pb::Evaluation> all,
+  FLOE_ASSIGN_OR_RETURN(std::vector<pb::Evaluation> all,
                         (ListAll<pb::Evaluation>(
                             door, door.registry(), &Stub::ListEvaluations, request,
                             [](auto& page) -> auto& { return *page.mutable_evaluations(); })));
+  std::erase_if(all, [&](const auto& one) { return !task.empty() && one.task() != task; });
   const auto newest = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return TimeOf(a.create_time()) < TimeOf(b.create_time());
   });
-  if (newest == all.end()) return std::map<std::string, double>();
-  return std::map<std::string, double>(newest->metrics().begin(), newest->metrics().end());
+  if (newest != all.end()) return *newest;
+  return absl::NotFoundError(absl::StrCat("no evaluation of ", ShortVersion(version.name()), " on ",
+                                          dataset.name(), " was kept; see `floe eval ls`"));
 }
 
 absl::Status Quantize(Session& session, const QuantizeFlags& flags) {
@@ -104,10 +106,14 @@ absl::Status Quantize(Session& session, const QuantizeFlags& flags) {
   Table table({"DATASET", "METRIC", ">BEFORE", ">IN 8 BITS", ">CHANGE"});
   Json changes = Json::array();
   for (const pb::Dataset& dataset : datasets) {
-    FLOE_ASSIGN_OR_RETURN(const auto before, Metrics(*door, version, dataset));
-    FLOE_ASSIGN_OR_RETURN(auto after, Metrics(*door, made, dataset));
-    for (const auto& [metric, value] : before) {
-      const double now = after[metric];
+    FLOE_ASSIGN_OR_RETURN(const pb::Evaluation after, Evaluated(*door, made, dataset, ""));
+    FLOE_ASSIGN_OR_RETURN(const pb::Evaluation before,
+                          Evaluated(*door, version, dataset, after.task()));
+    const std::map<std::string, double> sorted(before.metrics().begin(), before.metrics().end());
+    for (const auto& [metric, value] : sorted) {
+      const auto measured = after.metrics().find(metric);
+      if (measured == after.metrics().end()) continue;
+      const double now = measured->second;
       table.Add({LastId(dataset.name()), metric, absl::StrFormat("%.6g", value),
                  absl::StrFormat("%.6g", now),
                  value == 0 ? "-" : absl::StrFormat("%+.3f %%", 100 * (now - value) / value)});
