@@ -7,7 +7,7 @@
 
 Starts a fleet in a folder of its own, trains a tiny model, and lets clients at the gateway for the
 time given: answers plain and streamed, clients that hang up in mid-stream, clients that read slowly,
-prompts at the context and over it, embeddings, forms for answers, and requests that are wrong. Every
+prompts at the context and over it, forms for answers, and requests that are wrong. Every
 ten seconds it looks at the memory of gateway and worker and at the worker's KV cache.
 
 It fails when a service was restarted, when a request got no HTTP answer that belongs to it, when
@@ -121,7 +121,7 @@ class Clients:
 
     def work(self, rng):
         kinds = [self.plain] * 4 + [self.stream] * 4 + [self.hang_up] * 4 + [self.slow] + [self.long] * 2 + \
-                [self.embed] * 2 + [self.form] * 2 + [self.nonsense] * 2
+                [self.form] * 2 + [self.nonsense] * 2
         while not self.stopping.is_set():
             kind = rng.choice(kinds)
             try:
@@ -185,18 +185,14 @@ class Clients:
         return self.whole('/v1/completions', {'model': 'soak', 'prompt': ids, 'max_tokens': 1},
                           (400, 413) if over else (200,))
 
-    def embed(self, rng):
-        return self.whole('/v1/embeddings', {'model': 'soak', 'input': ['the sea ' * rng.randint(1, 9)] * 3}, (200,))
-
     def form(self, rng):
         form = rng.choice([{'type': 'json_object'},
                            {'type': 'json_schema', 'json_schema': {'name': 'x', 'schema': {
                                'type': 'object', 'properties': {'a': {'enum': ['yes', 'no']}}, 'required': ['a'],
                                'additionalProperties': False}}}])
-        # Cut off before it is whole, an answer has no form: 502 says so.
         return self.whole('/v1/chat/completions',
                           {'model': 'soak', 'messages': [{'role': 'user', 'content': 'Say.'}], 'max_tokens': 30,
-                           'response_format': form}, (200, 502))
+                           'response_format': form}, (200,))
 
     def nonsense(self, rng):
         return self.whole('/v1/completions', rng.choice([

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iostream>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,7 @@
 #include "cli/output/resource_json.h"
 #include "cli/output/table.h"
 
+#include "base/files.h"
 #include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "model/checkpoint.h"
@@ -50,7 +52,10 @@ absl::StatusOr<pb::ModelVersion> MakeNarrow(Session& session, Door& door,
                                             const pb::ModelVersion& version) {
   FLOE_ASSIGN_OR_RETURN(const ScratchFolder scratch, ScratchFolder::InTemp("floe-quantize"));
   const std::filesystem::path wide = scratch.path() / "wide", narrow = scratch.path() / "int8";
-  std::filesystem::create_directory(wide);
+  std::error_code error;
+  if (!std::filesystem::create_directory(wide, error)) {
+    return ErrnoStatus(error.value(), absl::StrCat("cannot create ", wide.string()));
+  }
   FLOE_RETURN_IF_ERROR(DownloadVersion(session, door, version, wide));
   FLOE_ASSIGN_OR_RETURN(const model::Checkpoint source, model::Checkpoint::Open(wide));
   FLOE_RETURN_IF_ERROR(model::QuantizeCheckpoint(source, narrow).status());
