@@ -1,3 +1,6 @@
+// One class, in one file: a step is a straight way through buffers that only it knows, and every
+// part of that way is here, from the embedding to the head. The arithmetic is in kernels, matmul
+// and attention.
 #include "inference/engine/cpu_engine.h"
 
 #include <algorithm>

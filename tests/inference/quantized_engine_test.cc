@@ -19,23 +19,6 @@ namespace {
 
 using Tokens = std::vector<int32_t>;
 
-// Shapes that are no multiple of 16 or 32.
-model::Blueprint OddBlueprint(model::Family family) {
-  model::Blueprint b = TinyBlueprint(family);
-  b.vocab_size = 301;
-  b.hidden_size = 72;
-  b.num_heads = 6;
-  b.num_kv_heads = 2;
-  b.head_dim = 24;
-  b.ffn_hidden = 200;
-  b.context = 128;
-  if (family == model::Family::kGpt2) {
-    b.num_heads = b.num_kv_heads = 8;
-    b.head_dim = 9;
-  }
-  return b;
-}
-
 // The same numbers as 32-bit floats, multiplied out in double precision.
 model::Checkpoint Widened(const model::Checkpoint& narrow, const std::filesystem::path& folder) {
   model::CheckpointContents contents{.blueprint = narrow.blueprint()};

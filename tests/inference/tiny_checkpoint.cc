@@ -44,6 +44,22 @@ model::Blueprint TinyBlueprint(model::Family family) {
   return b;
 }
 
+model::Blueprint OddBlueprint(model::Family family) {
+  model::Blueprint b = TinyBlueprint(family);
+  b.vocab_size = 301;
+  b.hidden_size = 72;
+  b.num_heads = 6;
+  b.num_kv_heads = 2;
+  b.head_dim = 24;
+  b.ffn_hidden = 200;
+  b.context = 256;
+  if (family == model::Family::kGpt2) {
+    b.num_heads = b.num_kv_heads = 8;
+    b.head_dim = 9;  // odd: nothing turns pairs
+  }
+  return b;
+}
+
 float FormulaValue(const std::string& name, int64_t i, float spread) {
   const uint64_t bits = Mix(Fnv1a(name) + static_cast<uint64_t>(i)) >> 40;
   const float u = static_cast<float>(bits) / static_cast<float>(1 << 24) - 0.5f;

@@ -14,6 +14,10 @@ namespace floe::inference {
 // V 64, D 32, L 2, H 4 over 2 key/value heads (gpt2: 4), F 48, context 64.
 model::Blueprint TinyBlueprint(model::Family family);
 
+// V 301, D 72, H 6 over 2 of 24 (gpt2: 8 of 9), F 200, context 256: large enough that loops are
+// shared among threads, and no multiple of 16 or 32.
+model::Blueprint OddBlueprint(model::Family family);
+
 // Element i of tensor `name`: u = splitmix64(fnv1a64(name) + i) / 2^64 - 1/2 with 24 bits; 1 + u/2
 // where the tensor is the gain of a norm ("norm" in the name, or gpt2's "ln_*.weight"), else
 // u * spread.
