@@ -25,6 +25,7 @@ void Scheduler::AfterDraft(Active& active, int64_t row) {
     if (active.ended || accepted == drafted || active.tokens.back() != draft[accepted + 1]) break;
     ++accepted;
   }
+  CountWork(active);
   if (!active.ended) engine_->Truncate(active.sequence, active.computed);
   active.draft_pace.Note(drafted, accepted);
   const std::lock_guard lock(mutex_);
