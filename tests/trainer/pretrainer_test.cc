@@ -42,6 +42,9 @@ TEST_F(PretrainerTest, TrainsReportsAndExports) {
   EXPECT_GT(recorder.reports.back().tokens_per_second, 0);
   EXPECT_GT(recorder.reports.back().gflops, 0);
   EXPECT_GT(recorder.reports.back().metrics.at("gemm_peak_share"), 0);
+  for (const auto& report : recorder.reports) {
+    EXPECT_LE(report.metrics.at("gemm_peak_share"), 1) << "of the most that was seen";
+  }
   EXPECT_GT(recorder.reports.back().metrics.at("grad_norm"), 0);
   EXPECT_GT(recorder.reports.back().metrics.at("peak_memory_bytes"), 1 << 20);
   EXPECT_EQ(recorder.reports.back().metrics.at("tokens"), static_cast<double>(outcome->tokens));

@@ -277,8 +277,9 @@ void TrainingLoop::Report(TrainingObserver& observer, absl::Duration started, in
                        static_cast<double>(settings.steps - position_.step);
   progress.metrics = step_metrics_;
   progress.metrics["tokens"] = static_cast<double>(position_.tokens);
-  if (options_.gemm_gflops > 0) {
-    progress.metrics["gemm_peak_share"] = progress.gflops / options_.gemm_gflops;
+  if (gemm_peak_ > 0) {
+    gemm_peak_ = std::max(gemm_peak_, progress.gflops);
+    progress.metrics["gemm_peak_share"] = progress.gflops / gemm_peak_;
   }
   progress.metrics["peak_memory_bytes"] = PeakMemoryBytes();
   if (held_out_step_ > 0) progress.metrics["held_out_step"] = static_cast<double>(held_out_step_);

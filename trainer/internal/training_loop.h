@@ -107,6 +107,9 @@ class TrainingLoop {
   std::map<std::string, double> held_out_metrics_;
   bool evaluated_ = false;     // in this run
   int64_t held_out_step_ = 0;  // of the newest held-out loss; 0: measured by an earlier attempt
+  // The most that the machine was seen to do: where it was busy when its products were measured,
+  // steps outdo them. 0: not known.
+  double gemm_peak_ = options_.gemm_gflops;
   // Since the last report.
   int64_t reported_step_ = 0;
   int64_t reported_tokens_ = 0;
