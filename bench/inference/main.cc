@@ -2,10 +2,10 @@
 // F32 and in 8 bits: one sequence decoding, 16 together, and the prefill of a prompt; and how long
 // a checkpoint takes until it can be asked. Prints the rows of bench/README.md.
 //
-// With --peer, llama.cpp's own benchmarks run on GGUF exports of the same weights, a round of
-// theirs after a round of ours. The limit of prefill is the machine's GEMM peak, that of decoding
-// the time to read weights, keys and values once a step from memory, or the GEMM peak where that is
-// less.
+// Then what guesses of a draft model are worth. With --peer, llama.cpp's own benchmarks run on GGUF
+// exports of the same weights, a round of theirs after a round of ours. The limit of prefill is the
+// machine's GEMM peak, that of decoding the time to read weights, keys and values once a step from
+// memory, or the GEMM peak where that is less.
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -19,6 +19,7 @@
 
 #include "base/scratch_folder.h"
 #include "base/status_macros.h"
+#include "bench/inference/guesses.h"
 #include "bench/inference/machine.h"
 #include "bench/inference/peer_llama.h"
 #include "bench/inference/workload.h"
@@ -163,6 +164,9 @@ absl::StatusOr<Json> MeasureAll(const fs::path& scratch, const Options& options)
                 << " GB/s; GEMM " << measured.machine.gemm.value_or(0) / 1e9 << " GFLOP/s\n";
       AddRows(served, format, measured, bytes, rows);
     }
+    FLOE_ASSIGN_OR_RETURN(const Json guesses,
+                          MeasureGuesses(served, scratch, options.threads, options.rounds));
+    rows.insert(rows.end(), guesses.begin(), guesses.end());
   }
   return Json{{"rows", rows}};
 }

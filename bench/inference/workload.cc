@@ -1,6 +1,7 @@
 #include "bench/inference/workload.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <random>
 
@@ -39,6 +40,17 @@ int32_t Likeliest(const inference::Logits& logits, size_t row) {
   return static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
+// Whether the tensor is one through which a layer from `silent_from` on would add something.
+bool IsSilent(std::string_view name, int64_t silent_from) {
+  constexpr std::string_view kLayers = "model.layers.";
+  int64_t layer = 0;
+  return name.starts_with(kLayers) &&
+         std::from_chars(name.data() + kLayers.size(), name.data() + name.size(), layer).ec ==
+             std::errc() &&
+         layer >= silent_from &&
+         (name.find("o_proj") != name.npos || name.find("down_proj") != name.npos);
+}
+
 }  // namespace
 
 std::vector<ServedModel> ServedModels() {
@@ -68,10 +80,11 @@ int32_t PromptToken(const model::Blueprint& blueprint, int sequence, int positio
 }
 
 absl::Status WriteRandomCheckpoint(const model::Blueprint& blueprint,
-                                   const std::filesystem::path& folder) {
+                                   const std::filesystem::path& folder,
+                                   const RandomWeights& weights) {
   model::CheckpointContents contents;
   contents.blueprint = blueprint;
-  std::mt19937 random(1);
+  std::mt19937 random(weights.seed);
   std::vector<std::vector<float>> numbers;
   for (const model::TensorSpec& spec : model::TensorsOf(blueprint)) {
     size_t count = 1;
@@ -79,6 +92,9 @@ absl::Status WriteRandomCheckpoint(const model::Blueprint& blueprint,
     std::vector<float>& values = numbers.emplace_back(count, 1.0f);
     if (spec.shape.size() > 1) {
       for (float& value : values) value = static_cast<float>(random()) * 0x1p-35f - 0.0625f;
+    }
+    if (IsSilent(spec.name, weights.silent_from)) {
+      std::fill(values.begin(), values.end(), 0.0f);
     }
     contents.tensors.push_back({spec.name,
                                 {model::DType::kF32,

@@ -27,9 +27,15 @@ struct ServedModel {
 // Llama-shaped: 135 million parameters, which no cache holds, and 15 million.
 std::vector<ServedModel> ServedModels();
 
-// A checkpoint with random weights, the same on every run.
+struct RandomWeights {
+  uint32_t seed = 1;
+  int64_t silent_from = INT64_MAX;  // layers from here on add nothing to what passes them
+};
+// A checkpoint with random weights, the same on every run; models of one seed that differ in their
+// number of layers alone have the first layers in common.
 absl::Status WriteRandomCheckpoint(const model::Blueprint& blueprint,
-                                   const std::filesystem::path& folder);
+                                   const std::filesystem::path& folder,
+                                   const RandomWeights& weights = {});
 
 // Token `position` of the prompt of sequence `sequence`.
 int32_t PromptToken(const model::Blueprint& blueprint, int sequence, int position);

@@ -6,6 +6,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "inference/engine/attention.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // includes this file once a target
 #include "hwy/highway.h"
 // Needs the target that highway.h chose.
@@ -30,8 +31,8 @@ class Attention {
     for (int n = 0; n < N; ++n) most = HWY_MAX(most, queries_[n].positions);
     const int64_t blocks = (most + kKvBlockTokens - 1) / kKvBlockTokens;
     int64_t block = 0;
-    for (; block + kBlocks <= blocks; block += kBlocks) Score<kBlocks>(block);
-    for (; block < blocks; ++block) Score<1>(block);
+    for (; block + kBlocks <= blocks; block += kBlocks) Score<kBlocks>(block, blocks);
+    for (; block < blocks; ++block) Score<1>(block, blocks);
     float inverse[N];
     for (int n = 0; n < N; ++n) {
       inverse[n] = SoftmaxNumerators(queries_[n].positions, scores_ + n * shape_.score_stride);
@@ -46,19 +47,26 @@ class Attention {
 
  private:
   // What registers hold beside each other: more of the cache at once when there are few queries.
-  static constexpr int kBlocks = N == 1 ? 4 : N == 2 ? 2 : 1;
+  static constexpr bool Fits(int vectors) { return (N * vectors + 1) * kVectors + 1 <= kRegisters; }
+  static constexpr int kBlocks = Fits(4) ? 4 : Fits(2) ? 2 : 1;
   static constexpr int kColumns = kBlocks;
 
-  // scale * q.k for the tokens of NB blocks. Scores beyond a query's positions are not used.
+  // scale * q.k for the tokens of NB blocks. Scores beyond a query's positions are not used. Blocks
+  // lie anywhere in the pool, where the machine does not look ahead by itself: those that follow,
+  // and then the first values, are fetched meanwhile.
   template <int NB>
-  HWY_INLINE void Score(int64_t block) const {
+  HWY_INLINE void Score(int64_t block, int64_t blocks) const {
     const D d;
     constexpr int kWide = NB * kVectors;
     const float* keys[NB];
+    const float* soon[NB];
     V acc[N][kWide];
 #pragma GCC unroll 8
     for (int b = 0; b < NB; ++b) {
-      keys[b] = kv_.pool + kv_.blocks[block + b] * kv_.block_stride + kv_.keys;
+      keys[b] = KeysOf(block + b);
+      const int64_t next = block + NB + b;
+      soon[b] =
+          next < blocks ? KeysOf(next) : ValuesAt(b * kKvBlockTokens % (blocks * kKvBlockTokens));
     }
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
@@ -66,6 +74,8 @@ class Attention {
       for (int v = 0; v < kWide; ++v) acc[n][v] = hn::Zero(d);
     }
     for (int64_t i = 0; i < shape_.head_dim; ++i) {
+#pragma GCC unroll 8
+      for (int b = 0; b < NB; ++b) hwy::Prefetch(soon[b] + i * kKvBlockTokens);
       V key[kWide];
 #pragma GCC unroll 64
       for (int v = 0; v < kWide; ++v) {
@@ -132,7 +142,10 @@ class Attention {
     for (int64_t t = 0; t < shared; t += kKvBlockTokens) {
       const float* values = ValuesAt(t) + column;
       const int64_t end = HWY_MIN(shared, t + kKvBlockTokens);
-      for (int64_t u = t; u < end; ++u, values += ValueStride()) {
+      const float* soon = ValuesAt(end < shared ? end : t) + column;
+      for (int64_t u = t; u < end; ++u, values += ValueStride(), soon += ValueStride()) {
+#pragma GCC unroll 8
+        for (int c = 0; c < C; ++c) hwy::Prefetch(soon + c * 16);
         V value[kWide];
 #pragma GCC unroll 64
         for (int v = 0; v < kWide; ++v) value[v] = hn::Load(d, values + v * kLanes);
@@ -164,6 +177,9 @@ class Attention {
   }
 
   int64_t ValueStride() const { return (shape_.head_dim + 15) / 16 * 16; }
+  const float* KeysOf(int64_t block) const {
+    return kv_.pool + kv_.blocks[block] * kv_.block_stride + kv_.keys;
+  }
   // Of the block that holds position t.
   const float* ValuesAt(int64_t t) const {
     return kv_.pool + kv_.blocks[t / kKvBlockTokens] * kv_.block_stride + kv_.values;

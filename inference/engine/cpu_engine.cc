@@ -245,14 +245,19 @@ void CpuEngine::Multiply(const PackedMatrix& weights, ConstRows x, const MatMulE
     MatMul(weights, x, {0, panels}, epilogue, y, widened_[0].data());
     return;
   }
-  // Pieces of at least four panels (what the single-row kernel takes at once), several a thread: a
-  // thread that was held up leaves the rest to others, yet most panels follow one that fetched
-  // them.
-  const int64_t pieces_wanted = static_cast<int64_t>(pool_.num_threads()) * 4;
-  const int64_t piece = std::max<int64_t>(4, (panels / pieces_wanted + 3) / 4 * 4);
-  pool_.Run((panels + piece - 1) / piece, [&](int64_t i, int thread) {
-    MatMul(weights, x, {i * piece, std::min(panels, (i + 1) * piece)}, epilogue, y,
-           widened_[thread].data());
+  // Two thirds go in one long piece a thread, whose panels each follow one that fetched them; the
+  // rest in short ones, from which the threads that were not held up take more.
+  const int64_t threads = pool_.num_threads();
+  const int64_t part = panels * 2 / (3 * threads);
+  const int64_t rest = part * threads;
+  const int64_t piece = std::max<int64_t>(2, (panels - rest) / (8 * threads));
+  const int64_t pieces = (panels - rest + piece - 1) / piece;
+  pool_.Run(threads + pieces, [&](int64_t i, int thread) {
+    const PanelRange range = i < threads
+                                 ? PanelRange{i * part, (i + 1) * part}
+                                 : PanelRange{rest + (i - threads) * piece,
+                                              std::min(panels, rest + (i - threads + 1) * piece)};
+    MatMul(weights, x, range, epilogue, y, widened_[thread].data());
   });
 }
 

@@ -15,6 +15,9 @@ namespace floe::inference::HWY_NAMESPACE {
 
 constexpr int64_t kPrefetchBytes = 2176;  // of a panel of blocks, ahead of what is in use
 
+// Into the second cache: a panel would push what is in use out of the first.
+HWY_INLINE void FetchSoon(const void* at) { __builtin_prefetch(at, /*write=*/0, /*locality=*/2); }
+
 // What becomes of the sums of one tile.
 struct Output {
   MatMulEpilogue epilogue;  // bias at the tile's first column
@@ -77,7 +80,7 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT x, int64_t x_stride, const float*
   for (int64_t k = 0; k < depth; ++k) {
     V b[kWide];
     if constexpr (NP == 1) {
-      hwy::Prefetch(ahead.from);
+      FetchSoon(ahead.from);
       ahead.from += ahead.step;
     }
 #pragma GCC unroll 64
@@ -107,9 +110,9 @@ HWY_INLINE void LoadScales(const uint8_t* block, V (&scales)[kVectors]) {
   }
 }
 
-// The same over NP panels of blocks, widened in registers: for so few rows that the weights come
-// from memory as fast as they are multiplied. Each number is used as soon as it is widened, so that
-// the sums keep their registers.
+// The same over NP panels of blocks, widened in registers. Few rows are done as fast as the weights
+// come from memory; many share the widening, and can `keep` the panel as floats for the rows that
+// follow.
 template <int MR, int NP>
 struct BlockTile {
   static constexpr int kWide = NP * kVectors;
@@ -117,7 +120,9 @@ struct BlockTile {
   BlockTile(const float* x, int64_t x_stride, const uint8_t* w, int64_t depth)
       : x(x), x_stride(x_stride), w(w), depth(depth) {}
 
-  HWY_INLINE void Run(const Output& output) const {
+  // With kKeep, NP is 1 and `keep` takes depth * 16 floats.
+  template <bool kKeep>
+  HWY_INLINE void Run(const Output& output, float* HWY_RESTRICT keep) const {
     V sums[MR][kWide];
     SetZero(sums);
     const int64_t groups = model::QuantizationGroups(depth);
@@ -137,11 +142,11 @@ struct BlockTile {
         }
 #pragma GCC unroll 4
         for (int i = 0; i < kStepsALine; ++i, numbers += kPanelColumns) {
-          Step(x + k + i, numbers, panel_bytes, scales, sums);
+          Step<kKeep>(k + i, numbers, panel_bytes, scales, keep, sums);
         }
       }
       for (; k < end; ++k, numbers += kPanelColumns) {
-        Step(x + k, numbers, panel_bytes, scales, sums);
+        Step<kKeep>(k, numbers, panel_bytes, scales, keep, sums);
       }
       block += kBlockBytes;
     }
@@ -151,19 +156,18 @@ struct BlockTile {
  private:
   static constexpr int64_t kStepsALine = 64 / kPanelColumns;
 
-  HWY_INLINE void Step(const float* HWY_RESTRICT at, const uint8_t* HWY_RESTRICT numbers,
-                       int64_t panel_bytes, const V (&scales)[NP][kVectors],
+  template <bool kKeep>
+  HWY_INLINE void Step(int64_t k, const uint8_t* HWY_RESTRICT numbers, int64_t panel_bytes,
+                       const V (&scales)[NP][kVectors], float* HWY_RESTRICT keep,
                        V (&sums)[MR][kWide]) const {
-    V a[MR];
-#pragma GCC unroll 8
-    for (int r = 0; r < MR; ++r) a[r] = hn::Set(D(), at[r * x_stride]);
+    V b[kWide];
 #pragma GCC unroll 64
     for (int v = 0; v < kWide; ++v) {
       const uint8_t* from = numbers + (v / kVectors) * panel_bytes + (v % kVectors) * kLanes;
-      const V b = hn::Mul(Widened(from), scales[v / kVectors][v % kVectors]);
-#pragma GCC unroll 8
-      for (int r = 0; r < MR; ++r) sums[r][v] = hn::MulAdd(a[r], b, sums[r][v]);
+      b[v] = hn::Mul(Widened(from), scales[v / kVectors][v % kVectors]);
+      if constexpr (kKeep) hn::Store(b[v], D(), keep + k * kPanelColumns + v * kLanes);
     }
+    MultiplyStep(x + k, x_stride, b, sums);
   }
 
   const float* x;
@@ -172,35 +176,12 @@ struct BlockTile {
   int64_t depth;
 };
 
-// A panel of blocks as a panel of floats.
-void Widen(const uint8_t* block, int64_t depth, float* to) {
-  for (int64_t begin = 0; begin < depth; begin += model::kQuantizationGroup) {
-    V scales[kVectors];
-    LoadScales(block, scales);
-    const uint8_t* numbers = block + kBlockScaleBytes;
-    const int64_t steps = HWY_MIN(model::kQuantizationGroup, depth - begin);
-    for (int64_t i = 0; i < steps; ++i, numbers += kPanelColumns, to += kPanelColumns) {
-      hwy::Prefetch(numbers + kPrefetchBytes);
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) {
-        hn::Store(hn::Mul(Widened(numbers + v * kLanes), scales[v]), D(), to + v * kLanes);
-      }
-    }
-    block += kBlockBytes;
-  }
-}
-
 // Registers bound a tile: one accumulator a row and vector, the vectors of a panel row, one
 // broadcast.
-#if HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
-constexpr int kRegisters = 32;
-#else
-constexpr int kRegisters = 16;
-#endif
 constexpr int kMaxRows = HWY_MAX(1, HWY_MIN(8, (kRegisters - kVectors - 1) / kVectors));
 // Fewer independent chains than this do not hide the latency of an FMA.
 constexpr int kMinChains = 6;
-// More rows than this share the work of widening a panel.
+// More rows than this take one panel of blocks at a time.
 constexpr int kMaxBlockRows = HWY_MIN(2, kMaxRows);
 
 // Panels that a tile of MR rows takes at once: enough chains, as far as registers go.
@@ -241,19 +222,22 @@ class Product {
   }
   const float* Row(int64_t row) const { return x_.data + row * x_.stride; }
 
-  // All rows by one panel of floats. Tiles of nearly equal height: a last one of few rows would
-  // cost as much as a full one. Together they fetch `next`, so that memory works while they
-  // compute.
+  // All rows by one panel of floats. Together the tiles fetch `next`, so that memory works while
+  // they compute.
   void RunPanel(const float* panel, int64_t p, const void* next, int64_t next_bytes) const {
-    const int64_t tiles = (x_.count + kMaxRows - 1) / kMaxRows;
-    const int64_t share = next_bytes / tiles;
+    const int64_t share = next_bytes / num_tiles();
     const int64_t step = (share + weights_.in() - 1) / weights_.in();
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t row = x_.count * tile / tiles;
+    for (int64_t tile = 0; tile < num_tiles(); ++tile) {
       const Ahead ahead{static_cast<const char*>(next) + tile * share, step};
-      RunTile<kMaxRows>(static_cast<int>(x_.count * (tile + 1) / tiles - row), row, panel, ahead,
-                        p);
+      RunTile<kMaxRows>(TileRows(tile), TileBegin(tile), panel, ahead, p);
     }
+  }
+
+  // Tiles of nearly equal height: a last one of few rows would cost as much as a full one.
+  int64_t num_tiles() const { return (x_.count + kMaxRows - 1) / kMaxRows; }
+  int64_t TileBegin(int64_t tile) const { return x_.count * tile / num_tiles(); }
+  int TileRows(int64_t tile) const {
+    return static_cast<int>(TileBegin(tile + 1) - TileBegin(tile));
   }
 
   // MR chosen at run time among 1 to kMaxRows.
@@ -290,19 +274,35 @@ class Product {
     }
     int64_t p = panels.begin;
     for (; p + kPanels <= panels.end; p += kPanels) {
-      BlockTile<MR, kPanels>(Row(0), x_.stride, weights_.Blocks(p), weights_.in()).Run(At(0, p));
+      BlockTile<MR, kPanels>(Row(0), x_.stride, weights_.Blocks(p), weights_.in())
+          .template Run<false>(At(0, p), nullptr);
     }
-    for (; p < panels.end; ++p) {
-      BlockTile<MR, 1>(Row(0), x_.stride, weights_.Blocks(p), weights_.in()).Run(At(0, p));
+    for (; p < panels.end; ++p) RunFirstTile<MR, false>(MR, p);
+  }
+
+  // The first tile widens a panel, for itself and for those that follow.
+  void RunWidened(PanelRange panels) const {
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      if (num_tiles() == 1) {
+        RunFirstTile<kMaxRows, false>(TileRows(0), p);
+        continue;
+      }
+      RunFirstTile<kMaxRows, true>(TileRows(0), p);
+      for (int64_t tile = 1; tile < num_tiles(); ++tile) {
+        const char* next = reinterpret_cast<const char*>(weights_.Blocks(p + 1));
+        RunTile<kMaxRows>(TileRows(tile), TileBegin(tile), scratch_, {next, 0}, p);
+      }
     }
   }
 
-  void RunWidened(PanelRange panels) const {
-    for (int64_t p = panels.begin; p < panels.end; ++p) {
-      Widen(weights_.Blocks(p), weights_.in(), scratch_);
-      RunPanel(scratch_, p, weights_.Blocks(p + 1),
-               model::QuantizationGroups(weights_.in()) * kBlockBytes);
+  // MR chosen at run time among 1 to kMaxRows.
+  template <int MR, bool kKeep>
+  HWY_INLINE void RunFirstTile(int rows, int64_t p) const {
+    if (rows == MR) {
+      return BlockTile<MR, 1>(Row(0), x_.stride, weights_.Blocks(p), weights_.in())
+          .template Run<kKeep>(At(0, p), scratch_);
     }
+    if constexpr (MR > 1) RunFirstTile<MR - 1, kKeep>(rows, p);
   }
 
   const PackedMatrix& weights_;

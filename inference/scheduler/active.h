@@ -62,6 +62,16 @@ struct Scheduler::Active {
     return absl::OkStatus();
   }
 
+  // Has its one token of the step followed by guesses, of which there are as many as is returned.
+  int64_t Speculate(std::span<const int32_t> guesses, SequenceStep& step) {
+    if (guesses.empty()) return 0;
+    draft.assign(1, tokens.back());
+    draft.insert(draft.end(), guesses.begin(), guesses.end());
+    step.tokens = draft;
+    step.all_logits = true;
+    return static_cast<int64_t>(guesses.size());
+  }
+
   // The prompt without the beginning of the answer.
   std::span<const int32_t> asked() const {
     return std::span(request.prompt)

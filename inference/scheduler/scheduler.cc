@@ -22,8 +22,9 @@ constexpr double kAnswerWeight = 1.0 / 32;
 }  // namespace
 
 Scheduler::Scheduler(std::unique_ptr<Engine> engine, const Clock& clock,
-                     const SchedulerOptions& options)
+                     const SchedulerOptions& options, std::unique_ptr<Engine> draft)
     : engine_(std::move(engine)),
+      draft_model_(draft == nullptr ? nullptr : std::make_unique<DraftModel>(std::move(draft))),
       blueprint_(engine_->blueprint()),
       kv_at_start_(engine_->kv()),
       clock_(clock),
@@ -172,9 +173,9 @@ void Scheduler::StepOnce() {
     ++next;
   }
   if (steps.empty()) return;
-  AddDrafts(steps, parts);
   PublishStats();  // those that were admitted no longer fill the queue
   const absl::Duration begun = clock_.Monotonic();
+  AddDrafts(steps, parts);
   const absl::Status status = engine_->Step(steps, &logits_);
   int64_t step_tokens = 0;
   for (const SequenceStep& step : steps) step_tokens += static_cast<int64_t>(step.tokens.size());
@@ -238,6 +239,7 @@ void Scheduler::Preempt(Active& active) {
   engine_->Close(active.sequence);
   active.running = false;
   active.computed = 0;
+  if (draft_model_ != nullptr) draft_model_->Forget(active.id);
   const std::lock_guard lock(mutex_);
   ++stats_.preemptions;
 }
@@ -254,6 +256,8 @@ void Scheduler::CountBlocks(Active& active) {
 void Scheduler::AddDrafts(std::span<SequenceStep> steps, std::span<Active* const> parts) {
   int64_t spare = std::min(options_.speculation.max_step_tokens, options_.plan.max_step_tokens);
   for (const SequenceStep& step : steps) spare -= static_cast<int64_t>(step.tokens.size());
+  std::vector<DraftModel::Ask> asks;
+  std::vector<size_t> asking;
   for (size_t i = 0; i < parts.size() && spare > 0; ++i) {
     Active& active = *parts[i];
     if (!active.generating() || active.usage.completion_tokens == 0 || active.pending() > 1) {
@@ -265,12 +269,18 @@ void Scheduler::AddDrafts(std::span<SequenceStep> steps, std::span<Active* const
                   active.request.max_tokens - active.usage.completion_tokens - 1,
                   blueprint_.context - static_cast<int64_t>(active.tokens.size()) - 1}));
     const std::span<const int32_t> draft = LookUpDraft(active.tokens, most);
-    if (draft.empty()) continue;
-    active.draft.assign(1, active.tokens.back());
-    active.draft.insert(active.draft.end(), draft.begin(), draft.end());
-    steps[i].tokens = active.draft;
-    steps[i].all_logits = true;
-    spare -= static_cast<int64_t>(draft.size());
+    if (!draft.empty()) {
+      spare -= active.Speculate(draft, steps[i]);
+    } else if (draft_model_ != nullptr && most > 0) {
+      asks.push_back({active.id, active.tokens, &active.request.sampling, most, {}});
+      asking.push_back(i);
+      spare -= most;
+    }
+  }
+  if (asks.empty()) return;
+  draft_model_->Guess(asks);
+  for (size_t k = 0; k < asks.size(); ++k) {
+    parts[asking[k]]->Speculate(asks[k].guesses, steps[asking[k]]);
   }
 }
 
@@ -282,6 +292,7 @@ void Scheduler::End(Active& active, FinishReason reason, absl::Status status, Ev
     engine_->Close(active.sequence);
   }
   active.running = false;
+  if (draft_model_ != nullptr) draft_model_->Forget(active.id);
   active.usage.total_time = clock_.Monotonic() - active.submitted_at;
   if (!active.started) active.usage.queue_time = active.usage.total_time;
   {

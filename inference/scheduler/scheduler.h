@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "inference/engine/engine.h"
 #include "inference/scheduler/draft.h"
+#include "inference/scheduler/draft_model.h"
 #include "inference/scheduler/plan.h"
 #include "inference/scheduler/queue_state.h"
 #include "inference/scheduler/request.h"
@@ -64,8 +65,10 @@ struct SchedulerStats {
 
 class Scheduler {
  public:
-  // Borrows `clock`, which must outlive the scheduler.
-  Scheduler(std::unique_ptr<Engine> engine, const Clock& clock, const SchedulerOptions& options);
+  // Borrows `clock`, which must outlive the scheduler. `draft`, where given, is an engine of a
+  // smaller model with the same ids: it guesses where the sequence itself suggests nothing.
+  Scheduler(std::unique_ptr<Engine> engine, const Clock& clock, const SchedulerOptions& options,
+            std::unique_ptr<Engine> draft = nullptr);
   // What is unfinished ends as kError with UNAVAILABLE.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
@@ -135,7 +138,8 @@ class Scheduler {
   void RemoveEnded();
   void PublishStats();
 
-  const std::unique_ptr<Engine> engine_;  // the thread's, from the start of Loop
+  const std::unique_ptr<Engine> engine_;           // the thread's, from the start of Loop
+  const std::unique_ptr<DraftModel> draft_model_;  // as well; may be null
   const model::Blueprint blueprint_;
   const KvUsage kv_at_start_;
   const Clock& clock_;

@@ -67,10 +67,29 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::LoadFrom(
   const absl::StatusOr<model::Checkpoint> checkpoint =
       model::Checkpoint::Open(folder, /*verify=*/false);
   if (!checkpoint.ok()) return CannotServe(digest, checkpoint.status());
-  FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(*checkpoint, options_.serve)));
-  auto model = LoadServedModel(folder, options_.serve, clock_);
+  const std::optional<model::Checkpoint> found = DraftFor(*checkpoint);
+  const model::Checkpoint* draft = found ? &*found : nullptr;
+  FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(*checkpoint, draft, options_.serve)));
+  auto model = LoadServedModel(folder, options_.serve, clock_, draft);
   if (!model.ok()) return CannotServe(digest, model.status());
   return model;
+}
+
+std::optional<model::Checkpoint> ModelPool::DraftFor(const model::Checkpoint& target) {
+  for (const std::string& digest : options_.drafts) {
+    auto draft = [&]() -> absl::StatusOr<model::Checkpoint> {
+      FLOE_ASSIGN_OR_RETURN(const std::filesystem::path folder, source_.Fetch(digest));
+      return model::Checkpoint::Open(folder, /*verify=*/false);
+    }();
+    if (!draft.ok()) {
+      options_.on_lost_draft(
+          absl::Status(draft.status().code(),
+                       absl::StrCat("draft model ", digest, ": ", draft.status().message())));
+    } else if (CanGuessFor(target, *draft)) {
+      return *std::move(draft);
+    }
+  }
+  return std::nullopt;
 }
 
 absl::Status ModelPool::MakeRoom(const std::string& digest, int64_t bytes) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,10 @@ namespace floe::inference {
 struct ModelPoolOptions {
   ServeOptions serve;
   int64_t memory_bytes = int64_t{8} << 30;  // of weights and KV caches together
+  // Digests of draft models: a checkpoint is served with the first that may guess for it.
+  std::vector<std::string> drafts;
+  // Told of a draft model that cannot be read: its target is served without.
+  std::function<void(const absl::Status&)> on_lost_draft = [](const absl::Status&) {};
 };
 
 // Thread-safe. Borrows `source` and `clock`.
@@ -54,6 +59,8 @@ class ModelPool {
   absl::StatusOr<std::shared_ptr<ServedModel>> Load(const std::string& digest);
   absl::StatusOr<std::shared_ptr<ServedModel>> LoadFrom(const std::filesystem::path& folder,
                                                         const std::string& digest);
+  // The first draft model for `target`; none when there is no such one.
+  std::optional<model::Checkpoint> DraftFor(const model::Checkpoint& target);
   // Drops idle models, least recently used first, until `bytes` fit, and claims them for `digest`.
   absl::Status MakeRoom(const std::string& digest, int64_t bytes);
 

@@ -43,6 +43,15 @@ int64_t WeightBytes(const model::Checkpoint& checkpoint) {
   return bytes;
 }
 
+// Keys and values of as many tokens as the target's engine holds.
+CpuEngineOptions DraftEngineOptions(const model::Checkpoint& target, const model::Checkpoint& draft,
+                                    const ServeOptions& options) {
+  CpuEngineOptions engine = options.engine;
+  const int64_t blocks = std::max<int64_t>(1, engine.kv_bytes / KvBlockBytes(target.blueprint()));
+  engine.kv_bytes = blocks * KvBlockBytes(draft.blueprint());
+  return engine;
+}
+
 // `eos_token_id` of generation_config.json: a number or a list of numbers.
 absl::StatusOr<std::vector<int32_t>> EndIds(const std::filesystem::path& folder,
                                             const model::Blueprint& blueprint) {
@@ -76,20 +85,34 @@ std::unique_ptr<TextStream> ServedModel::NewTextStream() const {
   return tokenizer == nullptr ? nullptr : std::make_unique<TokenizerStream>(*tokenizer);
 }
 
-int64_t BytesToServe(const model::Checkpoint& checkpoint, const ServeOptions& options) {
-  return WeightBytes(checkpoint) +
-         std::max(options.engine.kv_bytes, KvBlockBytes(checkpoint.blueprint()));
+bool CanGuessFor(const model::Checkpoint& target, const model::Checkpoint& draft) {
+  const auto tokenizer = [](const model::Checkpoint& checkpoint) {
+    const auto found = checkpoint.manifest().files.find("tokenizer.json");
+    return found == checkpoint.manifest().files.end() ? "" : found->second.digest;
+  };
+  return draft.blueprint().vocab_size == target.blueprint().vocab_size &&
+         !tokenizer(target).empty() && tokenizer(draft) == tokenizer(target) &&
+         WeightBytes(draft) < WeightBytes(target);
+}
+
+int64_t BytesToServe(const model::Checkpoint& checkpoint, const model::Checkpoint* draft,
+                     const ServeOptions& options) {
+  const int64_t bytes = WeightBytes(checkpoint) +
+                        std::max(options.engine.kv_bytes, KvBlockBytes(checkpoint.blueprint()));
+  if (draft == nullptr) return bytes;
+  return bytes + WeightBytes(*draft) + DraftEngineOptions(checkpoint, *draft, options).kv_bytes;
 }
 
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,
                                                              const ServeOptions& options,
-                                                             const Clock& clock) {
+                                                             const Clock& clock,
+                                                             const model::Checkpoint* draft) {
   FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
                         model::Checkpoint::Open(folder, /*verify=*/false));
   auto served = std::make_shared<ServedModel>();
   served->digest = checkpoint.digest();
   served->parameters = model::CountParameters(checkpoint.blueprint()).Total();
-  served->bytes = BytesToServe(checkpoint, options);
+  served->bytes = BytesToServe(checkpoint, draft, options);
   FLOE_ASSIGN_OR_RETURN(served->end_ids, EndIds(folder, checkpoint.blueprint()));
   const auto json = ReadFile(folder / "tokenizer.json", kMaxJsonBytes);
   if (json.ok()) {
@@ -107,7 +130,14 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesyst
                                                                checkpoint.blueprint().vocab_size);
   }
   FLOE_ASSIGN_OR_RETURN(auto engine, CreateCpuEngine(checkpoint, options.engine));
-  served->scheduler = std::make_unique<Scheduler>(std::move(engine), clock, options.scheduler);
+  std::unique_ptr<Engine> guesser;
+  if (draft != nullptr) {
+    FLOE_ASSIGN_OR_RETURN(guesser,
+                          CreateCpuEngine(*draft, DraftEngineOptions(checkpoint, *draft, options)));
+    served->draft = draft->digest();
+  }
+  served->scheduler =
+      std::make_unique<Scheduler>(std::move(engine), clock, options.scheduler, std::move(guesser));
   return served;
 }
 

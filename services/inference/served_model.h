@@ -27,6 +27,7 @@ struct ServedModel {
   std::string digest;
   int64_t parameters = 0;
   int64_t bytes = 0;                                      // weights and KV cache
+  std::string draft;                                      // digest of its draft model; empty: none
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer;  // null: the checkpoint has none
   // End of text, by generation_config.json; where that says nothing, <|endoftext|> and <|im_end|>.
   std::vector<int32_t> end_ids;
@@ -37,12 +38,19 @@ struct ServedModel {
   std::unique_ptr<TextStream> NewTextStream() const;
 };
 
-// What loading `blueprint` will take.
-int64_t BytesToServe(const model::Checkpoint& checkpoint, const ServeOptions& options);
+// Whether `draft` may guess for `target`: a smaller model with as many ids and, byte for byte, the
+// same tokenizer.
+bool CanGuessFor(const model::Checkpoint& target, const model::Checkpoint& draft);
 
-// Loads a verified checkpoint folder. Borrows `clock`.
+// What loading `checkpoint` will take, with `draft` unless null.
+int64_t BytesToServe(const model::Checkpoint& checkpoint, const model::Checkpoint* draft,
+                     const ServeOptions& options);
+
+// Loads a verified checkpoint folder, and a draft model that may guess for it unless null. Borrows
+// `clock`.
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,
                                                              const ServeOptions& options,
-                                                             const Clock& clock);
+                                                             const Clock& clock,
+                                                             const model::Checkpoint* draft);
 
 }  // namespace floe::inference

@@ -57,6 +57,7 @@ ModelPoolOptions PoolOptions(const ServiceOptions& options) {
   pool.serve.scheduler.speculation.max_draft = options.draft_tokens;
   pool.serve.scheduler.queue = {options.max_waiting, options.max_waiting_tokens};
   pool.memory_bytes = options.memory_mib << 20;
+  pool.drafts = options.draft_models;
   return pool;
 }
 
@@ -77,6 +78,10 @@ absl::Status CheckOptions(const ServiceOptions& options) {
         ", prefill-tokens ", options.prefill_tokens, ", draft-tokens ", options.draft_tokens,
         "; they must be positive, a step must hold all that run, at most 8192, and "
         "guesses are at most 64"));
+  }
+  if (!options.draft_models.empty() && options.draft_tokens == 0) {
+    return absl::InvalidArgumentError(
+        "draft-models are given and draft-tokens is 0: nothing would be guessed");
   }
   if (!options.billing.empty() && options.journal_dir.empty()) {
     return absl::InvalidArgumentError(
@@ -123,7 +128,10 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("prefill-tokens", options.prefill_tokens,
              "Most prompt tokens of a step beside decoders");
   config.Add("draft-tokens", options.draft_tokens,
-             "Guesses of the next ids, by prompt lookup, that a step checks for one sequence");
+             "Guesses of the next ids that a step checks for one sequence; 0: none");
+  config.Add("draft-models", options.draft_models,
+             "Digests of small models that guess for larger ones of the same tokenizer, where "
+             "the sequence itself suggests nothing");
   config.Add("max-waiting", options.max_waiting, "Requests in the queue of a model");
   config.Add("max-waiting-tokens", options.max_waiting_tokens, "Prompt tokens in that queue");
   for (const ServiceTier tier : {ServiceTier::kDefault, ServiceTier::kPriority}) {
@@ -144,7 +152,11 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
                         runtime::Host::Create("inference", options.common, config, Peers()));
   FLOE_ASSIGN_OR_RETURN(auto blobs, MakeBlobSource(options));
   NodeCache cache(options.cache_dir, std::move(blobs));
-  ModelPool pool(cache, host->clock(), PoolOptions(options));
+  ModelPoolOptions pool_options = PoolOptions(options);
+  pool_options.on_lost_draft = [&host](const absl::Status& status) {
+    host->logger().Warning("served without a draft model", {{"why", status.ToString()}});
+  };
+  ModelPool pool(cache, host->clock(), pool_options);
   host->logger().Info("kernels", {{"target", KernelTarget()}});
   for (const std::string& digest : options.preload) {
     FLOE_ASSIGN_OR_RETURN(const auto model, pool.Acquire(digest, [] { return false; }));

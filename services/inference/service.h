@@ -26,7 +26,8 @@ struct ServiceOptions {
   int64_t max_running = 16;
   int64_t max_step_tokens = 256;
   int64_t prefill_tokens = 128;
-  int64_t draft_tokens = 0;  // guesses for one sequence in one step
+  int64_t draft_tokens = 0;               // guesses for one sequence in one step
+  std::vector<std::string> draft_models;  // digests
   int64_t max_waiting = 256;
   int64_t max_waiting_tokens = 262'144;
   TierTargets targets;

@@ -81,8 +81,12 @@ Request RequestOf(int i) {
   if (i % 6 == 5) request.stop_ids = {i % 64, 17};
   if (i % 3 == 1) {
     request.text = std::make_unique<LetterStream>();
-    const auto letter = [](int id) { return static_cast<char>(id % 64); };
-    request.stop = {std::string{letter(i), letter(i + 9)}, std::string(1, letter(3 * i + 1))};
+    const auto text = [](std::initializer_list<int> ids) {
+      std::string letters;
+      for (const int id : ids) letters.push_back(static_cast<char>(id % 64));
+      return letters;
+    };
+    request.stop = {text({i, i + 9}), text({3 * i + 1})};
     if (i % 9 == 1) request.continued = 2;
   }
   return request;
@@ -123,12 +127,13 @@ class DeterminismTest : public testing::TestWithParam<model::Family> {
 
   // All at once in small chunks, with so few blocks that they take them from one another, behind
   // requests that leave the cache warm.
-  std::vector<Outcome> AllAtOnce(int64_t max_draft, SchedulerStats* stats) {
+  std::vector<Outcome> AllAtOnce(int64_t max_draft, std::unique_ptr<Engine> draft,
+                                 SchedulerStats* stats) {
     SchedulerOptions options = Unhurried();
     options.plan = {.max_running = 24, .max_step_tokens = 40, .prefill_tokens = 11};
     options.speculation = {.max_draft = max_draft, .max_step_tokens = 40};
     std::vector<Answer> answers(kRequests);
-    Scheduler scheduler(MakeEngine(2, 26), clock_, options);
+    Scheduler scheduler(MakeEngine(2, 26), clock_, options, std::move(draft));
     for (const int i : {0, 1, 2, 3, 5, 6, 7, 9}) {
       Answer warm;
       EXPECT_TRUE(scheduler.Submit(RequestOf(i), warm.sink()).ok());
@@ -161,7 +166,7 @@ TEST_P(DeterminismTest, AloneOrInAFullBatchColdOrWarmPreemptedOrNotGuessedOrNot)
   const std::vector<Outcome> alone = OneByOne();
   for (const int64_t max_draft : {0, 5}) {
     SchedulerStats stats;
-    ExpectSame(AllAtOnce(max_draft, &stats), alone);
+    ExpectSame(AllAtOnce(max_draft, nullptr, &stats), alone);
     EXPECT_GT(stats.preemptions, 0);
     EXPECT_GT(stats.prefix_cache_hits, 0);
     EXPECT_EQ(stats.kv.free_blocks, stats.kv.total_blocks);
@@ -169,6 +174,16 @@ TEST_P(DeterminismTest, AloneOrInAFullBatchColdOrWarmPreemptedOrNotGuessedOrNot)
     EXPECT_EQ(stats.accepted_tokens > 0, max_draft > 0);
     EXPECT_LT(stats.accepted_tokens, stats.drafted_tokens + (max_draft == 0 ? 1 : 0));
   }
+}
+
+// The model as its own draft: it draws the same random numbers, so that it is right at every
+// temperature where nothing but the logits decides.
+TEST_P(DeterminismTest, WithADraftModel) {
+  SchedulerStats lookup, drafted;
+  AllAtOnce(5, nullptr, &lookup);
+  ExpectSame(AllAtOnce(5, MakeEngine(1, 40), &drafted), OneByOne());
+  EXPECT_GT(drafted.accepted_tokens, 2 * lookup.accepted_tokens);
+  EXPECT_EQ(drafted.kv.free_blocks, drafted.kv.total_blocks);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, DeterminismTest,

@@ -4,6 +4,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "inference/scheduler/draft_model.h"
 #include "inference/scheduler/scheduler.h"
 #include "tests/inference/answer.h"
 #include "tests/inference/fake_engine.h"
@@ -58,12 +59,20 @@ TEST(DraftPace, GrowsWhileAllIsRightAndRestsLongerWithEveryMiss) {
 
 class SpeculationTest : public testing::Test {
  protected:
-  void SetUp() override { gate_.AllowAll(); }
+  void SetUp() override {
+    gate_.AllowAll();
+    draft_gate_.AllowAll();
+  }
   // Over the engine that counts upwards, without a thread of its own.
-  void Start(SchedulerOptions options = {.speculation = {.max_draft = 7}}) {
+  void Start(SchedulerOptions options = {.speculation = {.max_draft = 7}},
+             std::unique_ptr<Engine> draft = nullptr) {
     options.own_thread = false;
-    scheduler_ =
-        std::make_unique<Scheduler>(std::make_unique<FakeEngine>(gate_, 32), clock_, options);
+    scheduler_ = std::make_unique<Scheduler>(std::make_unique<FakeEngine>(gate_, 32), clock_,
+                                             options, std::move(draft));
+  }
+  // A draft model that counts by `stride`.
+  std::unique_ptr<Engine> Draft(int32_t stride) {
+    return std::make_unique<FakeEngine>(draft_gate_, 32, stride);
   }
   void Submit(Request request, Answer& answer) {
     ASSERT_TRUE(scheduler_->Submit(std::move(request), answer.sink()).ok());
@@ -74,7 +83,7 @@ class SpeculationTest : public testing::Test {
   }
 
   SystemClock clock_;
-  StepGate gate_;
+  StepGate gate_, draft_gate_;
   Answer a_, b_;
   std::unique_ptr<Scheduler> scheduler_;
 };
@@ -178,6 +187,80 @@ TEST_F(SpeculationTest, MayBeTurnedOff) {
   RunAll();
   EXPECT_EQ(scheduler_->stats().drafted_tokens, 0);
   EXPECT_EQ(scheduler_->stats().steps, 18);
+}
+
+TEST_F(SpeculationTest, ADraftModelGuessesWhereNothingRepeats) {
+  Start({.speculation = {.max_draft = 7}}, Draft(1));
+  Submit(Ask({40, 5}, 18), a_);
+  Submit(Ask({60, 30}, 4), b_);
+  RunAll();
+  ASSERT_EQ(a_.ids().size(), 18u);
+  for (int32_t i = 0; i < 18; ++i) EXPECT_EQ(a_.ids()[i], 6 + i);
+  EXPECT_THAT(b_.ids(), ElementsAre(31, 32, 33, 34));
+  const SchedulerStats stats = scheduler_->stats();
+  EXPECT_LE(stats.steps, 7);
+  EXPECT_EQ(stats.drafted_tokens, stats.accepted_tokens);
+  EXPECT_GT(stats.accepted_tokens, 10);
+}
+
+TEST_F(SpeculationTest, WhatADraftModelGuessesWronglyIsTakenBack) {
+  Start({.speculation = {.max_draft = 7}}, Draft(2));
+  Submit(Ask({40, 5}, 18), a_);
+  RunAll();
+  ASSERT_EQ(a_.ids().size(), 18u);
+  for (int32_t i = 0; i < 18; ++i) EXPECT_EQ(a_.ids()[i], 6 + i);
+  EXPECT_GT(scheduler_->stats().drafted_tokens, 0);
+  EXPECT_EQ(scheduler_->stats().accepted_tokens, 0);
+}
+
+TEST_F(SpeculationTest, TheSequenceItselfIsAskedBeforeTheDraftModel) {
+  Start({.speculation = {.max_draft = 7}}, Draft(2));
+  Submit(Ask(Repeating(), 18), a_);
+  RunAll();
+  EXPECT_EQ(scheduler_->stats().accepted_tokens, scheduler_->stats().drafted_tokens);
+  EXPECT_THAT(draft_gate_.parts(), IsEmpty());
+}
+
+class DraftModelTest : public testing::Test {
+ protected:
+  void SetUp() override { gate_.AllowAll(); }
+  Tokens Guess(const Tokens& tokens, int64_t most, int64_t request = 1) {
+    DraftModel::Ask ask{request, tokens, &greedy_, most, {}};
+    model_.Guess({&ask, 1});
+    return ask.guesses;
+  }
+
+  StepGate gate_;
+  const SamplingParams greedy_;
+  DraftModel model_{std::make_unique<FakeEngine>(gate_, 8)};
+};
+
+TEST_F(DraftModelTest, RunsOnlyWhatIsNewAndForgetsWhatWasWrong) {
+  EXPECT_THAT(Guess({1, 2, 3}, 3), ElementsAre(4, 5, 6));
+  EXPECT_THAT(Guess({1, 2, 3, 4, 50}, 2), ElementsAre(51, 52));
+  EXPECT_THAT(Guess({1, 2, 3, 4, 50}, 1), ElementsAre(51)) << "the last id is run again";
+  using Parts = std::vector<int64_t>;
+  EXPECT_THAT(gate_.parts(),
+              ElementsAre(Parts{3}, Parts{1}, Parts{1}, Parts{1}, Parts{1}, Parts{1}));
+}
+
+TEST_F(DraftModelTest, ReadsALongSequenceOverSeveralCalls) {
+  const Tokens prompt(100, 7);
+  EXPECT_THAT(Guess(prompt, 2), IsEmpty());
+  EXPECT_THAT(Guess(prompt, 2), ElementsAre(8, 9));
+}
+
+TEST_F(DraftModelTest, GivesUpWhereItsMemoryEndsAndTakesNothingWithIt) {
+  const Tokens prompt(60, 7);
+  EXPECT_THAT(Guess(prompt, 1, 1), ElementsAre(8));
+  EXPECT_THAT(Guess(prompt, 1, 2), ElementsAre(8));
+  EXPECT_THAT(Guess(prompt, 1, 3), IsEmpty()) << "eight blocks of 16 are taken";
+  EXPECT_THAT(Guess(prompt, 4, 1), ElementsAre(8, 9, 10, 11));
+  model_.Forget(1);
+  model_.Forget(2);
+  model_.Forget(2);
+  EXPECT_EQ(model_.kv().free_blocks, 8);
+  EXPECT_THAT(Guess(prompt, 1, 3), ElementsAre(8));
 }
 
 }  // namespace

@@ -41,8 +41,11 @@ void StepGate::Enter(std::vector<int64_t> parts) {
   changed_.wait(lock, [&] { return allowed_ >= entered_; });
 }
 
-FakeEngine::FakeEngine(StepGate& gate, int64_t blocks)
-    : gate_(gate), blueprint_(FakeBlueprint()), kv_(*KvCache::Create(blueprint_, blocks)) {}
+FakeEngine::FakeEngine(StepGate& gate, int64_t blocks, int32_t stride)
+    : gate_(gate),
+      stride_(stride),
+      blueprint_(FakeBlueprint()),
+      kv_(*KvCache::Create(blueprint_, blocks)) {}
 
 absl::Status FakeEngine::Step(std::span<const SequenceStep> steps, Logits* logits) {
   std::vector<int64_t> parts;
@@ -67,7 +70,7 @@ absl::Status FakeEngine::Step(std::span<const SequenceStep> steps, Logits* logit
     }
     for (size_t i = step.all_logits ? 0 : count - 1; i < count; ++i) {
       std::vector<float> row(kVocab);
-      row[(step.tokens[i] + 1) % kVocab] = 10;
+      row[(step.tokens[i] + stride_) % kVocab] = 10;
       logits->values.insert(logits->values.end(), row.begin(), row.end());
     }
   }

@@ -1,5 +1,5 @@
-// An engine whose next token is the last one plus one, with a real KV cache and steps that a test
-// lets through one by one. The hidden state of a token t is (t, 1, t^2, -t).
+// An engine whose next token is the last one plus a stride, 1 unless told, with a real KV cache and
+// steps that a test lets through one by one. The hidden state of a token t is (t, 1, t^2, -t).
 #pragma once
 
 #include <condition_variable>
@@ -39,7 +39,7 @@ class FakeEngine final : public Engine {
   static constexpr int64_t kVocab = 100;
   static constexpr int64_t kContext = 512;
 
-  FakeEngine(StepGate& gate, int64_t blocks);
+  FakeEngine(StepGate& gate, int64_t blocks, int32_t stride = 1);
 
   const model::Blueprint& blueprint() const override { return blueprint_; }
   SequenceId Open(std::string_view salt) override { return kv_.Open(salt); }
@@ -62,6 +62,7 @@ class FakeEngine final : public Engine {
 
  private:
   StepGate& gate_;
+  const int32_t stride_;
   model::Blueprint blueprint_;
   KvCache kv_;
 };

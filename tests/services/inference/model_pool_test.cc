@@ -111,5 +111,45 @@ TEST_F(WorkerTest, IdleModelsMakeRoomAndModelsInUseDoNot) {
   EXPECT_EQ(pool().Loaded()[0]->digest, b);
 }
 
+TEST_F(WorkerTest, ADraftModelGuessesForALargerOneOfItsTokenizer) {
+  const std::string target = Publish(0.5f, 512, "", 3);
+  const std::string draft = Publish(0.5f, 512, "", 1);
+  const v1::GenerateRequest request = Ask(target, "a b c d e f", 60);
+  Start();
+  const Answer plain = Generate(request);
+  const int64_t bytes = (*pool().Acquire(target, Never))->bytes;
+  ModelPoolOptions options;
+  options.serve.scheduler.speculation.max_draft = 4;
+  options.drafts = {target, draft};
+  std::vector<absl::Status> lost;
+  options.on_lost_draft = [&](const absl::Status& status) { lost.push_back(status); };
+  Start(options);
+  const Answer guessed = Generate(request);
+  EXPECT_EQ(guessed.ids, plain.ids);
+  EXPECT_EQ(guessed.text, plain.text);
+  const auto model = pool().Acquire(target, Never);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->draft, draft) << "no model guesses for itself";
+  EXPECT_GT((*model)->bytes, bytes) << "its memory is counted";
+  EXPECT_GT((*model)->scheduler->stats().drafted_tokens, 0);
+  EXPECT_EQ((*pool().Acquire(draft, Never))->draft, "") << "nor a large one for a small one";
+  EXPECT_THAT(lost, testing::IsEmpty());
+}
+
+TEST_F(WorkerTest, ALostDraftModelIsToldOfAndItsTargetServedWithout) {
+  const std::string target = Publish(0.5f, 512, "", 3);
+  const std::string draft = Publish(0.5f, 512, "", 1);
+  std::filesystem::remove(BlobPath(draft));
+  ModelPoolOptions options;
+  options.serve.scheduler.speculation.max_draft = 4;
+  options.drafts = {draft};
+  std::vector<absl::Status> lost;
+  options.on_lost_draft = [&](const absl::Status& status) { lost.push_back(status); };
+  Start(options);
+  EXPECT_TRUE(Generate(Ask(target, "a b c", 8)).status.ok());
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_THAT(std::string(lost[0].message()), HasSubstr(draft));
+}
+
 }  // namespace
 }  // namespace floe::inference

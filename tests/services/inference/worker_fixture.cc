@@ -28,11 +28,13 @@ std::filesystem::path WorkerTest::BlobPath(std::string_view digest) const {
   return registry::BlobPath(dir_ / "blobs", digest);
 }
 
-std::string WorkerTest::Publish(float spread, int64_t context, std::string tokenizer_json) {
+std::string WorkerTest::Publish(float spread, int64_t context, std::string tokenizer_json,
+                                int64_t layers) {
   if (tokenizer_json.empty()) tokenizer_json = TokenizerJson();
   model::Blueprint blueprint = TinyBlueprint(model::Family::kQwen3);
   blueprint.vocab_size = kEndOfText + 1;
   blueprint.context = context;
+  blueprint.num_layers = layers;
   const std::filesystem::path folder = dir_ / "checkpoint";
   const std::string digest =
       WriteFormulaCheckpoint(folder, blueprint, spread, {{"tokenizer.json", tokenizer_json}});

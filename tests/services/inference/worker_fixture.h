@@ -29,7 +29,8 @@ class WorkerTest : public testing::Test {
  protected:
   // Publishes a checkpoint into the blob folder; `spread` tells several apart. Its digest. An empty
   // `tokenizer_json` is that of the ids above.
-  std::string Publish(float spread = 0.5f, int64_t context = 512, std::string tokenizer_json = "");
+  std::string Publish(float spread = 0.5f, int64_t context = 512, std::string tokenizer_json = "",
+                      int64_t layers = 2);
   std::filesystem::path BlobPath(std::string_view digest) const;
 
   void Start(ModelPoolOptions options = {});

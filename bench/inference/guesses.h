@@ -1,0 +1,21 @@
+// What guessing the next ids is worth to one sequence: decoding through the scheduler with guesses
+// beside decoding without.
+#pragma once
+
+#include <filesystem>
+
+#include "absl/status/statusor.h"
+#include "nlohmann/json.hpp"
+
+#include "bench/inference/workload.h"
+
+namespace floe::bench {
+
+// Rows of bench/README.md, their peer the same decoding without guesses. The ends of what there is:
+// a draft model of a sixth of the layers that is always right and one that is not, each beside the
+// part of the guesses that stood. What a pair of trained models gains lies between them.
+absl::StatusOr<nlohmann::ordered_json> MeasureGuesses(const ServedModel& served,
+                                                      const std::filesystem::path& scratch,
+                                                      int threads, int rounds);
+
+}  // namespace floe::bench
