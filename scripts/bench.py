@@ -26,7 +26,7 @@ import sys
 import bench_train
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-NAMES = ['tokenizer', 'trainer', 'inference', 'tiers', 'gateway', 'billing', 'guardrails']
+NAMES = ['tokenizer', 'trainer', 'inference', 'grammar', 'tiers', 'gateway', 'billing', 'guardrails']
 LOWER_IS_BETTER = {'s', 'ms', 'us', 'µs', 'ns', 'bytes'}
 
 

@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "inference/sampling/weights.h"
+
 namespace floe::inference {
 namespace {
 
@@ -29,12 +31,13 @@ class Top {
     top_.insert(std::upper_bound(top_.begin(), top_.end(), entry, Better), entry);
   }
 
-  // Their values less `normaliser`.
-  std::vector<TokenLogProbability> Take(double normaliser) const {
+  // Each with what `log_probability` makes of its value.
+  template <typename LogProbability>
+  std::vector<TokenLogProbability> Take(const LogProbability& log_probability) const {
     std::vector<TokenLogProbability> out;
     out.reserve(top_.size());
     for (const Entry& entry : top_) {
-      out.push_back({entry.id, static_cast<float>(entry.value - normaliser)});
+      out.push_back({entry.id, static_cast<float>(log_probability(entry.value))});
     }
     return out;
   }
@@ -51,12 +54,12 @@ class Top {
   std::vector<Entry> top_;
 };
 
-double LogSumExp(std::span<const float> logits, float max) {
-  double sum = 0;
-  for (const float logit : logits) {
-    if (!std::isnan(logit)) sum += std::exp(static_cast<double>(logit) - max);
-  }
-  return max + std::log(sum);
+// Of softmax(logits): what to take from a logit to get its log-probability.
+double LogSumExp(std::span<const float> logits) {
+  const float max = logits[Likeliest(logits)];
+  std::vector<double> weights(logits.size());
+  std::vector<double> sums(logits.size() / kWeightBlock + 1);
+  return max + std::log(Weigh(logits, max, 1, weights.data(), sums.data()));
 }
 
 absl::Status ValidateChanges(const SamplingParams& params) {
@@ -108,18 +111,6 @@ double UniformAt(uint64_t seed, int64_t position) {
   return static_cast<double>(bits >> 11) * 0x1.0p-53;
 }
 
-int32_t Likeliest(std::span<const float> logits) {
-  int32_t best = 0;
-  float max = -std::numeric_limits<float>::infinity();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > max) {
-      max = logits[i];
-      best = static_cast<int32_t>(i);
-    }
-  }
-  return best;
-}
-
 bool Sampler::Likelier(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
@@ -129,18 +120,34 @@ void Sampler::KeepOnly(int32_t id, float logit) {
   total_ = 1;
 }
 
-void Sampler::KeepLikeliest(size_t k) {
-  if (k >= kept_.size()) return;
-  const auto end = kept_.begin() + static_cast<int64_t>(k);
-  std::nth_element(kept_.begin(), end, kept_.end(), Likelier);
-  kept_.erase(end, kept_.end());
+void Sampler::KeepLikeliest(std::span<const float> logits, size_t k) {
+  kept_.clear();
+  for (size_t i = 0; i < logits.size(); ++i) {
+    // Most ids end here once k were seen: what is kept is a heap with the least likely on top.
+    if (kept_.size() == k && !(logits[i] > kept_.front().logit)) continue;
+    if (std::isnan(logits[i])) continue;
+    if (kept_.size() == k) {
+      std::pop_heap(kept_.begin(), kept_.end(), Likelier);
+      kept_.pop_back();
+    }
+    kept_.push_back({static_cast<int32_t>(i), logits[i], 0});
+    std::push_heap(kept_.begin(), kept_.end(), Likelier);
+  }
 }
 
-void Sampler::Weigh(float max, float temperature) {
+void Sampler::WeighKept(float max, double scale) {
+  total_ = 0;
   for (Candidate& c : kept_) {
-    c.weight = std::exp((static_cast<double>(c.logit) - max) / temperature);
+    total_ += c.weight = std::exp((static_cast<double>(c.logit) - max) * scale);
   }
   std::erase_if(kept_, [](const Candidate& c) { return !(c.weight > 0); });
+}
+
+void Sampler::KeepWeights(std::span<const float> logits, double least) {
+  kept_.clear();
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (weights_[i] >= least) kept_.push_back({static_cast<int32_t>(i), logits[i], weights_[i]});
+  }
 }
 
 // The end of the nucleus is found by halving: each half is looked at once, where sorting would cost
@@ -151,7 +158,7 @@ void Sampler::KeepNucleus(double p) {
     for (; from != to; ++from) weights += from->weight;
     return weights;
   };
-  double missing = p * sum(kept_.begin(), kept_.end());
+  double missing = p * total_;
   auto begin = kept_.begin();  // what lies before is in the nucleus
   auto end = kept_.end();      // what lies behind is not
   while (end - begin > 1) {
@@ -177,23 +184,42 @@ void Sampler::KeepMinP(double p) {
 int32_t Sampler::Draw(std::span<const float> logits, const SamplingParams& params,
                       int64_t position) {
   const int32_t best = Likeliest(logits);
+  all_ = false;
   KeepOnly(best, logits[best]);
   if (params.temperature <= 0) return best;
-  kept_.clear();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (!std::isnan(logits[i])) kept_.push_back({static_cast<int32_t>(i), logits[i], 0});
+  const double uniform = UniformAt(params.seed, position);
+  const double scale = 1 / static_cast<double>(params.temperature);
+  const bool filters = (params.top_p > 0 && params.top_p < 1) || params.min_p > 0;
+  if (params.top_k > 0 && static_cast<size_t>(params.top_k) < logits.size()) {
+    KeepLikeliest(logits, static_cast<size_t>(params.top_k));
+    WeighKept(logits[best], scale);
+  } else {
+    weights_.resize(logits.size());
+    sums_.resize(logits.size() / kWeightBlock + 1);
+    total_ = Weigh(logits, logits[best], scale, weights_.data(), sums_.data());
+    if (!filters && total_ > 0) {
+      all_ = true;
+      return DrawFromAll(uniform * total_);
+    }
+    // All ids below this weight have together less than the part that the nucleus leaves out.
+    const double tail = params.top_p > 0 ? (1 - static_cast<double>(params.top_p)) * total_ /
+                                               static_cast<double>(logits.size())
+                                         : 0;
+    KeepWeights(logits, std::max(tail, std::numeric_limits<double>::min()));
   }
-  if (params.top_k > 0) KeepLikeliest(static_cast<size_t>(params.top_k));
-  Weigh(logits[best], params.temperature);
   if (params.top_p > 0 && params.top_p < 1) KeepNucleus(params.top_p);
   if (params.min_p > 0) KeepMinP(params.min_p);
   if (kept_.empty()) {
     KeepOnly(best, logits[best]);
     return best;
   }
+  return DrawFromKept(uniform);
+}
+
+int32_t Sampler::DrawFromKept(double uniform) {
   total_ = 0;
   for (const Candidate& c : kept_) total_ += c.weight;
-  double left = UniformAt(params.seed, position) * total_;
+  double left = uniform * total_;
   for (const Candidate& c : kept_) {
     left -= c.weight;
     if (left < 0) return c.id;
@@ -201,31 +227,55 @@ int32_t Sampler::Draw(std::span<const float> logits, const SamplingParams& param
   return kept_.back().id;
 }
 
+int32_t Sampler::DrawFromAll(double left) const {
+  size_t block = 0;
+  size_t last = 0;  // that has a weight: rounding may leave a rest at the very end
+  for (size_t i = 0; i * kWeightBlock < weights_.size(); ++i) {
+    if (!(sums_[i] > 0)) continue;
+    block = i;
+    if (left < sums_[i]) break;
+    left -= sums_[i];
+  }
+  const size_t end = std::min(weights_.size(), (block + 1) * kWeightBlock);
+  for (size_t i = block * kWeightBlock; i < end; ++i) {
+    if (!(weights_[i] > 0)) continue;
+    last = i;
+    left -= weights_[i];
+    if (left < 0) break;
+  }
+  return static_cast<int32_t>(last);
+}
+
 TokenLogProbabilities Sampler::LogProbabilities(int32_t id, int n) const {
   TokenLogProbabilities out{id, -std::numeric_limits<float>::infinity(), {}};
   const double normaliser = std::log(total_);
   Top top(n);
-  for (const Candidate& c : kept_) {
-    const double value = std::log(c.weight);
-    top.Push(c.id, value);
-    if (c.id == id) out.log_probability = static_cast<float>(value - normaliser);
+  const auto push = [&](int32_t one, double weight) {
+    if (!(weight > 0)) return;
+    top.Push(one, weight);
+    if (one == id) out.log_probability = static_cast<float>(std::log(weight) - normaliser);
+  };
+  if (all_) {
+    for (size_t i = 0; i < weights_.size(); ++i) push(static_cast<int32_t>(i), weights_[i]);
+  } else {
+    for (const Candidate& c : kept_) push(c.id, c.weight);
   }
-  out.top = top.Take(normaliser);
+  out.top = top.Take([&](double weight) { return std::log(weight) - normaliser; });
   return out;
 }
 
 double LogProbability(std::span<const float> logits, int32_t id) {
-  return logits[id] - LogSumExp(logits, logits[Likeliest(logits)]);
+  return logits[id] - LogSumExp(logits);
 }
 
 TokenLogProbabilities ModelLogProbabilities(std::span<const float> logits, int32_t id, int n) {
-  const double normaliser = LogSumExp(logits, logits[Likeliest(logits)]);
+  const double normaliser = LogSumExp(logits);
   TokenLogProbabilities out{id, static_cast<float>(logits[id] - normaliser), {}};
   Top top(n);
   for (size_t i = 0; i < logits.size(); ++i) {
     if (!std::isnan(logits[i])) top.Push(static_cast<int32_t>(i), logits[i]);
   }
-  out.top = top.Take(normaliser);
+  out.top = top.Take([&](double logit) { return logit - normaliser; });
   return out;
 }
 

@@ -13,6 +13,8 @@
 
 #include "absl/status/status.h"
 
+#include "inference/sampling/weights.h"  // Likeliest
+
 namespace floe::inference {
 
 struct LogitBias {
@@ -77,13 +79,19 @@ class Sampler {
   static bool Likelier(const Candidate& a, const Candidate& b);
 
   void KeepOnly(int32_t id, float logit);
-  void KeepLikeliest(size_t k);
-  void Weigh(float max, float temperature);
+  void KeepLikeliest(std::span<const float> logits, size_t k);
+  void WeighKept(float max, double scale);
+  void KeepWeights(std::span<const float> logits, double least);
   void KeepNucleus(double p);
   void KeepMinP(double p);
+  int32_t DrawFromKept(double uniform);
+  int32_t DrawFromAll(double left) const;
 
-  std::vector<Candidate> kept_;  // what may be drawn, in an order that is a function of the logits
-  double total_ = 0;             // sum of their weights
+  std::vector<double> weights_;  // of all ids
+  std::vector<double> sums_;     // of each kWeightBlock of them
+  bool all_ = false;             // any id of weights_ may be drawn; else those of kept_
+  std::vector<Candidate> kept_;  // in an order that is a function of the logits
+  double total_ = 0;             // sum of the weights of what may be drawn
 };
 
 // Natural logarithm of softmax(logits)[id]: the model's own probability, before biases, penalties,
@@ -92,8 +100,5 @@ double LogProbability(std::span<const float> logits, int32_t id);
 
 // The same with the n likeliest.
 TokenLogProbabilities ModelLogProbabilities(std::span<const float> logits, int32_t id, int n);
-
-// The likeliest id; ties go to the lower.
-int32_t Likeliest(std::span<const float> logits);
 
 }  // namespace floe::inference

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "gmock/gmock.h"
@@ -165,6 +166,64 @@ TEST(Sampler, TheNucleusIsTheShortestHeadThatReachesItsShare) {
       Sampler sampler;
       const int32_t id = sampler.Draw(logits, {.temperature = 1, .top_p = share, .seed = 1}, 0);
       EXPECT_EQ(sampler.LogProbabilities(id, size).top.size(), kept) << size << " " << share;
+    }
+  }
+}
+
+// Many blocks, a ragged end, and ids that cannot be drawn among them.
+TEST(Sample, DrawsFromALargeVocabularyByTheSameDistribution) {
+  constexpr int kSize = 1003;
+  constexpr int kDraws = 40'000;
+  std::vector<float> logits(kSize, -std::numeric_limits<float>::infinity());
+  std::map<int32_t, double> p;
+  double sum = 0;
+  for (const int id : {0, 255, 256, 700, 701, 1002}) {
+    logits[static_cast<size_t>(id)] = static_cast<float>(id % 5) / 2;
+    sum += p[id] = std::exp(id % 5 / 2.0);
+  }
+  logits[300] = std::nanf("");
+  std::map<int32_t, int> counts;
+  Sampler sampler;
+  for (int i = 0; i < kDraws; ++i) ++counts[sampler.Draw(logits, {.temperature = 1, .seed = 8}, i)];
+  double chi_square = 0;
+  for (const auto& [id, weight] : p) {
+    chi_square += std::pow(counts[id] - kDraws * weight / sum, 2) / (kDraws * weight / sum);
+  }
+  EXPECT_EQ(counts.size(), p.size());
+  EXPECT_LT(chi_square, 20.5);
+  for (const auto& [id, weight] : p) {
+    EXPECT_NEAR(sampler.LogProbabilities(id, 0).log_probability, std::log(weight / sum), 1e-6);
+  }
+  EXPECT_EQ(sampler.LogProbabilities(0, 20).top.size(), p.size());
+}
+
+TEST(Weigh, IsTheExponentialAtEveryPlaceAndItsSums) {
+  for (const size_t size : {1, 7, 8, 255, 256, 257, 1003}) {
+    std::vector<float> logits;
+    for (size_t i = 0; i < size; ++i) {
+      logits.push_back(static_cast<float>(800 * UniformAt(size, static_cast<int64_t>(i)) - 800));
+    }
+    std::vector<double> weights(size), sums(size / kWeightBlock + 1);
+    const double total = Weigh(logits, 0, 0.5, weights.data(), sums.data());
+    double sum = 0;
+    for (size_t i = 0; i < size; ++i) {
+      const double expected = std::exp(logits[i] * 0.5);
+      EXPECT_NEAR(weights[i], expected, 1e-14 * expected) << size << " " << i;
+      sum += expected;
+    }
+    EXPECT_NEAR(total, sum, 1e-13 * sum);
+    EXPECT_NEAR(std::accumulate(sums.begin(), sums.end(), 0.0), sum, 1e-13 * sum);
+  }
+}
+
+TEST(Likeliest, IsTheFirstOfTheGreatest) {
+  for (const size_t size : {1, 3, 16, 17, 100}) {
+    for (size_t best = 0; best < size; ++best) {
+      std::vector<float> logits(size, 1);
+      logits[best] = 2;
+      logits[size - 1] = 2;
+      if (best > 0) logits[0] = std::nanf("");
+      EXPECT_EQ(Likeliest(logits), static_cast<int32_t>(best)) << size;
     }
   }
 }
