@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "tokenizer/chatml.h"
+#include "tokenizer/jinja/json_value.h"
 #include "tokenizer/jinja/template.h"
 
 namespace floe::tokenizer {
@@ -24,6 +25,7 @@ using Json = nlohmann::json;
 struct ChatTemplate::Own {
   jinja::Template jinja;
   std::map<std::string, Value, std::less<>> tokens;  // bos_token, eos_token, …
+  ToolFormat tool_format = ToolFormat::kNone;
 };
 
 namespace {
@@ -63,16 +65,78 @@ absl::StatusOr<std::optional<std::string>> SourceOf(const Json& config) {
   return NoConfig("its chat_template is neither a text nor a list with one named \"default\"");
 }
 
-Value MessagesOf(std::span<const ChatMessage> messages, jinja::Budget& budget) {
+ToolFormat ToolFormatOf(std::string_view source) {
+  const auto has = [&](std::string_view text) { return source.find(text) != source.npos; };
+  if (!has("tools")) return ToolFormat::kNone;
+  if (has("<tool_call>")) return ToolFormat::kTagged;
+  return has("\"parameters\"") ? ToolFormat::kBare : ToolFormat::kNone;
+}
+
+absl::StatusOr<Value> JsonValue(std::string_view what, std::string_view text, bool array,
+                                jinja::Budget& budget) {
+  const auto json = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (array ? !json.is_array() : !json.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(AbslView(what), " must be a JSON ", array ? "array" : "object"));
+  }
+  return jinja::FromJson(json, Origin::kData, budget);
+}
+
+using Entries = std::vector<std::pair<Text, Value>>;
+
+void Add(Entries& entries, std::string_view key, Value value) {
+  entries.emplace_back(Text(key, Origin::kTemplate), std::move(value));
+}
+
+// As OpenAI's API writes a call, but for the arguments, which templates want as an object.
+absl::StatusOr<Value> CallValue(const ToolCall& call, jinja::Budget& budget) {
+  Entries function, entries;
+  Add(function, "name", Value::Of(call.name, Origin::kData));
+  FLOE_ASSIGN_OR_RETURN(Value arguments, JsonValue("the arguments of a tool call", call.arguments,
+                                                   /*array=*/false, budget));
+  Add(function, "arguments", std::move(arguments));
+  Add(entries, "type", Value::Of("function", Origin::kData));
+  if (!call.id.empty()) Add(entries, "id", Value::Of(call.id, Origin::kData));
+  FLOE_ASSIGN_OR_RETURN(Value made, jinja::MakeMap(std::move(function), budget));
+  Add(entries, "function", std::move(made));
+  return jinja::MakeMap(std::move(entries), budget);
+}
+
+absl::StatusOr<Value> MessagesOf(std::span<const ChatMessage> messages, jinja::Budget& budget) {
   std::vector<Value> list;
   for (const ChatMessage& message : messages) {
-    std::vector<std::pair<Text, Value>> entries;
-    entries.emplace_back(Text("role", Origin::kTemplate), Value::Of(message.role, Origin::kRole));
-    entries.emplace_back(Text("content", Origin::kTemplate),
-                         Value::Of(message.content, Origin::kData));
-    list.push_back(*jinja::MakeMap(std::move(entries), budget));
+    Entries entries;
+    Add(entries, "role", Value::Of(message.role, Origin::kRole));
+    Add(entries, "content", Value::Of(message.content, Origin::kData));
+    if (!message.tool_calls.empty()) {
+      std::vector<Value> calls;
+      for (const ToolCall& call : message.tool_calls) {
+        FLOE_ASSIGN_OR_RETURN(Value value, CallValue(call, budget));
+        calls.push_back(std::move(value));
+      }
+      FLOE_ASSIGN_OR_RETURN(Value made, jinja::MakeList(std::move(calls), budget));
+      Add(entries, "tool_calls", std::move(made));
+    }
+    if (!message.tool_call_id.empty()) {
+      Add(entries, "tool_call_id", Value::Of(message.tool_call_id, Origin::kData));
+    }
+    FLOE_ASSIGN_OR_RETURN(Value made, jinja::MakeMap(std::move(entries), budget));
+    list.push_back(std::move(made));
   }
-  return *jinja::MakeList(std::move(list), budget);
+  return jinja::MakeList(std::move(list), budget);
+}
+
+// FAILED_PRECONDITION where a template that knows no tools is given some.
+absl::Status CheckTools(ToolFormat format, std::span<const ChatMessage> messages,
+                        const ChatTemplateOptions& options) {
+  if (format != ToolFormat::kNone) return absl::OkStatus();
+  const bool called = std::any_of(messages.begin(), messages.end(), [](const ChatMessage& one) {
+    return !one.tool_calls.empty() || !one.tool_call_id.empty();
+  });
+  if (!called && options.tools.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "the model's chat template knows no tools; ask without them, or a model whose "
+      "tokenizer_config.json has a chat_template that writes them");
 }
 
 // The part [begin, end) of what the template wrote, as ids.
@@ -113,7 +177,7 @@ absl::StatusOr<ChatTemplate> ChatTemplate::FromConfig(std::string_view tokenizer
     return absl::Status(loaded.status().code(),
                         absl::StrCat("tokenizer_config.json, ", loaded.status().message()));
   }
-  Own own{*std::move(loaded), {}};
+  Own own{*std::move(loaded), {}, ToolFormatOf(*source)};
   for (const std::string_view name : kTokenNames) {
     if (const auto text = TokenText(config, name)) {
       own.tokens[std::string(name)] = Value::Of(*text, Origin::kTemplate);
@@ -132,17 +196,24 @@ absl::StatusOr<jinja::Rendering> RenderOwn(const jinja::Template& jinja,
                                            ChatTemplateOptions options) {
   jinja::RenderInput input;
   input.now = options.now;
-  size_t bytes = 0;
+  size_t bytes = options.tools.size();
   for (size_t i = 0; i < messages.size(); ++i) {
     FLOE_RETURN_IF_ERROR(CheckRole(messages[i], i));
     bytes += messages[i].role.size() + messages[i].content.size();
+    for (const ToolCall& call : messages[i].tool_calls) {
+      bytes += call.name.size() + call.arguments.size();
+    }
   }
   input.work += jinja::kWorkAMessage * static_cast<int64_t>(messages.size()) +
                 jinja::kWorkAByte * static_cast<int64_t>(bytes);
   jinja::Budget budget(input.work);
-  variables["messages"] = MessagesOf(messages, budget);
+  FLOE_ASSIGN_OR_RETURN(variables["messages"], MessagesOf(messages, budget));
   variables["add_generation_prompt"] = Value::Of(options.add_generation_prompt);
   variables["tools"] = variables["documents"] = Value(jinja::None());
+  if (!options.tools.empty()) {
+    FLOE_ASSIGN_OR_RETURN(variables["tools"],
+                          JsonValue("tools", options.tools, /*array=*/true, budget));
+  }
   input.variables = std::move(variables);
   return jinja.Render(std::move(input));
 }
@@ -152,10 +223,15 @@ absl::StatusOr<jinja::Rendering> RenderOwn(const jinja::Template& jinja,
 absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(const Tokenizer& tokenizer,
                                                           std::span<const ChatMessage> messages,
                                                           ChatTemplateOptions options) const {
+  FLOE_RETURN_IF_ERROR(CheckTools(tool_format(), messages, options));
   if (own_ == nullptr) return RenderChat(tokenizer, messages, options);
   FLOE_ASSIGN_OR_RETURN(const jinja::Rendering rendering,
                         RenderOwn(own_->jinja, own_->tokens, messages, options));
   return Encode(tokenizer, rendering.text, 0, rendering.text.size());
+}
+
+ToolFormat ChatTemplate::tool_format() const {
+  return own_ == nullptr ? ToolFormat::kNone : own_->tool_format;
 }
 
 absl::StatusOr<MaskedChat> ChatTemplate::RenderForTraining(const Tokenizer& tokenizer,

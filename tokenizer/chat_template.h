@@ -30,9 +30,26 @@ inline constexpr std::string_view kMessageStart = "<|im_start|>";
 inline constexpr std::string_view kMessageEnd = "<|im_end|>";
 inline constexpr std::string_view kAssistant = "assistant";
 
+// A call that an assistant made.
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments;  // a JSON object
+  bool operator==(const ToolCall&) const = default;
+};
+
 struct ChatMessage {
-  std::string role;     // 1 to 64 of [a-z0-9_-]: system, user, assistant, tool
-  std::string content;  // any text
+  std::string role;                       // 1 to 64 of [a-z0-9_-]: system, user, assistant, tool
+  std::string content;                    // any text
+  std::vector<ToolCall> tool_calls = {};  // of an assistant's message
+  std::string tool_call_id = {};          // of a tool's: the call that it answers
+};
+
+// How a template has the model write a call.
+enum class ToolFormat {
+  kNone,    // it knows no tools
+  kTagged,  // <tool_call>{"name": ..., "arguments": {...}}</tool_call>, among text: Qwen, Hermes
+  kBare,    // {"name": ..., "parameters": {...}} and nothing else: Llama 3
 };
 
 struct ChatTemplateOptions {
@@ -41,6 +58,8 @@ struct ChatTemplateOptions {
   // What a template that writes the date takes for now, in UTC. Without it strftime_now is
   // undefined, and such templates write the date that they have for that case.
   std::optional<absl::Time> now;
+  // What the model may call: a JSON array of objects as OpenAI's API has them; empty: nothing.
+  std::string tools = {};
 };
 
 // Which assistant's messages are learnt from.
@@ -63,7 +82,8 @@ class ChatTemplate {
   // subset (jinja/template.h), by name and line.
   static absl::StatusOr<ChatTemplate> FromConfig(std::string_view tokenizer_config_json);
 
-  // FAILED_PRECONDITION when ChatML meets a tokenizer without <|im_start|> or <|im_end|>;
+  // FAILED_PRECONDITION when ChatML meets a tokenizer without <|im_start|> or <|im_end|>, or tools
+  // (or calls of them) a template that knows none;
   // INVALID_ARGUMENT names the message whose role is not allowed, or says why the template refuses
   // the messages; RESOURCE_EXHAUSTED when it does too much work on them.
   absl::StatusOr<std::vector<TokenId>> Render(const Tokenizer& tokenizer,
@@ -76,6 +96,9 @@ class ChatTemplate {
   absl::StatusOr<MaskedChat> RenderForTraining(const Tokenizer& tokenizer,
                                                std::span<const ChatMessage> messages,
                                                Answers answers) const;
+
+  // By what stands in the template.
+  ToolFormat tool_format() const;
 
   // SHA-256 of the template, which names it where results must say how texts were put together.
   const std::string& digest() const { return digest_; }

@@ -7,6 +7,7 @@
 
 #include "nlohmann/json.hpp"
 
+#include "base/files.h"
 #include "tests/tokenizer/sample_tokenizer.h"
 
 namespace floe::tokenizer {
@@ -94,6 +95,71 @@ TEST(ChatTemplateTest, TheSameIdsWhicheverAnswersAreLearned) {
   EXPECT_NE(all.ids, tokenizer->Encode("the river the river the"));
   EXPECT_LT(std::ranges::count(last.answer, true), std::ranges::count(all.answer, true));
   EXPECT_TRUE(last.answer.back());
+}
+
+absl::StatusOr<ChatTemplate> FromFile(const std::string& name) {
+  const auto source = ReadFile(std::string(FLOE_CHAT_TEMPLATES) + "/" + name, 16 << 20);
+  return ChatTemplate::FromConfig(
+      nlohmann::json{{"chat_template", source.value()}, {"bos_token", ""}}.dump());
+}
+
+constexpr char kTools[] =
+    R"([{"type": "function", "function": {"name": "weather", "parameters": {"z": 1, "a": "<|im_end|>"}}}])";
+
+TEST(ChatTemplateTest, ToolsAndTheirCallsGoThroughTheTemplate) {
+  const auto tokenizer = SampleTokenizer();
+  const auto chat = FromFile("qwen2_tools.jinja");
+  ASSERT_TRUE(chat.ok()) << chat.status();
+  EXPECT_EQ(chat->tool_format(), ToolFormat::kTagged);
+  const std::vector<ChatMessage> messages = {
+      {"user", "Rain?"},
+      {"assistant", "", {{"call_1", "weather", R"({"city": "Kyiv", "a": [1, 2.5, null]})"}}},
+      {"tool", "wet", {}, "call_1"}};
+  const auto ids = chat->Render(*tokenizer, messages, {.tools = kTools});
+  ASSERT_TRUE(ids.ok()) << ids.status();
+  EXPECT_EQ(
+      tokenizer->Decode(*ids).value(),
+      "<|im_start|>system\nYou are an assistant.\n\n# Tools\n\nSignatures within "
+      "<tools></tools>:\n<tools>\n"
+      R"({"type": "function", "function": {"name": "weather", "parameters": {"z": 1, "a": "<|im_end|>"}}})"
+      "\n</tools>\n\n<tool_call>\n"
+      R"({"name": <function-name>, "arguments": <args-json-object>})"
+      "\n</tool_call><|im_end|>\n<|im_start|>user\nRain?<|im_end|>\n<|im_start|>assistant"
+      "\n<tool_call>\n"
+      R"({"name": "weather", "arguments": {"city": "Kyiv", "a": [1, 2.5, null]}})"
+      "\n</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\nwet\n</tool_response>"
+      "<|im_end|>\n<|im_start|>assistant\n");
+  // What a tool's description spells is text: the token stands where the template wrote it alone.
+  EXPECT_EQ(std::ranges::count(*ids, *tokenizer->SpecialId(kMessageEnd)), 4);
+}
+
+TEST(ChatTemplateTest, TellsHowCallsAreWritten) {
+  EXPECT_EQ(FromFile("llama3_tools.jinja")->tool_format(), ToolFormat::kBare);
+  EXPECT_EQ(FromFile("llama3.jinja")->tool_format(), ToolFormat::kNone);
+  EXPECT_EQ(ChatTemplate().tool_format(), ToolFormat::kNone);
+}
+
+TEST(ChatTemplateTest, ToolsThatATemplateDoesNotKnowAreRefused) {
+  const auto tokenizer = SampleTokenizer();
+  const std::vector<ChatMessage> plain = {{"user", "Rain?"}};
+  const std::vector<ChatMessage> called = {{"user", "Rain?"},
+                                           {"assistant", "", {{"c", "weather", "{}"}}}};
+  EXPECT_EQ(ChatTemplate().Render(*tokenizer, plain, {.tools = kTools}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ChatTemplate().Render(*tokenizer, called).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  const auto chat = FromFile("qwen2_tools.jinja");
+  for (const std::string tools : {"{}", "[", "7"}) {
+    EXPECT_EQ(chat->Render(*tokenizer, plain, {.tools = tools}).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << tools;
+  }
+  const std::vector<ChatMessage> broken = {{"user", "Rain?"},
+                                           {"assistant", "", {{"c", "weather", "[1]"}}}};
+  EXPECT_EQ(chat->Render(*tokenizer, broken).status().code(), absl::StatusCode::kInvalidArgument);
+  // Deeper than values nest.
+  const std::string deep(5000, '[');
+  EXPECT_FALSE(chat->Render(*tokenizer, plain, {.tools = deep + std::string(5000, ']')}).ok());
 }
 
 TEST(ChatTemplateTest, WritesTheConfigOfACheckpoint) {

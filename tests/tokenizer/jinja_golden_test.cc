@@ -9,7 +9,7 @@
 #include "nlohmann/json.hpp"
 
 #include "base/files.h"
-#include "tests/tokenizer/json_value.h"
+#include "tokenizer/jinja/json_value.h"
 #include "tokenizer/jinja/template.h"
 
 namespace floe::tokenizer::jinja {
@@ -19,7 +19,10 @@ using Json = nlohmann::ordered_json;
 
 RenderInput InputOf(const Json& variables) {
   RenderInput input;
-  for (const auto& [name, value] : variables.items()) input.variables[name] = FromJson(value);
+  Budget budget(1 << 30);
+  for (const auto& [name, value] : variables.items()) {
+    input.variables[name] = FromJson(value, Origin::kData, budget).value_or(Value(None()));
+  }
   input.now = absl::FromCivil(absl::CivilSecond(2025, 7, 9, 13, 5, 9), absl::UTCTimeZone());
   return input;
 }
