@@ -1,8 +1,8 @@
 """nanoGPT's model and step as a plain PyTorch loop, in our words: the peer of floe-bench-trainer.
 
-    peer_nanogpt.py <threads> <steps> <layers> <heads> <width> <length> <batch> <vocab>
+    peer_nanogpt.py <threads> <steps> <layers> <heads> <width> <length> <batch> <vocab> <f32 or bf16>
 
-A GPT-2 without biases and dropout, eager float32, AdamW (decay on matrices), clipping at 1, causal attention
+A GPT-2 without biases and dropout, eager float32 (bf16: by autocast, as nanoGPT does), AdamW (decay on matrices), clipping at 1, causal attention
 by scaled_dot_product_attention where the version has it. Prints {name, build, tokens_per_second}; exit code
 3: PyTorch is not there.
 """
@@ -19,6 +19,7 @@ except ImportError:
     sys.exit(3)
 
 THREADS, STEPS, LAYERS, HEADS, WIDTH, LENGTH, BATCH, VOCAB = (int(word) for word in sys.argv[1:9])
+BF16 = sys.argv[9] == 'bf16'
 
 
 class Norm(nn.Module):
@@ -96,7 +97,8 @@ def main():
         starts = torch.randint(len(data) - LENGTH - 1, (BATCH,))
         ids = torch.stack([data[s:s + LENGTH] for s in starts])
         targets = torch.stack([data[s + 1:s + LENGTH + 1] for s in starts])
-        loss = model(ids, targets)
+        with torch.autocast('cpu', torch.bfloat16, enabled=BF16):
+            loss = model(ids, targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -110,7 +112,7 @@ def main():
         step()
     seconds = time.perf_counter() - start
     print(json.dumps({'name': f'PyTorch {torch.__version__}',
-                      'build': f'PyTorch {torch.__version__}, {torch.get_num_threads()} threads, {blas()}',
+                      'build': f'PyTorch {torch.__version__}, {torch.get_num_threads()} threads, {blas()}{", bf16" if BF16 else ""}',
                       'tokens_per_second': STEPS * BATCH * LENGTH / seconds}))
 
 
