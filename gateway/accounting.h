@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -62,6 +63,8 @@ class PriceList {
                                          int64_t max_output_tokens) const = 0;
   virtual absl::StatusOr<Cost> Charge(const PricedCall& call,
                                       const UsageQuantities& quantities) const = 0;
+  // Decimal US dollars as IsDollarAmount() has them.
+  virtual absl::StatusOr<Picos> Amount(std::string_view dollars) const = 0;
 };
 
 class Prices {

@@ -31,6 +31,18 @@ struct Sampling {
   float top_p = 1;        // (0, 1]
   float min_p = 0;        // 0 to 1
   std::optional<uint64_t> seed;
+  float presence_penalty = 0;            // -2 to 2
+  float frequency_penalty = 0;           // -2 to 2
+  float repetition_penalty = 1;          // (0, 100]; 1 is none
+  std::map<uint32_t, float> logit_bias;  // by id, -100 to 100
+};
+
+// How likely the answer's tokens were, and which others were as likely.
+struct LogProbsAsk {
+  int32_t top = 0;  // so many of the likeliest with each
+  // Of the distribution that the token was drawn from, after biases, penalties, temperature and
+  // filters; else the model's own.
+  bool sampled = false;
 };
 
 // What an answer must look like: `response_format` of a chat, or `structured_outputs`.
@@ -67,6 +79,10 @@ struct Ask {
   std::optional<int64_t> max_tokens;  // at least 1
   std::vector<std::string> stop;      // none of them empty
   ResponseFormat response_format;
+  std::optional<LogProbsAsk> logprobs;
+  int32_t choices = 1;  // answers that are wanted
+  int32_t best_of = 1;  // of so many that are made; at least `choices`
+  bool echo = false;    // a completion begins with its prompt
   ServiceTier tier = ServiceTier::kDefault;
   bool stream = false;
   bool include_usage = false;  // a chunk with the usage at the end of a stream
@@ -74,9 +90,15 @@ struct Ask {
   std::string cache_salt;  // narrows whose prompts share a worker's prefix cache inside the team
   RetrievalAsk retrieval;
   WorkflowPlace workflow;
+  std::string max_cost;  // decimal US dollars that the request may cost; empty: no limit of its own
   std::map<std::string, std::string> tags;  // `metadata`: labels for usage reports
+  // Paths of fields that nobody knows, printable and few: what a client is told of them.
+  std::vector<std::string> ignored;
 
   bool is_chat() const { return std::holds_alternative<std::vector<Message>>(prompt); }
 };
+
+// Whether `text` is dollars with at most 12 decimals: what an integer of picodollars can say.
+bool IsDollarAmount(std::string_view text);
 
 }  // namespace floe::gateway

@@ -31,11 +31,27 @@ struct Finish {
   absl::Duration total_time;
 };
 
+struct TokenLogProb {
+  std::string token;  // its bytes, which need not be whole characters
+  float log_probability = 0;
+};
+
+// A token of the answer, and the likeliest at its place.
+struct TokenLogProbs {
+  uint32_t id = 0;
+  TokenLogProb chosen;
+  std::vector<TokenLogProb> top;  // best first
+  bool in_text = true;            // its bytes are part of the text: it is no added token
+};
+
 struct Piece {
-  std::vector<uint32_t> ids;  // an id may come before its text
-  std::string text;           // never half a character, never part of a stop text
+  std::vector<uint32_t> ids;            // an id may come before its text
+  std::vector<TokenLogProbs> logprobs;  // of `ids`, where they were asked for; none of a stop id
+  std::string text;                     // never half a character, never part of a stop text
   int64_t cached_prompt = 0;  // with a worker's first id: ids of the prompt that it had cached
-  std::optional<Finish> finish;
+  int32_t choice = 0;         // which of several answers
+  std::optional<FinishReason> ended;  // the last of that answer
+  std::optional<Finish> finish;       // the last of all
 };
 
 // How long a request stayed in a stage's Enter.

@@ -117,7 +117,8 @@ class TokenStream {
 // What came from workers for one request, whatever becomes of it. Written by the generator and the
 // stage that asks it, read by who settles.
 struct Meter {
-  int attempts = 0;      // calls of workers, but for those that refused it
+  int calls = 0;         // calls of workers; each has its number
+  int attempts = 0;      // but for those that refused it
   int64_t arrived = 0;   // ids of the answer
   absl::Status failure;  // why it ended, if not by a finish
   // Ids of the prompt that the first worker to answer had cached; nothing while none has.
@@ -132,6 +133,7 @@ struct GenerateCall {
   int64_t max_tokens;
   const std::vector<std::string>& stop;
   const ResponseFormat& response_format;
+  std::optional<LogProbsAsk> logprobs;
   ServiceTier tier;
   std::string cache_salt;  // whose prompts share a worker's prefix cache; never empty
   std::string usage_id;    // for the workers' own records

@@ -12,6 +12,7 @@
 #include "gateway/accounting.h"
 #include "gateway/ask.h"
 #include "gateway/cache/answer_cache.h"
+#include "gateway/choices.h"
 #include "gateway/generation.h"
 #include "gateway/guardrails/rules.h"
 #include "gateway/limits/rate_limits.h"
@@ -95,6 +96,7 @@ struct Request {
   // guard_input (which may mask ask.prompt) and guard_output
   std::vector<GuardFinding> findings;
   bool input_guarded = false;  // what ask.prompt says has passed the rules
+  std::string echo;            // what the answer begins with: the prompt as the rules let it pass
 
   // retrieve (which puts passages into ask.prompt); none: it was not asked for
   std::optional<Retrieved> retrieved;
@@ -118,11 +120,12 @@ struct Request {
   // generate; a later stage may put a stream of its own around it.
   Meter meter;
   std::unique_ptr<TokenStream> stream;
+  std::vector<std::unique_ptr<TokenStream>> streams;  // instead, of several answers, one each
+  std::vector<Likelihood> likelihoods;                // of those, as far as they have come
 
   // guard_output
   int64_t arrived_tokens = 0;                // ids that came from workers
   std::optional<cache::CachedAnswer> whole;  // as the worker gave it, when nothing was changed
-  std::string answer_text;                   // what left, when the policy wants it in the audit
 
   // settle
   bool settled = false;  // its record is on its way, or was not needed
@@ -130,6 +133,7 @@ struct Request {
 
   // answer
   int64_t pieces = 0;
+  std::vector<std::string> answer_texts;  // what left, when the policy wants it in the audit
   std::optional<Finish> finish;
 
   // The pipeline.

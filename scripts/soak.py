@@ -7,8 +7,8 @@
 
 Starts a fleet in a folder of its own, trains a tiny model, and lets clients at the gateway for the
 time given: answers plain and streamed, clients that hang up in mid-stream, clients that read slowly,
-prompts at the context and over it, forms for answers, and requests that are wrong. Every
-ten seconds it looks at the memory of gateway and worker and at the worker's KV cache.
+prompts at the context and over it, forms for answers, several answers to a prompt, and requests that
+are wrong. Every ten seconds it looks at the memory of gateway and worker and at the worker's KV cache.
 
 It fails when a service was restarted, when a request got no HTTP answer that belongs to it, when
 memory still grows in the second half of the time, or when anything is still held after the last
@@ -121,7 +121,7 @@ class Clients:
 
     def work(self, rng):
         kinds = [self.plain] * 4 + [self.stream] * 4 + [self.hang_up] * 4 + [self.slow] + [self.long] * 2 + \
-                [self.form] * 2 + [self.nonsense] * 2
+                [self.form] * 2 + [self.several] * 2 + [self.nonsense] * 2
         while not self.stopping.is_set():
             kind = rng.choice(kinds)
             try:
@@ -193,6 +193,11 @@ class Clients:
         return self.whole('/v1/chat/completions',
                           {'model': 'soak', 'messages': [{'role': 'user', 'content': 'Say.'}], 'max_tokens': 30,
                            'response_format': form}, (200,))
+
+    def several(self, rng):
+        more = rng.choice([{'n': 3}, {'best_of': 3}, {'logprobs': 5}, {'n': 2, 'stream': True},
+                           {'logit_bias': {'97': -100}, 'presence_penalty': 1}])
+        return self.whole('/v1/completions', self.request(rng, **more), (200,))
 
     def nonsense(self, rng):
         return self.whole('/v1/completions', rng.choice([

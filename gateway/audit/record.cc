@@ -92,7 +92,8 @@ std::string AuditLine(const Request& request, const AuditOutcome& outcome) {
   }
   if (request.rules != nullptr && request.rules->audit_text) {
     line["prompt"] = request.input_guarded ? PromptOf(request.ask.prompt) : Json();
-    line["answer"] = request.answer_text;
+    const std::vector<std::string>& texts = request.answer_texts;
+    line["answer"] = texts.size() > 1 ? Json(texts) : Json(texts.empty() ? "" : texts[0]);
   }
   // What came from outside may be no UTF-8.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);

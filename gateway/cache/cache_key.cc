@@ -29,7 +29,7 @@ class Parts {
 
 Key KeyOf(const KeyParts& parts) {
   Parts all;
-  all.Add("floe answer 1");
+  all.Add("floe answer 2");
   all.Add(parts.team);
   all.Add(parts.policy_digest);
   all.Add(parts.checkpoint_digest);
@@ -41,6 +41,14 @@ Key KeyOf(const KeyParts& parts) {
   all.Add(static_cast<uint64_t>(sampling.top_k));
   all.Add(sampling.top_p);
   all.Add(sampling.min_p);
+  all.Add(sampling.presence_penalty);
+  all.Add(sampling.frequency_penalty);
+  all.Add(sampling.repetition_penalty);
+  all.Add(uint64_t{sampling.logit_bias.size()});
+  for (const auto& [id, bias] : sampling.logit_bias) {
+    all.Add(uint64_t{id});
+    all.Add(bias);
+  }
   // Greedy answers do not depend on a seed.
   const bool seeded = sampling.seed.has_value() && sampling.temperature != 0;
   all.Add(uint64_t{seeded});

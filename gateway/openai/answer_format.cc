@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/view.h"
+#include "gateway/openai/log_probs.h"
 
 namespace floe::gateway::openai {
 namespace {
@@ -99,19 +100,25 @@ Json Head(const AnswerFacts& facts, bool chunk) {
   return head;
 }
 
-Json Choice(const char* key, Json value, Json reason) {
-  return Json::array({{{"index", 0},
-                       {key, std::move(value)},
-                       {"logprobs", nullptr},
-                       {"finish_reason", std::move(reason)}}});
+Json Choice(int64_t index, const char* key, Json value, Json logprobs, Json reason) {
+  return {{"index", index},
+          {key, std::move(value)},
+          {"logprobs", std::move(logprobs)},
+          {"finish_reason", std::move(reason)}};
 }
 
 // A chunk whose choice carries `value`.
-Json Chunk(const AnswerFacts& facts, Json value, Json reason) {
+Json Chunk(const AnswerFacts& facts, int32_t choice, Json value, Json logprobs, Json reason) {
   Json chunk = Head(facts, /*chunk=*/true);
-  chunk["choices"] = Choice(facts.chat ? "delta" : "text", std::move(value), std::move(reason));
+  chunk["choices"] = Json::array({Choice(choice, facts.chat ? "delta" : "text", std::move(value),
+                                         std::move(logprobs), std::move(reason))});
   if (facts.include_usage) chunk["usage"] = nullptr;
   return chunk;
+}
+
+Json EndingChunk(const AnswerFacts& facts, int32_t choice, FinishReason reason) {
+  return Chunk(facts, choice, facts.chat ? Json::object() : Json(""), {},
+               std::string(FinishReasonName(reason)));
 }
 
 Json ModelJson(const ModelEntry& model) {
@@ -123,45 +130,63 @@ Json ModelJson(const ModelEntry& model) {
 
 }  // namespace
 
-std::string AnswerFormat::Whole(std::string_view text, const Finish& finish,
+std::string AnswerFormat::Whole(const std::vector<AnswerText>& answers, const Finish& finish,
                                 const AnswerOutcome& outcome) const {
-  Json answer = Head(facts_, /*chunk=*/false);
-  const Json reason = std::string(FinishReasonName(finish.reason));
-  if (facts_.chat) {
-    answer["choices"] = Choice(
-        "message", {{"role", "assistant"}, {"content", std::string(text)}, {"refusal", nullptr}},
-        reason);
-  } else {
-    answer["choices"] = Choice("text", std::string(text), reason);
+  Json whole = Head(facts_, /*chunk=*/false);
+  Json& choices = whole["choices"] = Json::array();
+  for (const AnswerText& answer : answers) {
+    int64_t offset = 0;
+    Json logprobs;
+    if (facts_.logprobs) logprobs = LogProbsOf(answer.logprobs, facts_.chat, offset);
+    Json value = answer.text;
+    if (facts_.chat) {
+      value = {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
+    }
+    choices.push_back(Choice(static_cast<int64_t>(choices.size()), facts_.chat ? "message" : "text",
+                             std::move(value), std::move(logprobs),
+                             std::string(FinishReasonName(answer.reason))));
   }
-  answer["usage"] = UsageOf(finish, outcome);
-  answer["floe"] = FloeOf(facts_, finish, outcome);
-  return Dump(answer);
+  whole["usage"] = UsageOf(finish, outcome);
+  whole["floe"] = FloeOf(facts_, finish, outcome);
+  return Dump(whole);
 }
 
-std::string AnswerFormat::Opening() const {
+std::string AnswerFormat::Opening(int32_t choice) const {
   if (!facts_.chat) return "";
-  return Dump(Chunk(facts_, {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}}, {}));
+  return Dump(Chunk(facts_, choice, {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}},
+                    {}, {}));
 }
 
-std::string AnswerFormat::Delta(std::string_view text) {
-  if (chunk_head_.empty()) {
+std::string AnswerFormat::Delta(int32_t choice, const AnswerText& part) {
+  const auto at = static_cast<size_t>(choice);
+  if (chunks_.size() <= at) chunks_.resize(at + 1);
+  Chunks& chunks = chunks_[at];
+  const auto dump = [&](Json text, Json logprobs) {
+    Json value = facts_.chat ? Json{{"content", std::move(text)}} : std::move(text);
+    return Dump(Chunk(facts_, choice, std::move(value), std::move(logprobs), {}));
+  };
+  if (facts_.logprobs) {
+    return dump(part.text, LogProbsOf(part.logprobs, facts_.chat, chunks.text_offset));
+  }
+  if (chunks.head.empty()) {
     // A stream has one chunk a token: only its text is formatted anew. The mark cannot occur before
     // its place but in `model`, which stands earlier, so the last one counts.
     const std::string mark = "\"\\u0000floe\"";
-    const Json place = std::string("\0floe", 5);
-    const std::string chunk =
-        Dump(Chunk(facts_, facts_.chat ? Json{{"content", place}} : place, {}));
-    const size_t at = chunk.rfind(mark);
-    chunk_head_ = chunk.substr(0, at);
-    chunk_tail_ = chunk.substr(at + mark.size());
+    const std::string chunk = dump(std::string("\0floe", 5), {});
+    const size_t place = chunk.rfind(mark);
+    chunks.head = chunk.substr(0, place);
+    chunks.tail = chunk.substr(place + mark.size());
   }
-  return absl::StrCat(chunk_head_, Dump(std::string(text)), chunk_tail_);
+  return absl::StrCat(chunks.head, Dump(part.text), chunks.tail);
 }
 
-std::string AnswerFormat::Closing(const Finish& finish, const AnswerOutcome& outcome) const {
-  Json chunk = Chunk(facts_, facts_.chat ? Json::object() : Json(""),
-                     std::string(FinishReasonName(finish.reason)));
+std::string AnswerFormat::Ending(int32_t choice, FinishReason reason) const {
+  return Dump(EndingChunk(facts_, choice, reason));
+}
+
+std::string AnswerFormat::Closing(int32_t choice, FinishReason reason, const Finish& finish,
+                                  const AnswerOutcome& outcome) const {
+  Json chunk = EndingChunk(facts_, choice, reason);
   chunk["floe"] = FloeOf(facts_, finish, outcome);
   return Dump(chunk);
 }

@@ -25,6 +25,7 @@ struct AnswerFacts {
   std::string request_id;
   bool chat = true;
   bool include_usage = false;
+  bool logprobs = false;  // they were asked for
   absl::Time created;
   std::string model;    // as the client wrote it
   std::string digest;   // of the checkpoint
@@ -78,26 +79,41 @@ struct AnswerOutcome {
   int64_t cached_tokens = 0;  // of the prompt, priced as cached
 };
 
+// One of the answers to a request, or a part of it.
+struct AnswerText {
+  std::string text;
+  std::vector<TokenLogProbs> logprobs;
+  FinishReason reason = FinishReason::kStop;  // of a whole one
+};
+
 // One a request. Not thread-safe.
 class AnswerFormat {
  public:
   explicit AnswerFormat(AnswerFacts facts) : facts_(std::move(facts)) {}
 
-  // The whole answer as one object.
-  std::string Whole(std::string_view text, const Finish& finish,
+  // All answers, in order, as one object.
+  std::string Whole(const std::vector<AnswerText>& answers, const Finish& finish,
                     const AnswerOutcome& outcome) const;
 
-  // The chunks of a stream, in order: Opening (chats only; else empty), Delta for each text,
-  // Closing with the reason, and Usage when it was asked for.
-  std::string Opening() const;
-  std::string Delta(std::string_view text);
-  std::string Closing(const Finish& finish, const AnswerOutcome& outcome) const;
+  // The chunks of a stream. Of each answer, by its index: Opening (chats only; else empty), Delta
+  // for each text, and Ending with the reason; of the one that ends last Closing instead, and Usage
+  // behind it when it was asked for.
+  std::string Opening(int32_t choice) const;
+  std::string Delta(int32_t choice, const AnswerText& part);
+  std::string Ending(int32_t choice, FinishReason reason) const;
+  std::string Closing(int32_t choice, FinishReason reason, const Finish& finish,
+                      const AnswerOutcome& outcome) const;
   std::string Usage(const Finish& finish, const AnswerOutcome& outcome) const;
 
  private:
+  struct Chunks {
+    std::string head;         // up to the text of a delta; made by the first
+    std::string tail;         // from there on
+    int64_t text_offset = 0;  // where the next token's text begins, in characters
+  };
+
   const AnswerFacts facts_;
-  std::string chunk_head_;  // up to the text of a delta; made by the first
-  std::string chunk_tail_;  // from there on
+  std::vector<Chunks> chunks_;  // by answer
 };
 
 struct ModelEntry {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
@@ -133,16 +134,31 @@ void FieldReader::Adopt(std::string_view name, FieldReader& inner) {
   for (const std::string& field : inner.known_) {
     known_.insert(absl::StrCat(AbslView(name), ".", field));
   }
+  AdoptElement(inner);
+}
+
+void FieldReader::AdoptElement(FieldReader& inner) {
   Fail(inner.Finish());
+  for (const std::string& path : inner.ignored_) NoteIgnored(path);
+  ignored_count_ += inner.ignored_count_ - inner.ignored_.size();
+}
+
+void FieldReader::NoteIgnored(std::string_view path) {
+  ++ignored_count_;
+  if (ignored_.size() == kMaxIgnored) return;
+  std::string& noted = ignored_.emplace_back(path.substr(0, kMaxIgnoredBytes));
+  for (char& c : noted) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) &&
+        std::string_view("_.-[]").find(c) == std::string_view::npos) {
+      c = '?';
+    }
+  }
 }
 
 absl::Status FieldReader::Finish() {
   if (failed()) return status_;
   for (const auto& [name, value] : object_.items()) {
-    if (known_.contains(name)) continue;
-    Fail(name, "UNKNOWN_PARAMETER",
-         "is no parameter of this API; check its spelling, or leave it out");
-    break;
+    if (!known_.contains(name)) NoteIgnored(PathOf(name));
   }
   return status_;
 }

@@ -1,5 +1,5 @@
 // Reads one JSON object field by field: types and ranges checked, every mistake named by its path,
-// and no field overlooked.
+// and no field overlooked: those that nobody asked for are listed.
 #pragma once
 
 #include <cstdint>
@@ -46,21 +46,37 @@ class FieldReader {
   void Fail(absl::Status status);
   bool failed() const { return !status_.ok(); }
 
-  // The first mistake, or a field that nobody has asked for.
+  // The first mistake. Fields that nobody has asked for are no mistake: see ignored().
   absl::Status Finish();
 
-  // Finishes the reader of field `name`'s own fields: its mistake is this one's too.
+  // Finishes the reader of field `name`'s own fields: its mistake and what it ignored are this
+  // one's too.
   void Adopt(std::string_view name, FieldReader& inner);
+  // The same without its known fields: of one element of an array.
+  void AdoptElement(FieldReader& inner);
 
   // Every field that was asked for, those of adopted readers as `floe.cache`.
   std::vector<std::string> known() const { return {known_.begin(), known_.end()}; }
 
+  // Paths of the fields that nobody has asked for, once finished: the first kMaxIgnored, each of
+  // letters, digits and `_.-[]` (anything else is `?`), and at most kMaxIgnoredBytes long. A header
+  // can hold them.
+  const std::vector<std::string>& ignored() const { return ignored_; }
+  // How many there were in all.
+  size_t ignored_count() const { return ignored_count_; }
+  static constexpr size_t kMaxIgnored = 20;
+  static constexpr size_t kMaxIgnoredBytes = 80;
+
   std::string PathOf(std::string_view name) const;
 
  private:
+  void NoteIgnored(std::string_view path);
+
   const nlohmann::json& object_;
   const std::string path_;  // `messages[2]`; empty for the body itself
   std::set<std::string, std::less<>> known_;
+  std::vector<std::string> ignored_;
+  size_t ignored_count_ = 0;
   absl::Status status_;
 };
 

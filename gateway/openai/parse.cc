@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "gateway/openai/answer_form.h"
+#include "gateway/openai/decoding.h"
 #include "gateway/openai/field_reader.h"
 #include "gateway/openai/prompt.h"
 
@@ -28,10 +29,6 @@ constexpr size_t kMaxTagNameBytes = 64;
 constexpr size_t kMaxTagBytes = 256;
 constexpr int64_t kMaxInt = std::numeric_limits<int64_t>::max();
 
-// The smallest nucleus: the likeliest token alone, which is what `top_p: 0` asks for. (0 itself
-// tells the worker to keep all.)
-constexpr float kSmallestTopP = 1e-6f;
-
 absl::StatusOr<json> ParseObject(std::string_view body) {
   json object;
   try {
@@ -44,20 +41,6 @@ absl::StatusOr<json> ParseObject(std::string_view body) {
   return FieldError(
       "", "INVALID_TYPE",
       absl::StrCat("the request body is ", AbslView(TypeName(object)), "; send a JSON object"));
-}
-
-void ReadSampling(FieldReader& fields, Sampling& sampling) {
-  const auto temperature = fields.Number("temperature", 0, 2);
-  const auto top_p = fields.Number("top_p", 0, 1);
-  const auto min_p = fields.Number("min_p", 0, 1);
-  const auto top_k = fields.Integer("top_k", -1, std::numeric_limits<int32_t>::max());
-  const auto seed = fields.Integer("seed", std::numeric_limits<int64_t>::min(), kMaxInt);
-  if (temperature) sampling.temperature = static_cast<float>(*temperature);
-  if (top_p) sampling.top_p = std::max(static_cast<float>(*top_p), kSmallestTopP);
-  if (min_p) sampling.min_p = static_cast<float>(*min_p);
-  // -1 is how other servers write "all".
-  if (top_k) sampling.top_k = static_cast<int32_t>(std::max<int64_t>(*top_k, 0));
-  if (seed) sampling.seed = static_cast<uint64_t>(*seed);
 }
 
 void ReadMaxTokens(FieldReader& fields, Ask& ask, bool chat) {
@@ -191,6 +174,7 @@ void ReadFloe(FieldReader& fields, Ask& ask) {
     inner.Fail("cache", "INVALID_VALUE", "is not known; write on or off");
   }
   ask.use_cache = cache != "off";
+  ReadLogProbsOf(inner, ask.logprobs);
   ReadRetrieval(inner, ask.retrieval);
   ReadWorkflow(inner, ask.workflow);
   fields.Adopt("floe", inner);
@@ -225,18 +209,12 @@ void ReadTags(FieldReader& fields, Ask& ask) {
 
 // What both endpoints know and this server does not offer, and what only labels a request.
 void ReadTheRest(FieldReader& fields) {
-  fields.Unsupported("n", 1);
-  fields.Unsupported("presence_penalty", 0);
-  fields.Unsupported("frequency_penalty", 0);
-  fields.Unsupported("logit_bias", json::object());
   for (const std::string_view label : {"user", "safety_identifier", "prompt_cache_key"}) {
     fields.Ignore(label);
   }
 }
 
 void ReadChatOnly(FieldReader& fields) {
-  fields.Unsupported("logprobs", false);
-  fields.Unsupported("top_logprobs", 0);
   fields.Unsupported("tools", json::array());
   fields.Unsupported("tool_choice", "none");
   fields.Unsupported("functions", json::array());
@@ -251,10 +229,8 @@ void ReadChatOnly(FieldReader& fields) {
   fields.Ignore("parallel_tool_calls");
 }
 
-void ReadCompletionOnly(FieldReader& fields) {
-  fields.Unsupported("logprobs", nullptr);
-  fields.Unsupported("best_of", 1);
-  fields.Unsupported("echo", false);
+void ReadCompletionOnly(FieldReader& fields, Ask& ask) {
+  ReadEcho(fields, ask);
   fields.Unsupported("suffix", "");
 }
 
@@ -273,16 +249,19 @@ Ask ReadAsk(FieldReader& fields, bool chat) {
   ReadStop(fields, ask);
   ReadTier(fields, ask);
   ReadStream(fields, ask);
-  ReadFloe(fields, ask);
+  ReadChoices(fields, chat, ask);
+  ReadMaxCost(fields, ask);
   ask.cache_salt = fields.String("cache_salt", kMaxCacheSaltBytes).value_or("");
   ReadTags(fields, ask);
   ReadTheRest(fields);
   ReadStructuredOutputs(fields, ask.response_format);
+  ReadLogProbs(fields, chat, ask.logprobs);
+  ReadFloe(fields, ask);
   if (chat) {
     ReadResponseFormat(fields, ask.response_format);
     ReadChatOnly(fields);
   } else {
-    ReadCompletionOnly(fields);
+    ReadCompletionOnly(fields, ask);
   }
   return ask;
 }
@@ -292,6 +271,10 @@ absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
   FieldReader fields(object, "");
   Ask ask = ReadAsk(fields, chat);
   FLOE_RETURN_IF_ERROR(fields.Finish());
+  ask.ignored = fields.ignored();
+  if (fields.ignored_count() > ask.ignored.size()) {
+    ask.ignored.push_back(absl::StrCat("+", fields.ignored_count() - ask.ignored.size()));
+  }
   KeepSchemaOrder(body, ask.response_format);
   return ask;
 }

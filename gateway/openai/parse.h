@@ -1,9 +1,10 @@
 // OpenAI's request bodies → what is asked. Pure; any bytes are answered with a value or an error
 // that names the field, never with a crash.
 //
-// Fields of the API that are not offered are refused by name unless they ask for nothing (`n: 1`,
-// `logprobs: false`); unknown fields are refused too, since ignoring a misspelt one would answer
-// another question. Fields that only label a request (`user`, `metadata`) are accepted.
+// Fields of the API that are not offered are refused by name unless they ask for nothing
+// (`tools: []`). Fields that nobody knows are ignored and listed in Ask::ignored, so that a client
+// made for another server works and a misspelt name can be seen. Fields that only label a request
+// (`safety_identifier`) are accepted.
 #pragma once
 
 #include <string>
@@ -20,8 +21,9 @@ inline constexpr size_t kMaxStops = 4;  // as OpenAI's API
 inline constexpr size_t kMaxStopBytes = 1024;
 inline constexpr size_t kMaxMessages = 4096;
 
-// INVALID_ARGUMENT with a reason (INVALID_JSON, INVALID_TYPE, INVALID_VALUE, UNKNOWN_PARAMETER,
+// INVALID_ARGUMENT with a reason (INVALID_JSON, INVALID_TYPE, INVALID_VALUE,
 // UNSUPPORTED_PARAMETER, MISSING_REQUIRED_PARAMETER) and the path of the field as `param`.
+// Ask::ignored ends with `+12` when there were twelve more than a header should hold.
 absl::StatusOr<Ask> ParseChat(std::string_view body);
 absl::StatusOr<Ask> ParseCompletion(std::string_view body);
 

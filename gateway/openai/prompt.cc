@@ -21,7 +21,8 @@ absl::Status WrongType(const std::string& path, const json& value, std::string_v
       absl::StrCat(path, " is ", AbslView(TypeName(value)), "; write ", AbslView(wanted)));
 }
 
-absl::StatusOr<std::string> ReadParts(const json& parts, const std::string& path) {
+absl::StatusOr<std::string> ReadParts(FieldReader& message, const json& parts,
+                                      const std::string& path) {
   std::string text;
   for (size_t i = 0; i < parts.size(); ++i) {
     const std::string part_path = absl::StrCat(path, "[", i, "]");
@@ -33,7 +34,8 @@ absl::StatusOr<std::string> ReadParts(const json& parts, const std::string& path
     }
     const auto piece = part.String("text", std::numeric_limits<size_t>::max());
     if (!piece) part.Fail("text", "MISSING_REQUIRED_PARAMETER", "is missing; write a string");
-    FLOE_RETURN_IF_ERROR(part.Finish());
+    message.AdoptElement(part);
+    if (message.failed()) return std::string();  // it is recorded
     text += *piece;
   }
   return text;
@@ -47,11 +49,11 @@ absl::StatusOr<std::string> ReadContent(FieldReader& message) {
     return std::string();
   }
   if (content->is_string()) return content->get<std::string>();
-  if (content->is_array()) return ReadParts(*content, path);
+  if (content->is_array()) return ReadParts(message, *content, path);
   return WrongType(path, *content, "a string or an array of text parts");
 }
 
-absl::StatusOr<Message> ReadMessage(const json& value, const std::string& path) {
+absl::StatusOr<Message> ReadMessage(FieldReader& body, const json& value, const std::string& path) {
   if (!value.is_object()) {
     return WrongType(path, value, "an object {\"role\": …, \"content\": …}");
   }
@@ -76,7 +78,8 @@ absl::StatusOr<Message> ReadMessage(const json& value, const std::string& path) 
   fields.Unsupported("audio", nullptr);
   fields.Ignore("refusal");
   fields.Ignore("annotations");
-  FLOE_RETURN_IF_ERROR(fields.Finish());
+  body.AdoptElement(fields);
+  if (body.failed()) return Message{};  // it is recorded
   return Message{std::move(role), *std::move(content)};
 }
 
@@ -113,7 +116,8 @@ absl::Status ReadMessages(FieldReader& body, Prompt& prompt) {
   messages.reserve(list->size());
   for (size_t i = 0; i < list->size(); ++i) {
     FLOE_ASSIGN_OR_RETURN(messages.emplace_back(),
-                          ReadMessage((*list)[i], absl::StrCat("messages[", i, "]")));
+                          ReadMessage(body, (*list)[i], absl::StrCat("messages[", i, "]")));
+    if (body.failed()) break;
   }
   prompt = std::move(messages);
   return absl::OkStatus();

@@ -33,19 +33,6 @@ absl::StatusOr<std::vector<std::string>> ReadList(const YAML::Node& node, std::s
   return list;
 }
 
-// Dollars with at most 12 decimals: what an integer of picodollars can say.
-bool IsAmount(std::string_view text) {
-  const size_t point = text.find('.');
-  const std::string_view whole = text.substr(0, point);
-  const std::string_view part = point == std::string_view::npos ? "" : text.substr(point + 1);
-  const auto digits = [](std::string_view digits_only) {
-    return std::all_of(digits_only.begin(), digits_only.end(),
-                       [](unsigned char c) { return absl::ascii_isdigit(c); });
-  };
-  return !whole.empty() && whole.size() <= 12 && part.size() <= 12 && digits(whole) &&
-         digits(part) && (point == std::string_view::npos || !part.empty());
-}
-
 absl::StatusOr<Detector> ReadDetector(YamlMap& map, const YAML::Node& node) {
   std::string detector;
   std::string pattern;
@@ -215,7 +202,7 @@ class PolicyReader {
     map.Read("max_steps", values.max_workflow_steps, {.least = 0, .most = 1'000'000});
     map.Read("max_cost", values.max_workflow_cost);
     FLOE_RETURN_IF_ERROR(map.Finish());
-    if (map.Has("max_cost") && !IsAmount(values.max_workflow_cost)) {
+    if (map.Has("max_cost") && !IsDollarAmount(values.max_workflow_cost)) {
       return BadYaml(map.At("max_cost"),
                      "max_cost must be US dollars with at most 12 decimals, as \"0.25\"");
     }

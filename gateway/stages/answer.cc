@@ -10,7 +10,12 @@ Awaitable<absl::Status> AnswerStage::Enter(Request& request) {
     if (!piece.ok()) co_return piece.status();
     ++request.pieces;
     request.finish = piece->finish;
-    if (piece->text.empty() && !piece->finish) continue;
+    const bool ends = piece->ended || piece->finish;
+    if (piece->text.empty() && piece->logprobs.empty() && !ends) continue;
+    if (request.rules != nullptr && request.rules->audit_text) {
+      request.answer_texts.resize(static_cast<size_t>(request.ask.choices));
+      request.answer_texts[static_cast<size_t>(piece->choice)] += piece->text;
+    }
     const absl::Status written = co_await request.sink->Write(request, *piece);
     if (!written.ok()) co_return written;
     if (request.finish) co_return absl::OkStatus();

@@ -55,7 +55,9 @@ cache::Key KeyOf(const Request& request) {
 Awaitable<absl::Status> CacheStage::Enter(Request& request) {
   const policy::TeamPolicy& rules = *request.rules;
   const bool determined = !request.seed_drawn || request.ask.sampling.temperature == 0;
-  if (!rules.cache || !request.ask.use_cache || !(determined || rules.cache_sampled)) {
+  // What is kept is one answer without log-probabilities.
+  const bool kept = !request.ask.logprobs && request.ask.best_of == 1;
+  if (!rules.cache || !request.ask.use_cache || !kept || !(determined || rules.cache_sampled)) {
     co_return absl::OkStatus();
   }
   request.cache = CacheUse::kMiss;

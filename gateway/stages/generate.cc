@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error_reason.h"
+#include "gateway/choices.h"
 
 namespace floe::gateway {
 namespace {
@@ -11,8 +12,9 @@ namespace {
 // Counts what arrives, before any later stage holds something back. Belongs to the request.
 class MeteredStream final : public TokenStream {
  public:
-  MeteredStream(std::unique_ptr<TokenStream> inner, Request& request, const Clock& clock)
-      : inner_(std::move(inner)), request_(request), clock_(clock) {}
+  MeteredStream(std::unique_ptr<TokenStream> inner, Request& request, size_t index,
+                const Clock& clock)
+      : inner_(std::move(inner)), request_(request), index_(index), clock_(clock) {}
 
   Awaitable<absl::StatusOr<Piece>> Next() override {
     absl::StatusOr<Piece> piece = co_await inner_->Next();
@@ -27,12 +29,15 @@ class MeteredStream final : public TokenStream {
     if (ids > 0 && meter.first_token == absl::ZeroDuration()) {
       meter.first_token = clock_.Now() - request_.arrived;
     }
+    request_.likelihoods[index_].Add(*piece);
+    if (!request_.ask.logprobs) piece->logprobs.clear();  // they were for the ranking
     co_return piece;
   }
 
  private:
   const std::unique_ptr<TokenStream> inner_;
   Request& request_;
+  const size_t index_;  // of this answer
   const Clock& clock_;
 };
 
@@ -53,15 +58,21 @@ absl::Status NamingTheField(absl::Status status, const ResponseFormat& format) {
 
 }  // namespace
 
-Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
-  if (request.stream != nullptr) co_return absl::OkStatus();
+Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> GenerateStage::Start(Request& request,
+                                                                             int32_t index) {
+  const Ask& ask = request.ask;
+  Sampling sampling = ask.sampling;
+  sampling.seed = SeedOf(sampling.seed.value_or(0), index);
+  std::optional<LogProbsAsk> logprobs = ask.logprobs;
+  if (ask.best_of > ask.choices && !logprobs) logprobs = LogProbsAsk{};  // to rank by
   const GenerateCall call{.model = request.model,
                           .prompt_ids = request.prompt_ids,
-                          .sampling = request.ask.sampling,
+                          .sampling = sampling,
                           .max_tokens = request.max_tokens,
-                          .stop = request.ask.stop,
-                          .response_format = request.ask.response_format,
-                          .tier = request.ask.tier,
+                          .stop = ask.stop,
+                          .response_format = ask.response_format,
+                          .logprobs = logprobs,
+                          .tier = ask.tier,
                           .cache_salt = CacheSaltOf(request),
                           .usage_id = request.usage_id,
                           .meter = &request.meter};
@@ -69,10 +80,33 @@ Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
       co_await generator_.Start(request.scope, call);
   if (!stream.ok()) {
     request.meter.failure = stream.status();
-    co_return NamingTheField(stream.status(), request.ask.response_format);
+    co_return NamingTheField(stream.status(), ask.response_format);
   }
-  request.stream = std::make_unique<MeteredStream>(*std::move(stream), request, clock_);
+  co_return std::make_unique<MeteredStream>(*std::move(stream), request, static_cast<size_t>(index),
+                                            clock_);
+}
+
+Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
+  if (request.stream != nullptr) co_return absl::OkStatus();
+  const int32_t count = request.ask.best_of;
+  request.likelihoods.resize(static_cast<size_t>(count));
+  // One after the other: once the first has begun, its worker has the prompt's keys and values, and
+  // the others need not compute them again.
+  for (int32_t index = 0; index < count; ++index) {
+    absl::StatusOr<std::unique_ptr<TokenStream>> stream = co_await Start(request, index);
+    if (!stream.ok()) co_return stream.status();
+    if (count == 1) {
+      request.stream = *std::move(stream);
+    } else {
+      request.streams.push_back(*std::move(stream));
+    }
+  }
   co_return absl::OkStatus();
+}
+
+void GenerateStage::Leave(Request& request) noexcept {
+  request.stream.reset();
+  request.streams.clear();
 }
 
 }  // namespace floe::gateway

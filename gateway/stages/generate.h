@@ -1,4 +1,4 @@
-// generate: digest → worker; ends when the first piece is there.
+// generate: digest → worker; ends when the first piece is there, of several answers that of each.
 #pragma once
 
 #include "base/clock.h"
@@ -14,9 +14,11 @@ class GenerateStage final : public Stage {
 
   std::string_view name() const override { return "generate"; }
   Awaitable<absl::Status> Enter(Request& request) override;
-  void Leave(Request& request) noexcept override { request.stream.reset(); }
+  void Leave(Request& request) noexcept override;
 
  private:
+  Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(Request& request, int32_t index);
+
   Generator& generator_;
   const Clock& clock_;
 };

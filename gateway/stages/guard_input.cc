@@ -72,7 +72,7 @@ GuardedPrompt GuardPrompt(const RuleSet& rules, Prompt prompt) {
   return out;
 }
 
-Awaitable<absl::Status> GuardInputStage::Enter(Request& request) {
+Awaitable<absl::Status> GuardInputStage::Guard(Request& request) {
   const RuleSet& rules = request.rules->input;
   request.input_guarded = rules.empty();
   if (rules.empty()) co_return absl::OkStatus();
@@ -94,6 +94,20 @@ Awaitable<absl::Status> GuardInputStage::Enter(Request& request) {
   }
   request.input_guarded = guarded.blocked_by.empty();
   co_return request.input_guarded ? absl::OkStatus() : Blocked(guarded);
+}
+
+Awaitable<absl::Status> GuardInputStage::Enter(Request& request) {
+  const absl::Status passed = co_await Guard(request);
+  if (!passed.ok() || !request.ask.echo) co_return passed;
+  // Before passages are put in front of it: an answer begins with what the client wrote.
+  if (const auto* text = std::get_if<std::string>(&request.ask.prompt)) {
+    request.echo = *text;
+  } else if (const auto* ids = std::get_if<std::vector<uint32_t>>(&request.ask.prompt)) {
+    absl::StatusOr<std::string> text = co_await prompts_.Decode(request.scope, request.model, *ids);
+    if (!text.ok()) co_return text.status();
+    request.echo = *std::move(text);
+  }
+  co_return absl::OkStatus();
 }
 
 }  // namespace floe::gateway

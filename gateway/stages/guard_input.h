@@ -18,11 +18,13 @@ class GuardInputStage final : public Stage {
       : prompts_(prompts), background_(std::move(background)) {}
 
   std::string_view name() const override { return "guard_input"; }
-  // Masks request.ask.prompt and records what was found. INVALID_ARGUMENT (CONTENT_BLOCKED) names
-  // the rule, never the text.
+  // Masks request.ask.prompt, records what was found, and keeps what is to be echoed.
+  // INVALID_ARGUMENT (CONTENT_BLOCKED) names the rule, never the text.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
+  Awaitable<absl::Status> Guard(Request& request);
+
   PromptEncoder& prompts_;
   const boost::asio::any_io_executor background_;
 };

@@ -1,10 +1,12 @@
 #include "gateway/stages/guard_output.h"
 
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "base/error_reason.h"
+#include "gateway/choices.h"
 
 namespace floe::gateway {
 namespace {
@@ -18,18 +20,23 @@ absl::Status BreaksSchema(const absl::Status& why) {
                     "ANSWER_BREAKS_SCHEMA", {{"http_status", "422"}, {"param", "response_format"}});
 }
 
-// Borrows the request, of which it is a part.
+// Of one answer. Borrows the request, of which it is a part.
 class GuardedStream final : public TokenStream {
  public:
   GuardedStream(Request& request, std::unique_ptr<TokenStream> inner)
-      : request_(request), inner_(std::move(inner)), guard_(request.rules->output) {}
+      : request_(request),
+        inner_(std::move(inner)),
+        echo_(request.echo),
+        guard_(request.rules->output) {}
 
   Awaitable<absl::StatusOr<Piece>> Next() override {
     absl::StatusOr<Piece> piece = co_await inner_->Next();
     if (!piece.ok()) co_return piece.status();
+    arrived_ += static_cast<int64_t>(piece->ids.size());
     request_.arrived_tokens += static_cast<int64_t>(piece->ids.size());
     if (request_.cache == CacheUse::kMiss) raw_ += piece->text;
-    std::string passed = guard_.Push(piece->text);
+    // A rule may match what begins in the prompt and ends in the answer.
+    std::string passed = guard_.Push(std::exchange(echo_, "") + piece->text);
     if (piece->finish) passed += guard_.Finish();
     TakeFindings();
     if (guard_.blocked()) {
@@ -47,7 +54,7 @@ class GuardedStream final : public TokenStream {
                                              piece->finish->completion_tokens};
       }
     }
-    if (request_.rules->audit_text) request_.answer_text += passed;
+    HoldLogProbs(*piece);
     piece->text = std::move(passed);
     co_return piece;
   }
@@ -60,6 +67,18 @@ class GuardedStream final : public TokenStream {
     if (!finish || finish->reason == FinishReason::kLength) return absl::OkStatus();
     const absl::Status fits = request_.schema->Check(form_);
     return fits.ok() ? fits : BreaksSchema(fits);
+  }
+
+  // A token says what its text says. Where rules may yet change the text, its log-probabilities
+  // wait for the end; they are told if no rule did, without the tokens that the answer might have
+  // taken instead, which no rule has seen.
+  void HoldLogProbs(Piece& piece) {
+    if (request_.rules->output.reach(/*changing=*/true) == 0) return;
+    std::move(piece.logprobs.begin(), piece.logprobs.end(), std::back_inserter(logprobs_));
+    piece.logprobs.clear();
+    if (!piece.finish || !clean_) return;
+    for (TokenLogProbs& one : logprobs_) one.top.clear();
+    piece.logprobs = std::move(logprobs_);
   }
 
   void TakeFindings() {
@@ -75,8 +94,7 @@ class GuardedStream final : public TokenStream {
     Finish finish = known.value_or(Finish{});
     if (!known) {
       finish.prompt_tokens = static_cast<int64_t>(request_.prompt_ids.size());
-      finish.completion_tokens =
-          request_.cached ? request_.cached->completion_tokens : request_.arrived_tokens;
+      finish.completion_tokens = request_.cached ? request_.cached->completion_tokens : arrived_;
     }
     finish.reason = FinishReason::kContentFilter;
     return finish;
@@ -84,17 +102,30 @@ class GuardedStream final : public TokenStream {
 
   Request& request_;
   std::unique_ptr<TokenStream> inner_;
+  std::string echo_;  // what the answer begins with; empty once it has
   guardrails::StreamGuard guard_;
-  size_t taken_ = 0;   // findings that the request has
-  bool clean_ = true;  // no rule changed the answer
-  std::string raw_;    // as it came, for the cache
-  std::string form_;   // what its schema is about; of an answer that is no stream it waits here
+  std::vector<TokenLogProbs> logprobs_;  // that wait
+  int64_t arrived_ = 0;                  // ids of this answer
+  size_t taken_ = 0;                     // findings that the request has
+  bool clean_ = true;                    // no rule changed the answer
+  std::string raw_;                      // as it came, for the cache
+  std::string form_;  // what its schema is about; of an answer that is no stream it waits here
 };
 
 }  // namespace
 
 Awaitable<absl::Status> GuardOutputStage::Enter(Request& request) {
-  request.stream = std::make_unique<GuardedStream>(request, std::move(request.stream));
+  if (request.streams.empty()) {
+    request.stream = std::make_unique<GuardedStream>(request, std::move(request.stream));
+    co_return absl::OkStatus();
+  }
+  for (std::unique_ptr<TokenStream>& stream : request.streams) {
+    stream = std::make_unique<GuardedStream>(request, std::move(stream));
+  }
+  auto streams = std::exchange(request.streams, {});
+  request.stream = request.ask.best_of > request.ask.choices
+                       ? BestOf(std::move(streams), request.likelihoods, request.ask.choices)
+                       : Merge(std::move(streams));
   co_return absl::OkStatus();
 }
 

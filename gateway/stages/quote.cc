@@ -11,6 +11,28 @@
 
 namespace floe::gateway {
 
+namespace {
+
+std::string WhatMakesItLong(const Ask& ask) {
+  return ask.best_of == 1 ? "max_tokens" : "max_tokens, n or best_of";
+}
+
+// What a request may cost is known before anything runs: one that could cost more than its client
+// wants is not begun, instead of being cut off where the money ends.
+absl::Status CheckMaxCost(const Request& request) {
+  if (request.ask.max_cost.empty()) return absl::OkStatus();
+  FLOE_ASSIGN_OR_RETURN(const Picos most, request.prices->Amount(request.ask.max_cost));
+  if (request.worst_case.picos <= most) return absl::OkStatus();
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat(
+          "the request may cost $", request.worst_case.dollars, " and max_cost is $",
+          request.ask.max_cost, ". Shorten the prompt, lower ", WhatMakesItLong(request.ask),
+          ", ask for a cheaper service_tier, or raise max_cost.")),
+      "MAX_COST_EXCEEDED", {{"param", "max_cost"}});
+}
+
+}  // namespace
+
 absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int64_t prompt_tokens,
                                     int64_t context, int64_t most) {
   const std::string param = chat ? "messages" : "prompt";
@@ -57,13 +79,14 @@ Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
 Awaitable<absl::Status> QuoteStage::ChargeTokens(Request& request) {
   const int64_t limit = request.rules->limits.tokens_per_minute;
   if (limit == 0) co_return absl::OkStatus();
-  const int64_t tokens = static_cast<int64_t>(request.prompt_ids.size()) + request.max_tokens;
+  const int64_t answers = request.max_tokens * request.ask.best_of;
+  const int64_t tokens = static_cast<int64_t>(request.prompt_ids.size()) + answers;
   if (tokens > limit) {
     co_return WithReason(
         absl::InvalidArgumentError(absl::StrCat(
             "the request may need ", tokens, " tokens (", request.prompt_ids.size(),
-            " in the prompt, up to ", request.max_tokens, " for the answer), and this key may use ",
-            limit, " a minute. Shorten the prompt or lower max_tokens.")),
+            " in the prompt, up to ", answers, " for the answer), and this key may use ", limit,
+            " a minute. Shorten the prompt or lower ", WhatMakesItLong(request.ask), ".")),
         "REQUEST_TOO_LARGE", {{"param", "max_tokens"}});
   }
   const absl::StatusOr<limits::Charge> charge =
@@ -89,11 +112,12 @@ absl::Status QuoteStage::Price(Request& request) const {
   request.priced = {request.ask.is_chat() ? "chat" : "completion", ModelOf(request.model.version),
                     request.ask.tier, request.retrieved.has_value()};
   if (request.prices == nullptr) return absl::OkStatus();
-  absl::StatusOr<Cost> worst = request.prices->WorstCase(
-      request.priced, static_cast<int64_t>(request.prompt_ids.size()), request.max_tokens);
+  absl::StatusOr<Cost> worst =
+      request.prices->WorstCase(request.priced, static_cast<int64_t>(request.prompt_ids.size()),
+                                request.max_tokens * request.ask.best_of);
   if (!worst.ok()) return worst.status();
   request.worst_case = *std::move(worst);
-  return absl::OkStatus();
+  return CheckMaxCost(request);
 }
 
 }  // namespace floe::gateway

@@ -27,6 +27,7 @@ class QuoteStage final : public Stage {
   // INVALID_ARGUMENT (CONTEXT_LENGTH_EXCEEDED) when prompt and answer do not fit the context, or
   // (REQUEST_TOO_LARGE) can never fit the tokens a minute; RESOURCE_EXHAUSTED (RATE_LIMIT_EXCEEDED)
   // when they do not fit now; UNAVAILABLE (LIMITS_UNAVAILABLE) as the admit stage;
+  // INVALID_ARGUMENT (MAX_COST_EXCEEDED) for what may cost more than its client allows;
   // FAILED_PRECONDITION (NO_PRICE) for what the price book in force does not price.
   Awaitable<absl::Status> Enter(Request& request) override;
 

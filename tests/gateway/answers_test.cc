@@ -41,7 +41,7 @@ Finish Ended() {
 
 TEST(AnswerFormatTest, AWholeChatAnswer) {
   const json answer = json::parse(AnswerFormat(Facts(true))
-                                      .Whole("Hi \"you\"\n", Ended(),
+                                      .Whole({{"Hi \"you\"\n", {}}}, Ended(),
                                              {.times = {{"identify", absl::Microseconds(120)}},
                                               .guardrails = {{"card", "mask", "input", 2}}}));
   EXPECT_EQ(answer["id"], "chatcmpl-01j");
@@ -67,7 +67,7 @@ TEST(AnswerFormatTest, WhatItCostIsDecimalTextWithItsLines) {
   outcome.cost = {"0.00000038", "priceBooks/b1", {{"input", 3, "0.0000001", "0.0000003"}}};
   outcome.cached_tokens = 2;
   AnswerFormat format(Facts(true));
-  const json closing = json::parse(format.Closing(Ended(), outcome));
+  const json closing = json::parse(format.Closing(0, FinishReason::kStop, Ended(), outcome));
   EXPECT_EQ(closing["floe"]["cost"], json({{"amount", "0.00000038"},
                                            {"currency", "USD"},
                                            {"price_book", "priceBooks/b1"},
@@ -89,28 +89,29 @@ TEST(AnswerFormatTest, DeltasCarryAnyText) {
     const std::vector<std::string> texts = {"a", std::string(1, '\0') + "floe", "\"}]",
                                             "\u00e9\U0001F600\n\r\t"};
     for (const std::string& text : texts) {
-      const json chunk = json::parse(format.Delta(text));
+      const json chunk = json::parse(format.Delta(0, {text, {}}));
       EXPECT_EQ(chunk["model"], facts.model);
       EXPECT_EQ(chat ? chunk["choices"][0]["delta"]["content"] : chunk["choices"][0]["text"], text);
       EXPECT_EQ(chunk["object"], chat ? "chat.completion.chunk" : "text_completion");
-      EXPECT_EQ(format.Delta(text).find('\n'), std::string::npos);  // one line: an event
+      EXPECT_EQ(format.Delta(0, {text, {}}).find('\n'), std::string::npos);  // one line: an event
     }
   }
 }
 
 TEST(AnswerFormatTest, BytesThatAreNoUtf8DoNotBreakAnAnswer) {
-  const json chunk = json::parse(AnswerFormat(Facts(true)).Delta("a\xff"));
+  const json chunk = json::parse(AnswerFormat(Facts(true)).Delta(0, {"a\xff", {}}));
   EXPECT_EQ(chunk["choices"][0]["delta"]["content"], "a\uFFFD");
 }
 
 TEST(AnswerFormatTest, UsageIsNullUntilItsOwnChunkAndAbsentWhenNotAsked) {
   AnswerFacts facts = Facts(true);
-  EXPECT_FALSE(json::parse(AnswerFormat(facts).Delta("a")).contains("usage"));
+  EXPECT_FALSE(json::parse(AnswerFormat(facts).Delta(0, {"a", {}})).contains("usage"));
   facts.include_usage = true;
   AnswerFormat format(facts);
-  EXPECT_TRUE(json::parse(format.Delta("a")).at("usage").is_null());
-  EXPECT_TRUE(json::parse(format.Opening()).at("usage").is_null());
-  EXPECT_TRUE(json::parse(format.Closing(Ended(), {})).at("usage").is_null());
+  EXPECT_TRUE(json::parse(format.Delta(0, {"a", {}})).at("usage").is_null());
+  EXPECT_TRUE(json::parse(format.Opening(0)).at("usage").is_null());
+  EXPECT_TRUE(
+      json::parse(format.Closing(0, FinishReason::kStop, Ended(), {})).at("usage").is_null());
   EXPECT_EQ(json::parse(format.Usage(Ended(), {}))["usage"]["total_tokens"], 7);
 }
 

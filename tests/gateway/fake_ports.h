@@ -106,10 +106,13 @@ class FakePorts final : public KeyLookup,
   Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(const CallScope&,
                                                                 const GenerateCall& call) override {
     ++starts;
+    asked_seeds.push_back(call.sampling.seed.value());
     asked_max_tokens = call.max_tokens;
     asked_seed = call.sampling.seed;
+    asked_logprobs = call.logprobs;
     if (!start.ok()) co_return start;
-    co_return std::make_unique<Stream>(*this);
+    const auto script = scripts.find(starts - 1);
+    co_return std::make_unique<Stream>(*this, script == scripts.end() ? pieces : script->second);
   }
 
   absl::StatusOr<Identity> identity = Identity{"nlp", Role::kConsumer, "k"};
@@ -132,9 +135,13 @@ class FakePorts final : public KeyLookup,
   absl::Status cache_status;
   std::map<std::pair<std::string, std::string>, cache::CachedAnswer> answers;
   std::vector<absl::StatusOr<Piece>> pieces;
+  std::map<int, std::vector<absl::StatusOr<Piece>>>
+      scripts;  // instead, of the start of that number
+  std::vector<uint64_t> asked_seeds;
   std::string asked_secret, asked_team;
   int64_t asked_max_tokens = 0;
   std::optional<uint64_t> asked_seed;
+  std::optional<LogProbsAsk> asked_logprobs;
   Prompt asked_prompt;
   int admits = 0, finds = 0, starts = 0;
   int64_t charged_tokens = 0;
@@ -146,12 +153,16 @@ class FakePorts final : public KeyLookup,
  private:
   class Stream final : public TokenStream {
    public:
-    explicit Stream(FakePorts& ports) : ports_(ports) { ++ports_.streams; }
+    Stream(FakePorts& ports, std::vector<absl::StatusOr<Piece>> pieces)
+        : ports_(ports), pieces_(std::move(pieces)) {
+      ++ports_.streams;
+    }
     ~Stream() override { --ports_.streams; }
-    Awaitable<absl::StatusOr<Piece>> Next() override { co_return ports_.pieces.at(next_++); }
+    Awaitable<absl::StatusOr<Piece>> Next() override { co_return pieces_.at(next_++); }
 
    private:
     FakePorts& ports_;
+    const std::vector<absl::StatusOr<Piece>> pieces_;
     size_t next_ = 0;
   };
 };
@@ -160,11 +171,15 @@ class FakeSink final : public AnswerSink {
  public:
   explicit FakeSink(FakePorts& ports) : ports_(ports) {}
   Awaitable<absl::Status> Write(const Request&, const Piece& piece) override {
-    EXPECT_LE(ports_.streams, 1);  // none after a block, or of the cache
+    EXPECT_LE(ports_.streams, ports_.starts);  // none after a block, or of the cache
+    pieces.push_back(piece);
     texts.push_back(piece.text);
+    logprobs.insert(logprobs.end(), piece.logprobs.begin(), piece.logprobs.end());
     co_return status;
   }
   std::vector<std::string> texts;
+  std::vector<TokenLogProbs> logprobs;
+  std::vector<Piece> pieces;
   absl::Status status;
 
  private:

@@ -43,6 +43,10 @@ class TokenPrices final : public PriceList {
                   7 * (call.retrieves && q.calls > 0));
   }
 
+  absl::StatusOr<Picos> Amount(std::string_view dollars) const override {
+    return std::stoll(std::string(dollars.substr(dollars.find('.') + 1)));
+  }
+
  private:
   static Cost CostOf(int64_t picos) { return {picos, absl::StrCat(picos, "e-12"), {}}; }
   const std::string name_ = "priceBooks/b1";
@@ -247,6 +251,28 @@ TEST_F(MoneyTest, ACompletedRequestIsChargedForWhatArrivedUnderItsOwnId) {
 TEST_F(MoneyTest, TheRecordIsThereBeforeTheLastPiece) {
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(sink_.records_at_the_end, 1u);
+}
+
+TEST_F(MoneyTest, WhatMayCostMoreThanItsClientWantsIsNotBegun) {
+  request_.ask.max_cost = "0.52";  // three tokens and five at ten
+  const absl::Status refused = Run();
+  EXPECT_EQ(ReasonOf(refused)->reason, "MAX_COST_EXCEEDED");
+  EXPECT_EQ(ReasonOf(refused)->metadata.at("param"), "max_cost");
+  EXPECT_THAT(till_.begun, IsEmpty());
+  EXPECT_THAT(till_.records, IsEmpty());
+  request_.ask.max_cost = "0.53";
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(till_.spent, 33);
+}
+
+TEST_F(MoneyTest, SeveralAnswersReserveTheWorstCaseOfAll) {
+  request_.ask.max_cost = "0.53";
+  request_.ask.best_of = 2;
+  EXPECT_EQ(ReasonOf(Run())->reason, "MAX_COST_EXCEEDED");
+  request_.ask.max_cost = "0.103";
+  till_.limit = 102;
+  EXPECT_TRUE(absl::IsResourceExhausted(Run()));
+  EXPECT_THAT(till_.begun, IsEmpty());
 }
 
 TEST_F(MoneyTest, TheWorstCaseIsReservedWhileItRuns) {

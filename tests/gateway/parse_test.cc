@@ -168,8 +168,6 @@ TEST(ParseTest, MistakesInNumbersAreNamed) {
       {With(Chat(), "max_completion_tokens", 0), "INVALID_VALUE", "max_completion_tokens", "is 0"},
       {With(With(Chat(), "max_tokens", 3), "max_completion_tokens", 4), "INVALID_VALUE",
        "max_completion_tokens", "differs"},
-      {With(Completion(), "max_completion_tokens", 4), "UNKNOWN_PARAMETER", "max_completion_tokens",
-       "no parameter"},
       {With(Chat(), "temperature", 2.1), "INVALID_VALUE", "temperature", "0 to 2"},
       {With(Chat(), "temperature", -0.1), "INVALID_VALUE", "temperature", "0 to 2"},
       {With(Chat(), "temperature", true), "INVALID_TYPE", "temperature", "a boolean"},
@@ -196,8 +194,6 @@ TEST(ParseTest, MistakesInTheRestAreNamed) {
       {With(Chat(), "stream", "yes"), "INVALID_TYPE", "stream", "true or false"},
       {With(Chat(), "stream_options", {{"include_usage", true}}), "INVALID_VALUE", "stream_options",
        "stream: true"},
-      {With(With(Chat(), "stream", true), "stream_options", {{"include_usag", true}}),
-       "UNKNOWN_PARAMETER", "stream_options.include_usag", "spelling"},
       {With(Chat(), "service_tier", "gold"), "INVALID_VALUE", "service_tier", "priority"},
       {With(Chat(), "floe", {{"cache", "never"}}), "INVALID_VALUE", "floe.cache", "on or off"},
       {With(Chat(), "floe", {{"retrieval", "on"}}), "INVALID_VALUE", "floe.retrieval", "off"},
@@ -207,32 +203,20 @@ TEST(ParseTest, MistakesInTheRestAreNamed) {
        "floe.retrieval.collection", "floe docs ls"},
       {With(Chat(), "floe", {{"retrieval", {{"collection", "c"}, {"top_k", 51}}}}), "INVALID_VALUE",
        "floe.retrieval.top_k", "50"},
-      {With(Chat(), "floe", {{"retrieval", {{"collection", "c"}, {"k", 5}}}}), "UNKNOWN_PARAMETER",
-       "floe.retrieval.k", "spelling"},
-      {With(Chat(), "floe", {{"x", 1}}), "UNKNOWN_PARAMETER", "floe.x", "spelling"},
       {With(Chat(), "floe", "off"), "INVALID_TYPE", "floe", "an object"},
-      {With(Chat(), "temprature", 1), "UNKNOWN_PARAMETER", "temprature", "spelling"},
   };
   for (const Mistake& mistake : mistakes) ExpectMistake(mistake);
 }
 
 TEST(ParseTest, UnsupportedFieldsAreRefusedByName) {
-  const std::vector<std::pair<const char*, json>> fields = {{"n", 2},
-                                                            {"logprobs", true},
-                                                            {"top_logprobs", 3},
-                                                            {"presence_penalty", 0.5},
-                                                            {"frequency_penalty", -1},
-                                                            {"logit_bias", {{"5", 100}}},
-                                                            {"tools", {{{"type", "function"}}}},
+  const std::vector<std::pair<const char*, json>> fields = {{"tools", {{{"type", "function"}}}},
                                                             {"tool_choice", "auto"},
                                                             {"modalities", {"audio"}},
                                                             {"store", true}};
   for (const auto& [name, value] : fields) {
     ExpectMistake({With(Chat(), name, value), "UNSUPPORTED_PARAMETER", name, "not supported"});
   }
-  ExpectMistake(
-      {With(Completion(), "best_of", 2), "UNSUPPORTED_PARAMETER", "best_of", "or write 1"});
-  ExpectMistake({With(Completion(), "echo", true), "UNSUPPORTED_PARAMETER", "echo", "echo"});
+  ExpectMistake({With(Completion(), "suffix", "s"), "UNSUPPORTED_PARAMETER", "suffix", "or write"});
 }
 
 TEST(ParseTest, TheFormOfAnAnswerIsRead) {
@@ -294,8 +278,6 @@ TEST(ParseTest, MistakesInStructuredOutputsAreNamedByTheirPath) {
        "list of 1 to"},
       {form({{"choice", {"a", ""}}}), "INVALID_VALUE", "structured_outputs.choice", "not empty"},
       {form({{"json", 3}}), "INVALID_TYPE", "structured_outputs.json", "JSON Schema"},
-      {form({{"structural_tag", "x"}, {"regex", "a"}}), "UNKNOWN_PARAMETER",
-       "structured_outputs.structural_tag", "no parameter"},
       {both, "INVALID_VALUE", "response_format", "one of the two"}};
   for (const Mistake& mistake : mistakes) ExpectMistake(mistake);
 }
@@ -311,9 +293,7 @@ TEST(ParseTest, MistakesInTheFormAreNamedByTheirPath) {
       {format({{"type", "json_schema"}, {"json_schema", {{"name", "n"}}}}),
        "MISSING_REQUIRED_PARAMETER", "response_format.json_schema.schema", "JSON Schema"},
       {format({{"type", "json_schema"}, {"json_schema", {{"schema", "s"}}}}), "INVALID_TYPE",
-       "response_format.json_schema.schema", "JSON Schema"},
-      {format({{"type", "json_object"}, {"extra", 1}}), "UNKNOWN_PARAMETER",
-       "response_format.extra", "no parameter"}};
+       "response_format.json_schema.schema", "JSON Schema"}};
   for (const Mistake& mistake : mistakes) ExpectMistake(mistake);
 }
 
@@ -338,8 +318,6 @@ TEST(ParseTest, MistakesInMessagesAreNamedByTheirPath) {
        "UNSUPPORTED_PARAMETER", "messages[0].content[0].type", "text"},
       {messages({{{"role", "user"}, {"content", {5}}}}), "INVALID_TYPE", "messages[0].content[0]",
        "an integer"},
-      {messages({{{"role", "user"}, {"content", "x"}, {"x", 1}}}), "UNKNOWN_PARAMETER",
-       "messages[0].x", "spelling"},
   };
   for (const Mistake& mistake : mistakes) ExpectMistake(mistake);
   json missing = Chat();

@@ -87,6 +87,11 @@ absl::StatusOr<Cost> BookPriceList::Charge(const PricedCall& call,
   return CostOf(charge);
 }
 
+absl::StatusOr<Picos> BookPriceList::Amount(std::string_view dollars) const {
+  FLOE_ASSIGN_OR_RETURN(const billing::Money money, billing::Money::ParseDollars(dollars));
+  return money.picos();
+}
+
 PriceLists::PriceLists(const std::shared_ptr<grpc::Channel>& billing, const runtime::Logger& logger,
                        absl::Duration refresh_every)
     : stub_(pb::PriceBookService::NewStub(billing)),

@@ -32,6 +32,7 @@ class BookPriceList final : public PriceList {
                                  int64_t max_output_tokens) const override;
   absl::StatusOr<Cost> Charge(const PricedCall& call,
                               const UsageQuantities& quantities) const override;
+  absl::StatusOr<Picos> Amount(std::string_view dollars) const override;
 
  private:
   const std::string name_;

@@ -164,9 +164,11 @@ class WorkerPool::Answer final : public TokenStream {
   // The last id is generated again: it may have been the one that ends the answer.
   inference::v1::GenerateRequest RequestFromHere() {
     answered_ = false;
-    if (meter_ != nullptr) ++meter_->attempts;
     inference::v1::GenerateRequest request = request_;
-    request.set_attempt(++attempt_);
+    if (meter_ != nullptr) {
+      ++meter_->attempts;
+      request.set_attempt(++meter_->calls);
+    }
     replays_id_ = !generated_.empty();
     replayed_text_ = text_bytes_;
     if (generated_.empty()) return request;
@@ -187,6 +189,7 @@ class WorkerPool::Answer final : public TokenStream {
             "one build and instruction set?");
       }
       piece.ids.erase(piece.ids.begin());
+      if (!piece.logprobs.empty()) piece.logprobs.erase(piece.logprobs.begin());
       replays_id_ = false;
     }
     const size_t again = std::min(replayed_text_, piece.text.size());
@@ -213,9 +216,8 @@ class WorkerPool::Answer final : public TokenStream {
   const boost::asio::any_io_executor executor_;
   std::vector<bool> tried_;
   std::optional<int> retry_after_seconds_;  // the soonest of the workers that refused
-  int attempt_ = 0;
-  bool answered_ = false;  // the present attempt, by a piece or an error
-  bool moved_ = false;     // in mid-stream
+  bool answered_ = false;                   // the present attempt, by a piece or an error
+  bool moved_ = false;                      // in mid-stream
   size_t worker_ = 0;
   std::optional<Ticket> ticket_;
   std::unique_ptr<TokenStream> stream_;

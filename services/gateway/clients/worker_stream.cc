@@ -14,9 +14,24 @@ namespace {
 
 namespace pb = inference::v1;
 
+TokenLogProb FromProto(const pb::IdLogProbability& from) {
+  return {from.token(), from.log_probability()};
+}
+
+TokenLogProbs FromProto(const pb::IdLogProbabilities& from) {
+  TokenLogProbs out{.id = from.chosen().id(),
+                    .chosen = FromProto(from.chosen()),
+                    .in_text = from.text_bytes() > 0};
+  for (const pb::IdLogProbability& one : from.top()) out.top.push_back(FromProto(one));
+  return out;
+}
+
 Piece FromProto(pb::GenerateResponse& response) {
   Piece piece;
   piece.ids.assign(response.ids().begin(), response.ids().end());
+  for (const pb::IdLogProbabilities& one : response.log_probabilities()) {
+    piece.logprobs.push_back(FromProto(one));
+  }
   piece.text = std::move(*response.mutable_text());
   piece.cached_prompt = response.cached_tokens();
   if (!response.has_finish()) return piece;
@@ -51,18 +66,33 @@ void AddConstraint(const ResponseFormat& format, pb::GenerateRequest& request) {
   }
 }
 
+void AddSampling(const Sampling& from, pb::Sampling& sampling) {
+  sampling.set_temperature(from.temperature);
+  sampling.set_top_k(from.top_k);
+  sampling.set_top_p(from.top_p);
+  sampling.set_min_p(from.min_p);
+  sampling.set_seed(from.seed.value_or(0));
+  sampling.set_presence_penalty(from.presence_penalty);
+  sampling.set_frequency_penalty(from.frequency_penalty);
+  sampling.set_repetition_penalty(from.repetition_penalty);
+  for (const auto& [id, bias] : from.logit_bias) {
+    pb::Sampling::LogitBias& added = *sampling.add_logit_bias();
+    added.set_id(id);
+    added.set_bias(bias);
+  }
+}
+
 }  // namespace
 
 pb::GenerateRequest ToProto(const GenerateCall& call) {
   pb::GenerateRequest request;
   request.set_checkpoint_digest(call.model.digest);
   request.mutable_prompt_ids()->Add(call.prompt_ids.begin(), call.prompt_ids.end());
-  pb::Sampling& sampling = *request.mutable_sampling();
-  sampling.set_temperature(call.sampling.temperature);
-  sampling.set_top_k(call.sampling.top_k);
-  sampling.set_top_p(call.sampling.top_p);
-  sampling.set_min_p(call.sampling.min_p);
-  sampling.set_seed(call.sampling.seed.value_or(0));
+  AddSampling(call.sampling, *request.mutable_sampling());
+  if (call.logprobs) {
+    request.mutable_log_probabilities()->set_top(call.logprobs->top);
+    request.mutable_log_probabilities()->set_sampled(call.logprobs->sampled);
+  }
   request.set_max_tokens(static_cast<int32_t>(call.max_tokens));
   for (const std::string& stop : call.stop) *request.add_stop() = stop;
   request.set_service_tier(std::string(TierName(call.tier)));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "base/status_macros.h"
 #include "gateway/settlement.h"
@@ -14,6 +15,12 @@ namespace {
 
 void AppendEvent(std::string& out, std::string_view data) {
   out.append("data: ").append(data).append("\n\n");
+}
+
+// How the piece's answer ended with it; a lone answer says so in the finish of all.
+std::optional<FinishReason> ReasonOf(const Piece& piece) {
+  if (piece.ended || !piece.finish) return piece.ended;
+  return piece.finish->reason;
 }
 
 // As OpenAI's API tells its limits.
@@ -31,6 +38,7 @@ openai::AnswerFacts FactsOf(const Request& request) {
   facts.request_id = request.id;
   facts.chat = request.ask.is_chat();
   facts.include_usage = request.ask.include_usage;
+  facts.logprobs = request.ask.logprobs.has_value();
   facts.created = request.arrived;
   facts.model = request.ask.model;
   facts.digest = request.model.digest;
@@ -90,6 +98,9 @@ HttpHead HeadFor(const Request& request, int status) {
   if (!request.times.empty()) {
     head.headers.emplace_back("Server-Timing", openai::ServerTiming(request.times));
   }
+  if (!request.ask.ignored.empty()) {
+    head.headers.emplace_back("X-Floe-Ignored-Fields", absl::StrJoin(request.ask.ignored, ", "));
+  }
   AddLevel("requests", request.limits.requests, head);
   AddLevel("tokens", request.limits.tokens, head);
   if (request.cache != CacheUse::kOff) {
@@ -99,10 +110,14 @@ HttpHead HeadFor(const Request& request, int status) {
 }
 
 Awaitable<absl::Status> WholeSink::Write(const Request& request, const Piece& piece) {
-  text_ += piece.text;
+  answers_.resize(static_cast<size_t>(request.ask.choices));
+  openai::AnswerText& answer = answers_[static_cast<size_t>(piece.choice)];
+  answer.text += piece.text;
+  answer.logprobs.insert(answer.logprobs.end(), piece.logprobs.begin(), piece.logprobs.end());
+  if (const auto reason = ReasonOf(piece)) answer.reason = *reason;
   if (!piece.finish) co_return absl::OkStatus();
   const openai::AnswerFormat format(FactsOf(request));
-  std::string body = format.Whole(text_, *piece.finish, OutcomeOf(request));
+  std::string body = format.Whole(answers_, *piece.finish, OutcomeOf(request));
   HttpHead head = HeadFor(request, 200);
   co_return co_await reply_.Send(std::move(head), std::move(body));
 }
@@ -112,14 +127,19 @@ Awaitable<absl::Status> EventSink::Write(const Request& request, const Piece& pi
   const bool first = !format_.has_value();
   if (first) {
     format_.emplace(FactsOf(request));
-    if (const std::string opening = format_->Opening(); !opening.empty()) {
-      AppendEvent(data, opening);
+    for (int32_t choice = 0; choice < request.ask.choices; ++choice) {
+      const std::string opening = format_->Opening(choice);
+      if (!opening.empty()) AppendEvent(data, opening);
     }
   }
-  if (!piece.text.empty()) AppendEvent(data, format_->Delta(piece.text));
+  if (!piece.text.empty() || !piece.logprobs.empty()) {
+    AppendEvent(data, format_->Delta(piece.choice, {piece.text, piece.logprobs}));
+  }
+  const std::optional<FinishReason> reason = ReasonOf(piece);
+  if (reason && !piece.finish) AppendEvent(data, format_->Ending(piece.choice, *reason));
   if (piece.finish) {
     const openai::AnswerOutcome outcome = OutcomeOf(request);
-    AppendEvent(data, format_->Closing(*piece.finish, outcome));
+    AppendEvent(data, format_->Closing(piece.choice, *reason, *piece.finish, outcome));
     if (request.ask.include_usage) AppendEvent(data, format_->Usage(*piece.finish, outcome));
     AppendEvent(data, "[DONE]");
   }

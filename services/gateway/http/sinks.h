@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gateway/openai/answer_format.h"
 #include "gateway/request.h"
@@ -17,7 +18,7 @@ openai::AnswerOutcome OutcomeOf(const Request& request);
 // The headers that every answer of a request carries.
 HttpHead HeadFor(const Request& request, int status);
 
-// Collects the text and sends it whole with the last piece. One a request; borrows the reply.
+// Collects the answers and sends them whole with the last piece. One a request; borrows the reply.
 class WholeSink final : public AnswerSink {
  public:
   explicit WholeSink(HttpReply& reply) : reply_(reply) {}
@@ -25,7 +26,7 @@ class WholeSink final : public AnswerSink {
 
  private:
   HttpReply& reply_;
-  std::string text_;
+  std::vector<openai::AnswerText> answers_;
 };
 
 // text/event-stream: the head goes out with the first piece, so that what fails before it is still

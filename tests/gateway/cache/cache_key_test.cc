@@ -53,6 +53,18 @@ TEST(CacheKeyTest, EverythingThatAnAnswerDependsOnIsInTheKey) {
       [](Parts& p) { p.sampling.top_k = 5; },
       [](Parts& p) { p.sampling.top_p = 0.5; },
       [](Parts& p) { p.sampling.min_p = 0.5; },
+      [](Parts& p) { p.sampling.presence_penalty = 0.5; },
+      [](Parts& p) { p.sampling.frequency_penalty = 0.5; },
+      [](Parts& p) { p.sampling.repetition_penalty = 0.5; },
+      [](Parts& p) {
+        p.sampling.logit_bias = {{7, 1}};
+      },
+      [](Parts& p) {
+        p.sampling.logit_bias = {{7, 2}};
+      },
+      [](Parts& p) {
+        p.sampling.logit_bias = {{8, 1}};
+      },
       [](Parts& p) { p.max_tokens = 17; },
       [](Parts& p) { p.stop = {"a"}; },
       [](Parts& p) {

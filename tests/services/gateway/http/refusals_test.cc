@@ -99,8 +99,9 @@ TEST_F(RefusalsTest, MalformedBodiesAre400AndTheConnectionGoesOn) {
   ErrorOf(Chat(std::string(100'000, '[')), 400, "invalid_json");
   const json error = ErrorOf(Chat(R"({"model": "hamlet", "messages": "hi"})"), 400, "invalid_type");
   EXPECT_EQ(error["param"], "messages");
-  ErrorOf(Chat(R"({"model": "hamlet", "messages": [{"role": "user", "content": "x"}], "n": 2})"),
-          400, "unsupported_parameter");
+  ErrorOf(
+      Chat(R"({"model": "hamlet", "messages": [{"role": "user", "content": "x"}], "store": true})"),
+      400, "unsupported_parameter");
   ExpectNoWork();
   EXPECT_EQ(Chat(kHello).status, 200);
 }

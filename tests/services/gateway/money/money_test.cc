@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -68,6 +69,46 @@ TEST_F(MoneyHttpTest, AnAnswerSaysWhatItCostAndTheLedgerSaysTheSame) {
   EXPECT_EQ(usage.event().model(), "teams/nlp/models/hamlet");
   EXPECT_EQ(usage.event().model_version(), "1");
   EXPECT_EQ(usage.event().operation(), "completion");
+}
+
+TEST_F(MoneyHttpTest, SeveralAnswersPayThePromptOnceAndEveryAnswerThatWasMade) {
+  const HttpAnswer answer =
+      Post(R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4, "n": 3})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json body = json::parse(answer.body);
+  EXPECT_EQ(body["choices"].size(), 3u);
+  EXPECT_EQ(body["usage"]["prompt_tokens"], 3);
+  EXPECT_EQ(body["usage"]["completion_tokens"], 12);
+  const HttpAnswer best =
+      Post(R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4, "best_of": 2})");
+  ASSERT_EQ(best.status, 200) << best.body;
+  EXPECT_EQ(json::parse(best.body)["choices"].size(), 1u);
+  EXPECT_EQ(json::parse(best.body)["usage"]["completion_tokens"], 8);
+  ASSERT_TRUE(till_.Flush());
+  EXPECT_EQ(billing_.Explain(body["floe"]["usage_id"]).charge().picodollars(),
+            Picos(3 * kInputPicos + 12 * kOutputPicos + kCallPicos));
+  EXPECT_EQ(billing_.Total().charge().picodollars(),
+            Picos(2 * (3 * kInputPicos + kCallPicos) + 20 * kOutputPicos));
+  EXPECT_EQ(billing_.Total().requests(), 2);
+  // All calls of one request are told apart.
+  std::set<int> attempts;
+  for (size_t i = 0; i < 2; ++i) {
+    for (const auto& call : fleet_.worker(i).requests()) {
+      if (call.usage_id() == body["floe"]["usage_id"]) attempts.insert(call.attempt());
+    }
+  }
+  EXPECT_EQ(attempts, (std::set<int>{1, 2, 3}));
+}
+
+TEST_F(MoneyHttpTest, ARequestMayNotCostMoreThanItSays) {
+  const HttpAnswer refused =
+      Post(R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4, "max_cost": "0.0001037"})");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(CodeOf(refused), "max_cost_exceeded");
+  EXPECT_THAT(refused.body, HasSubstr("may cost $0.0001038"));
+  const HttpAnswer served =
+      Post(R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4, "max_cost": "0.0001038"})");
+  EXPECT_EQ(served.status, 200) << served.body;
 }
 
 TEST_F(MoneyHttpTest, AnAnswerThatRestsOnDocumentsPaysTheSearchAsACallOfItsOwn) {

@@ -1,0 +1,35 @@
+// Several answers to one prompt: drawn with seeds of their own, merged into one stream, ranked.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "gateway/ports.h"
+
+namespace floe::gateway {
+
+// The seed of the answer `index` of a request: its own for the first, which is thus the answer that
+// the request would get alone. Pure.
+uint64_t SeedOf(uint64_t seed, int32_t index);
+
+// How likely an answer was, as its tokens came.
+struct Likelihood {
+  double sum = 0;  // of their log-probabilities
+  int64_t tokens = 0;
+  void Add(const Piece& piece);
+  double mean() const;  // of no tokens: 0, the likeliest that there is
+};
+
+// Pieces of all streams in turn, each with its index as `choice`. The last piece of each has
+// `ended`; only the last of all has `finish`, with the sums of all and the lowest of the tiers that
+// were met. An error of one is the end of all.
+std::unique_ptr<TokenStream> Merge(std::vector<std::unique_ptr<TokenStream>> streams);
+
+// The `count` likeliest of the streams, whole and best first; those that a rule ended come last.
+// `likelihoods` has one for each stream, and is borrowed. `finish` counts the others too: they were
+// made.
+std::unique_ptr<TokenStream> BestOf(std::vector<std::unique_ptr<TokenStream>> streams,
+                                    const std::vector<Likelihood>& likelihoods, int32_t count);
+
+}  // namespace floe::gateway
