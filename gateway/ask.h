@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "gateway/tools.h"
+
 namespace floe::gateway {
 
 // OpenAI's `service_tier` values; `auto` is kDefault.
@@ -16,8 +18,10 @@ enum class ServiceTier { kFlex, kDefault, kPriority };
 std::string_view TierName(ServiceTier tier);
 
 struct Message {
-  std::string role;  // system, user or assistant
+  std::string role;  // system, user, assistant or tool
   std::string content;
+  std::vector<ToolCall> tool_calls = {};  // of an assistant
+  std::string tool_call_id = {};          // of a tool: the call that it answers
   bool operator==(const Message&) const = default;
 };
 
@@ -79,6 +83,7 @@ struct Ask {
   std::optional<int64_t> max_tokens;  // at least 1
   std::vector<std::string> stop;      // none of them empty
   ResponseFormat response_format;
+  ToolAsk tools;
   std::optional<LogProbsAsk> logprobs;
   int32_t choices = 1;  // answers that are wanted
   int32_t best_of = 1;  // of so many that are made; at least `choices`

@@ -9,12 +9,15 @@
 
 #include "absl/time/time.h"
 
+#include "gateway/tools.h"
+
 namespace floe::gateway {
 
 enum class FinishReason {
   kStop,
   kLength,
   kContentFilter,  // an output rule ended it
+  kToolCalls,      // it stopped by itself, and calls tools
 };
 
 // As OpenAI calls it: `content_filter`.
@@ -48,6 +51,7 @@ struct Piece {
   std::vector<uint32_t> ids;            // an id may come before its text
   std::vector<TokenLogProbs> logprobs;  // of `ids`, where they were asked for; none of a stop id
   std::string text;                     // never half a character, never part of a stop text
+  std::vector<ToolCall> calls;          // behind the text, each whole
   int64_t cached_prompt = 0;  // with a worker's first id: ids of the prompt that it had cached
   int32_t choice = 0;         // which of several answers
   std::optional<FinishReason> ended;  // the last of that answer

@@ -69,14 +69,22 @@ class Models {
   virtual Awaitable<absl::StatusOr<std::vector<ModelSummary>>> List(const CallScope& scope) = 0;
 };
 
+struct EncodedPrompt {
+  std::vector<uint32_t> ids;
+  ToolFormat tool_format = ToolFormat::kNone;  // of the model's calls
+};
+
 class PromptEncoder {
  public:
   virtual ~PromptEncoder() = default;
   // The prompt by the model's own template and tokenizer: what the worker gets, and what is billed.
-  // INVALID_ARGUMENT names what cannot be encoded.
-  virtual Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope& scope,
-                                                                  const ResolvedModel& model,
-                                                                  const Prompt& prompt) = 0;
+  // Where a call is required and the template has a tag for it, it ends inside of one.
+  // INVALID_ARGUMENT names what cannot be encoded, FAILED_PRECONDITION tools that the model's
+  // template does not know.
+  virtual Awaitable<absl::StatusOr<EncodedPrompt>> Encode(const CallScope& scope,
+                                                          const ResolvedModel& model,
+                                                          const Prompt& prompt,
+                                                          const ToolAsk& tools) = 0;
   // What the ids of a prompt say, for rules that look at texts. INVALID_ARGUMENT for ids that the
   // model does not have.
   virtual Awaitable<absl::StatusOr<std::string>> Decode(const CallScope& scope,

@@ -103,6 +103,7 @@ struct Request {
 
   // quote
   std::vector<uint32_t> prompt_ids;
+  ToolFormat tool_format = ToolFormat::kNone;  // in which the model may call what is offered
   int64_t max_tokens = 0;
   bool seed_drawn = false;                  // by the gateway, not the client's
   std::shared_ptr<const PriceList> prices;  // shared with other requests; null: nothing is charged

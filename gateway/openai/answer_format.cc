@@ -121,6 +121,12 @@ Json EndingChunk(const AnswerFacts& facts, int32_t choice, FinishReason reason) 
                std::string(FinishReasonName(reason)));
 }
 
+Json CallOf(const ToolCall& call) {
+  return {{"id", call.id},
+          {"type", "function"},
+          {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
+}
+
 Json ModelJson(const ModelEntry& model) {
   return {{"id", model.id},
           {"object", "model"},
@@ -141,6 +147,10 @@ std::string AnswerFormat::Whole(const std::vector<AnswerText>& answers, const Fi
     Json value = answer.text;
     if (facts_.chat) {
       value = {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
+      if (!answer.calls.empty()) {
+        if (answer.text.empty()) value["content"] = nullptr;
+        for (const ToolCall& call : answer.calls) value["tool_calls"].push_back(CallOf(call));
+      }
     }
     choices.push_back(Choice(static_cast<int64_t>(choices.size()), facts_.chat ? "message" : "text",
                              std::move(value), std::move(logprobs),
@@ -178,6 +188,19 @@ std::string AnswerFormat::Delta(int32_t choice, const AnswerText& part) {
     chunks.tail = chunk.substr(place + mark.size());
   }
   return absl::StrCat(chunks.head, Dump(part.text), chunks.tail);
+}
+
+// Each whole: its arguments are known to be JSON only when they have ended.
+std::string AnswerFormat::Calls(int32_t choice, const std::vector<ToolCall>& calls) {
+  const auto at = static_cast<size_t>(choice);
+  if (chunks_.size() <= at) chunks_.resize(at + 1);
+  Json list = Json::array();
+  for (const ToolCall& call : calls) {
+    Json one = {{"index", chunks_[at].calls++}};
+    one.update(CallOf(call));
+    list.push_back(std::move(one));
+  }
+  return Dump(Chunk(facts_, choice, {{"tool_calls", std::move(list)}}, {}, {}));
 }
 
 std::string AnswerFormat::Ending(int32_t choice, FinishReason reason) const {

@@ -83,6 +83,7 @@ struct AnswerOutcome {
 struct AnswerText {
   std::string text;
   std::vector<TokenLogProbs> logprobs;
+  std::vector<ToolCall> calls;
   FinishReason reason = FinishReason::kStop;  // of a whole one
 };
 
@@ -96,10 +97,11 @@ class AnswerFormat {
                     const AnswerOutcome& outcome) const;
 
   // The chunks of a stream. Of each answer, by its index: Opening (chats only; else empty), Delta
-  // for each text, and Ending with the reason; of the one that ends last Closing instead, and Usage
-  // behind it when it was asked for.
+  // for each text and Calls for calls of tools, and Ending with the reason; of the one that ends
+  // last Closing instead, and Usage behind it when it was asked for.
   std::string Opening(int32_t choice) const;
   std::string Delta(int32_t choice, const AnswerText& part);
+  std::string Calls(int32_t choice, const std::vector<ToolCall>& calls);
   std::string Ending(int32_t choice, FinishReason reason) const;
   std::string Closing(int32_t choice, FinishReason reason, const Finish& finish,
                       const AnswerOutcome& outcome) const;
@@ -110,6 +112,7 @@ class AnswerFormat {
     std::string head;         // up to the text of a delta; made by the first
     std::string tail;         // from there on
     int64_t text_offset = 0;  // where the next token's text begins, in characters
+    int64_t calls = 0;        // that were told
   };
 
   const AnswerFacts facts_;

@@ -14,6 +14,7 @@
 #include "gateway/openai/decoding.h"
 #include "gateway/openai/field_reader.h"
 #include "gateway/openai/prompt.h"
+#include "gateway/openai/tools.h"
 
 namespace floe::gateway::openai {
 namespace {
@@ -215,8 +216,6 @@ void ReadTheRest(FieldReader& fields) {
 }
 
 void ReadChatOnly(FieldReader& fields) {
-  fields.Unsupported("tools", json::array());
-  fields.Unsupported("tool_choice", "none");
   fields.Unsupported("functions", json::array());
   fields.Unsupported("function_call", "none");
   fields.Unsupported("modalities", json::array({"text"}));
@@ -226,7 +225,6 @@ void ReadChatOnly(FieldReader& fields) {
   fields.Unsupported("reasoning_effort", nullptr);
   fields.Unsupported("verbosity", nullptr);
   fields.Unsupported("store", false);
-  fields.Ignore("parallel_tool_calls");
 }
 
 void ReadCompletionOnly(FieldReader& fields, Ask& ask) {
@@ -259,6 +257,11 @@ Ask ReadAsk(FieldReader& fields, bool chat) {
   ReadFloe(fields, ask);
   if (chat) {
     ReadResponseFormat(fields, ask.response_format);
+    ReadTools(fields, ask.tools);
+    if (ask.tools.offered() && ask.response_format.kind != ResponseFormat::Kind::kText) {
+      fields.Fail("tools", "INVALID_VALUE",
+                  "cannot be called by an answer that has a form; leave out one of the two");
+    }
     ReadChatOnly(fields);
   } else {
     ReadCompletionOnly(fields, ask);
@@ -276,6 +279,7 @@ absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
     ask.ignored.push_back(absl::StrCat("+", fields.ignored_count() - ask.ignored.size()));
   }
   KeepSchemaOrder(body, ask.response_format);
+  KeepToolOrder(body, ask.tools);
   return ask;
 }
 

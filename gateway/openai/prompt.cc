@@ -9,11 +9,14 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "gateway/openai/parse.h"
+#include "gateway/openai/tools.h"
 
 namespace floe::gateway::openai {
 namespace {
 
 using nlohmann::json;
+
+constexpr size_t kMaxCallIdBytes = 128;
 
 absl::Status WrongType(const std::string& path, const json& value, std::string_view wanted) {
   return FieldError(
@@ -41,9 +44,47 @@ absl::StatusOr<std::string> ReadParts(FieldReader& message, const json& parts,
   return text;
 }
 
-absl::StatusOr<std::string> ReadContent(FieldReader& message) {
+// What an assistant called, as an answer says it.
+void ReadCalls(FieldReader& message, std::vector<ToolCall>& calls) {
+  const json* list = message.Take("tool_calls");
+  if (list == nullptr) return;
+  if (!list->is_array() || list->size() > kMaxTools) {
+    message.Fail("tool_calls", "INVALID_TYPE",
+                 absl::StrCat("must be an array of at most ", kMaxTools, " calls"));
+    return;
+  }
+  for (size_t i = 0; i < list->size() && !message.failed(); ++i) {
+    const std::string path = absl::StrCat(message.PathOf("tool_calls"), "[", i, "]");
+    const json& value = (*list)[i];
+    const auto function = value.is_object() ? value.find("function") : value.end();
+    if (function == value.end() || !function->is_object()) {
+      message.Fail(
+          FieldError(path, "INVALID_TYPE",
+                     path + " must be {\"id\", \"type\", \"function\": {name, arguments}}"));
+      return;
+    }
+    FieldReader outer(value, path);
+    outer.Ignore("type");
+    outer.Ignore("index");
+    outer.Ignore("function");
+    FieldReader inner(*function, outer.PathOf("function"));
+    ToolCall call{outer.String("id", kMaxCallIdBytes).value_or(""),
+                  inner.String("name", kMaxToolNameBytes).value_or(""),
+                  inner.String("arguments", kMaxToolBytes).value_or("{}")};
+    if (call.name.empty()) inner.Fail("name", "MISSING_REQUIRED_PARAMETER", "is missing");
+    if (!json::parse(call.arguments, nullptr, /*allow_exceptions=*/false).is_object()) {
+      inner.Fail("arguments", "INVALID_VALUE", "must be a JSON object, as a string");
+    }
+    calls.push_back(std::move(call));
+    outer.AdoptElement(inner);
+    message.AdoptElement(outer);
+  }
+}
+
+absl::StatusOr<std::string> ReadContent(FieldReader& message, bool may_lack) {
   const json* content = message.Take("content");
   const std::string path = message.PathOf("content");
+  if (content == nullptr && may_lack) return std::string();
   if (content == nullptr) {
     message.Fail("content", "MISSING_REQUIRED_PARAMETER", "is missing; write a string");
     return std::string();
@@ -60,27 +101,38 @@ absl::StatusOr<Message> ReadMessage(FieldReader& body, const json& value, const 
   FieldReader fields(value, path);
   std::string role = fields.String("role", 64).value_or("");
   if (role == "developer") role = "system";
-  if (role == "tool" || role == "function") {
-    fields.Fail("role", "UNSUPPORTED_PARAMETER",
-                "must be system, user or assistant: tools are not supported by this server");
-  }
-  if (role != "system" && role != "user" && role != "assistant") {
+  if (role != "system" && role != "user" && role != "assistant" && role != "tool") {
     fields.Fail("role", role.empty() ? "MISSING_REQUIRED_PARAMETER" : "INVALID_VALUE",
-                "must be system, developer, user or assistant");
+                "must be system, developer, user, assistant or tool");
   }
-  auto content = ReadContent(fields);
+  Message message;
+  if (role == "assistant") {
+    ReadCalls(fields, message.tool_calls);
+  } else {
+    fields.Unsupported("tool_calls", json::array());
+  }
+  if (role == "tool") {
+    message.tool_call_id = fields.String("tool_call_id", kMaxCallIdBytes).value_or("");
+    if (message.tool_call_id.empty()) {
+      fields.Fail("tool_call_id", "MISSING_REQUIRED_PARAMETER",
+                  "is missing; write the id of the call that this answers");
+    }
+  } else {
+    fields.Unsupported("tool_call_id", nullptr);
+  }
+  auto content = ReadContent(fields, /*may_lack=*/!message.tool_calls.empty());
   fields.Fail(content.status());
   // An answer sent back carries these, empty.
   fields.Unsupported("name", nullptr);
-  fields.Unsupported("tool_calls", json::array());
   fields.Unsupported("function_call", nullptr);
-  fields.Unsupported("tool_call_id", nullptr);
   fields.Unsupported("audio", nullptr);
   fields.Ignore("refusal");
   fields.Ignore("annotations");
   body.AdoptElement(fields);
   if (body.failed()) return Message{};  // it is recorded
-  return Message{std::move(role), *std::move(content)};
+  message.role = std::move(role);
+  message.content = *std::move(content);
+  return message;
 }
 
 absl::StatusOr<std::vector<uint32_t>> ReadIds(const json& list, const std::string& path) {

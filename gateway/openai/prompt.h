@@ -8,8 +8,9 @@
 
 namespace floe::gateway::openai {
 
-// Roles system, developer (as system), user and assistant; content a string or an array of text
-// parts. What a client got as an answer may be sent back as it is.
+// Roles system, developer (as system), user, assistant (which may have called tools) and tool (a
+// call's result); content a string or an array of text parts. What a client got as an answer may be
+// sent back as it is.
 absl::Status ReadMessages(FieldReader& body, Prompt& prompt);
 
 // A string, an array of ids, or an array of one of these.

@@ -11,10 +11,12 @@ Awaitable<absl::Status> AnswerStage::Enter(Request& request) {
     ++request.pieces;
     request.finish = piece->finish;
     const bool ends = piece->ended || piece->finish;
-    if (piece->text.empty() && piece->logprobs.empty() && !ends) continue;
+    if (piece->text.empty() && piece->logprobs.empty() && piece->calls.empty() && !ends) continue;
     if (request.rules != nullptr && request.rules->audit_text) {
       request.answer_texts.resize(static_cast<size_t>(request.ask.choices));
-      request.answer_texts[static_cast<size_t>(piece->choice)] += piece->text;
+      std::string& text = request.answer_texts[static_cast<size_t>(piece->choice)];
+      text += piece->text;
+      for (const ToolCall& call : piece->calls) text += call.name + "(" + call.arguments + ")";
     }
     const absl::Status written = co_await request.sink->Write(request, *piece);
     if (!written.ok()) co_return written;

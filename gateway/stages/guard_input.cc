@@ -17,7 +17,10 @@ size_t SizeOf(const Prompt& prompt) {
   if (const auto* text = std::get_if<std::string>(&prompt)) return text->size();
   size_t size = 0;
   if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
-    for (const Message& message : *messages) size += message.content.size();
+    for (const Message& message : *messages) {
+      size += message.content.size();
+      for (const ToolCall& call : message.tool_calls) size += call.arguments.size();
+    }
   }
   return size;
 }
@@ -42,33 +45,45 @@ absl::Status Blocked(const GuardedPrompt& guarded) {
       "CONTENT_BLOCKED", {{"param", guarded.param}, {"rule", guarded.blocked_by}});
 }
 
-// Ids are guarded by what they say. They are not rewritten: a mask refuses them.
-GuardedPrompt GuardIds(const RuleSet& rules, std::vector<uint32_t> ids, std::string text) {
-  GuardedPrompt guarded = GuardPrompt(rules, std::move(text));
-  for (const guardrails::Finding& finding : guarded.findings) {
-    if (finding.action != Action::kMask || !guarded.blocked_by.empty()) continue;
-    guarded.blocked_by = finding.rule;
-    guarded.param = "prompt";
+// Guards what is not rewritten, ids by what they say and JSON: a mask refuses it.
+bool GuardFixed(const RuleSet& rules, const std::string& param, std::string text,
+                GuardedPrompt& out) {
+  const size_t before = out.findings.size();
+  if (!GuardText(rules, param, text, out)) return false;
+  for (size_t i = before; i < out.findings.size(); ++i) {
+    if (out.findings[i].action != Action::kMask) continue;
+    out.blocked_by = out.findings[i].rule;
+    out.param = param;
+    return false;
   }
-  guarded.prompt = std::move(ids);
-  return guarded;
+  return true;
+}
+
+bool GuardMessage(const RuleSet& rules, const std::string& path, Message& message,
+                  GuardedPrompt& out) {
+  if (!GuardText(rules, path + ".content", message.content, out)) return false;
+  for (size_t i = 0; i < message.tool_calls.size(); ++i) {
+    if (!GuardFixed(rules, absl::StrCat(path, ".tool_calls[", i, "].function.arguments"),
+                    message.tool_calls[i].arguments, out)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
 
-GuardedPrompt GuardPrompt(const RuleSet& rules, Prompt prompt) {
+GuardedPrompt GuardPrompt(const RuleSet& rules, Prompt prompt, const std::string& tools) {
   GuardedPrompt out;
   out.prompt = std::move(prompt);
   if (auto* text = std::get_if<std::string>(&out.prompt)) {
     GuardText(rules, "prompt", *text, out);
   } else if (auto* messages = std::get_if<std::vector<Message>>(&out.prompt)) {
     for (size_t i = 0; i < messages->size(); ++i) {
-      if (!GuardText(rules, absl::StrCat("messages[", i, "].content"), (*messages)[i].content,
-                     out)) {
-        break;
-      }
+      if (!GuardMessage(rules, absl::StrCat("messages[", i, "]"), (*messages)[i], out)) return out;
     }
   }
+  if (!tools.empty()) GuardFixed(rules, "tools", tools, out);
   return out;
 }
 
@@ -80,11 +95,13 @@ Awaitable<absl::Status> GuardInputStage::Guard(Request& request) {
   if (auto* ids = std::get_if<std::vector<uint32_t>>(&request.ask.prompt)) {
     absl::StatusOr<std::string> text = co_await prompts_.Decode(request.scope, request.model, *ids);
     if (!text.ok()) co_return text.status();
-    guarded = GuardIds(rules, std::move(*ids), *std::move(text));
+    GuardFixed(rules, "prompt", *std::move(text), guarded);
+    guarded.prompt = std::move(*ids);
   } else {
-    const size_t bytes = SizeOf(request.ask.prompt);
-    auto work = [&rules, prompt = std::move(request.ask.prompt)]() mutable {
-      return GuardPrompt(rules, std::move(prompt));
+    const std::string& tools = request.ask.tools.json;
+    const size_t bytes = SizeOf(request.ask.prompt) + tools.size();
+    auto work = [&rules, &tools, prompt = std::move(request.ask.prompt)]() mutable {
+      return GuardPrompt(rules, std::move(prompt), tools);
     };
     guarded = co_await WorkOver(bytes, background_, std::move(work));
   }

@@ -36,6 +36,7 @@ struct GuardedPrompt {
   std::string blocked_by;  // the rule; empty: it may pass
   std::string param;       // where that is: `messages[2].content`
 };
-GuardedPrompt GuardPrompt(const guardrails::RuleSet& rules, Prompt prompt);
+GuardedPrompt GuardPrompt(const guardrails::RuleSet& rules, Prompt prompt,
+                          const std::string& tools);
 
 }  // namespace floe::gateway

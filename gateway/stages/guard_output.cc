@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/error_reason.h"
+#include "gateway/calling.h"
 #include "gateway/choices.h"
 
 namespace floe::gateway {
@@ -112,11 +113,23 @@ class GuardedStream final : public TokenStream {
   std::string form_;  // what its schema is about; of an answer that is no stream it waits here
 };
 
+// Behind the rules, which thus see a call as the model wrote it.
+void TellCalls(Request& request) {
+  if (request.tool_format == ToolFormat::kNone) return;
+  const ToolAsk& asked = request.ask.tools;
+  const bool required = asked.choice == ToolAsk::Choice::kRequired;
+  openai::CallOptions options{.format = request.tool_format, .begun = required};
+  for (const Tool& tool : asked.tools) options.names.push_back(tool.name);
+  if (required || !asked.parallel) options.most = 1;
+  request.stream = FindCalls(std::move(request.stream), std::move(options), "call_" + request.id);
+}
+
 }  // namespace
 
 Awaitable<absl::Status> GuardOutputStage::Enter(Request& request) {
   if (request.streams.empty()) {
     request.stream = std::make_unique<GuardedStream>(request, std::move(request.stream));
+    TellCalls(request);
     co_return absl::OkStatus();
   }
   for (std::unique_ptr<TokenStream>& stream : request.streams) {
@@ -126,6 +139,7 @@ Awaitable<absl::Status> GuardOutputStage::Enter(Request& request) {
   request.stream = request.ask.best_of > request.ask.choices
                        ? BestOf(std::move(streams), request.likelihoods, request.ask.choices)
                        : Merge(std::move(streams));
+  TellCalls(request);
   co_return absl::OkStatus();
 }
 

@@ -7,11 +7,23 @@
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
+#include "gateway/openai/tools.h"
 #include "gateway/stages/admit.h"
 
 namespace floe::gateway {
 
 namespace {
+
+// How the model calls what it is offered; a call that is required is the form of the answer.
+void RequireCall(ToolFormat format, Request& request) {
+  Ask& ask = request.ask;
+  if (!ask.tools.offered()) return;
+  request.tool_format = format;
+  if (ask.tools.choice != ToolAsk::Choice::kRequired) return;
+  const std::string_view key = format == ToolFormat::kBare ? "parameters" : "arguments";
+  ask.response_format = {ResponseFormat::Kind::kJsonSchema,
+                         openai::CallSchema(ask.tools.tools, key), "tools"};
+}
 
 std::string WhatMakesItLong(const Ask& ask) {
   return ask.best_of == 1 ? "max_tokens" : "max_tokens, n or best_of";
@@ -58,14 +70,15 @@ absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int
 }
 
 Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
-  absl::StatusOr<std::vector<uint32_t>> ids =
-      co_await parts_.prompts.Encode(request.scope, request.model, request.ask.prompt);
-  if (!ids.ok()) co_return ids.status();
-  const absl::StatusOr<int64_t> budget =
-      TokenBudget(request.ask.is_chat(), request.ask.max_tokens, static_cast<int64_t>(ids->size()),
-                  request.model.context, request.rules->max_output_tokens);
+  absl::StatusOr<EncodedPrompt> encoded = co_await parts_.prompts.Encode(
+      request.scope, request.model, request.ask.prompt, request.ask.tools);
+  if (!encoded.ok()) co_return encoded.status();
+  const absl::StatusOr<int64_t> budget = TokenBudget(
+      request.ask.is_chat(), request.ask.max_tokens, static_cast<int64_t>(encoded->ids.size()),
+      request.model.context, request.rules->max_output_tokens);
   if (!budget.ok()) co_return budget.status();
-  request.prompt_ids = *std::move(ids);
+  request.prompt_ids = std::move(encoded->ids);
+  RequireCall(encoded->tool_format, request);
   request.max_tokens = *budget;
   if (!request.ask.sampling.seed) {
     request.ask.sampling.seed = parts_.draw_seed();

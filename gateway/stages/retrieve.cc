@@ -140,10 +140,10 @@ Awaitable<absl::Status> RetrieveStage::Insert(Request& request, std::string ques
   size_t too_many = passages.size() + 1;
   for (size_t count = passages.size(); fits + 1 < too_many; count = (fits + too_many) / 2) {
     *place = WithFirst(count, passages, question);
-    const absl::StatusOr<std::vector<uint32_t>> ids =
-        co_await parts_.prompts.Encode(request.scope, request.model, request.ask.prompt);
-    if (!ids.ok()) co_return ids.status();
-    (ids->size() <= room ? fits : too_many) = count;
+    const absl::StatusOr<EncodedPrompt> encoded = co_await parts_.prompts.Encode(
+        request.scope, request.model, request.ask.prompt, request.ask.tools);
+    if (!encoded.ok()) co_return encoded.status();
+    (encoded->ids.size() <= room ? fits : too_many) = count;
   }
   *place = WithFirst(fits, passages, question);
   for (size_t i = 0; i < fits; ++i) {

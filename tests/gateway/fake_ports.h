@@ -94,10 +94,13 @@ class FakePorts final : public KeyLookup,
     searches.push_back({scope.caller.team, collection, query, top_k});
     co_return passages;
   }
-  Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope&, const ResolvedModel&,
-                                                          const Prompt& prompt) override {
+  Awaitable<absl::StatusOr<EncodedPrompt>> Encode(const CallScope&, const ResolvedModel&,
+                                                  const Prompt& prompt,
+                                                  const ToolAsk& tools) override {
     asked_prompt = prompt;
-    co_return encode ? encode(prompt) : ids;
+    const absl::StatusOr<std::vector<uint32_t>> encoded = encode ? encode(prompt) : ids;
+    if (!encoded.ok()) co_return encoded.status();
+    co_return EncodedPrompt{*encoded, tools.offered() ? tool_format : ToolFormat::kNone};
   }
   Awaitable<absl::StatusOr<std::string>> Decode(const CallScope&, const ResolvedModel&,
                                                 const std::vector<uint32_t>&) override {
@@ -120,6 +123,7 @@ class FakePorts final : public KeyLookup,
       ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", "", 100, {}};
   absl::StatusOr<std::vector<uint32_t>> ids = std::vector<uint32_t>{1, 2, 3};
   std::function<std::vector<uint32_t>(const Prompt&)> encode;  // instead of `ids`
+  ToolFormat tool_format = ToolFormat::kTagged;  // of the template, where tools are offered
   struct Asked {
     std::string team, collection, query;
     int64_t top_k;

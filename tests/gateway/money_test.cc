@@ -105,9 +105,9 @@ class Till final : public Prices, public Budgets, public WorkflowSteps, public U
 
 class Worker final : public PromptEncoder, public Generator {
  public:
-  Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope&, const ResolvedModel&,
-                                                          const Prompt&) override {
-    co_return std::vector<uint32_t>{1, 2, 3};
+  Awaitable<absl::StatusOr<EncodedPrompt>> Encode(const CallScope&, const ResolvedModel&,
+                                                  const Prompt&, const ToolAsk&) override {
+    co_return EncodedPrompt{{1, 2, 3}};
   }
   Awaitable<absl::StatusOr<std::string>> Decode(const CallScope&, const ResolvedModel&,
                                                 const std::vector<uint32_t>&) override {

@@ -209,10 +209,8 @@ TEST(ParseTest, MistakesInTheRestAreNamed) {
 }
 
 TEST(ParseTest, UnsupportedFieldsAreRefusedByName) {
-  const std::vector<std::pair<const char*, json>> fields = {{"tools", {{{"type", "function"}}}},
-                                                            {"tool_choice", "auto"},
-                                                            {"modalities", {"audio"}},
-                                                            {"store", true}};
+  const std::vector<std::pair<const char*, json>> fields = {
+      {"functions", {{{"name", "f"}}}}, {"modalities", {"audio"}}, {"store", true}};
   for (const auto& [name, value] : fields) {
     ExpectMistake({With(Chat(), name, value), "UNSUPPORTED_PARAMETER", name, "not supported"});
   }
@@ -308,8 +306,10 @@ TEST(ParseTest, MistakesInMessagesAreNamedByTheirPath) {
       {messages({{{"content", "x"}}}), "MISSING_REQUIRED_PARAMETER", "messages[0].role", "user"},
       {messages({{{"role", "wizard"}, {"content", "x"}}}), "INVALID_VALUE", "messages[0].role",
        "assistant"},
-      {messages({{{"role", "tool"}, {"content", "x"}}}), "UNSUPPORTED_PARAMETER",
-       "messages[0].role", "tools"},
+      {messages({{{"role", "tool"}, {"content", "x"}}}), "MISSING_REQUIRED_PARAMETER",
+       "messages[0].tool_call_id", "the id of the call"},
+      {messages({{{"role", "user"}, {"content", "x"}, {"tool_call_id", "c"}}}),
+       "UNSUPPORTED_PARAMETER", "messages[0].tool_call_id", "not supported"},
       {messages({{{"role", "user"}, {"content", 5}}}), "INVALID_TYPE", "messages[0].content",
        "an integer"},
       {messages({{{"role", "user"}, {"content", "x"}, {"name", "bob"}}}), "UNSUPPORTED_PARAMETER",

@@ -24,30 +24,64 @@ size_t SizeOf(const Prompt& prompt) {
   if (const auto* text = std::get_if<std::string>(&prompt)) return text->size();
   size_t size = 0;
   if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
-    for (const Message& message : *messages) size += message.content.size();
+    for (const Message& message : *messages) {
+      size += message.content.size();
+      for (const ToolCall& call : message.tool_calls) size += call.arguments.size();
+    }
   }
   return size;
 }
 
-absl::StatusOr<Ids> EncodeChat(const ModelText& text, const std::vector<Message>& messages,
-                               absl::Time now) {
+tokenizer::ChatMessage AsTemplatesHaveIt(const Message& message) {
+  tokenizer::ChatMessage chat{message.role, message.content};
+  chat.tool_call_id = message.tool_call_id;
+  for (const ToolCall& call : message.tool_calls) {
+    chat.tool_calls.push_back({call.id, call.name, call.arguments});
+  }
+  return chat;
+}
+
+ToolFormat FormatOf(tokenizer::ToolFormat format) {
+  switch (format) {
+    case tokenizer::ToolFormat::kTagged:
+      return ToolFormat::kTagged;
+    case tokenizer::ToolFormat::kBare:
+      return ToolFormat::kBare;
+    case tokenizer::ToolFormat::kNone:
+      break;
+  }
+  return ToolFormat::kNone;
+}
+
+absl::StatusOr<EncodedPrompt> EncodeChat(const ModelText& text,
+                                         const std::vector<Message>& messages, const ToolAsk& tools,
+                                         absl::Time now) {
   std::vector<tokenizer::ChatMessage> chat;
   chat.reserve(messages.size());
-  for (const Message& message : messages) chat.push_back({message.role, message.content});
+  for (const Message& message : messages) chat.push_back(AsTemplatesHaveIt(message));
   if (!text.chat.ok()) {
     return WithReason(absl::FailedPreconditionError(
                           absl::StrCat("the model's chat template cannot be rendered here: ",
                                        text.chat.status().message(), "; use completions")),
                       "CHAT_NOT_SUPPORTED", {{"param", "messages"}});
   }
-  const auto ids = text.chat->Render(*text.tokenizer, chat, {.now = now});
+  const bool offered = tools.offered();
+  const auto ids =
+      text.chat->Render(*text.tokenizer, chat, {.now = now, .tools = offered ? tools.json : ""});
   if (!ids.ok()) {
+    const bool unknown = text.chat->tool_format() == tokenizer::ToolFormat::kNone;
     return WithReason(
         ids.status(),
         absl::IsFailedPrecondition(ids.status()) ? "CHAT_NOT_SUPPORTED" : "INVALID_VALUE",
-        {{"param", "messages"}});
+        {{"param", offered && unknown ? "tools" : "messages"}});
   }
-  return Ids(ids->begin(), ids->end());
+  EncodedPrompt prompt{Ids(ids->begin(), ids->end()), FormatOf(text.chat->tool_format())};
+  if (tools.choice == ToolAsk::Choice::kRequired && prompt.tool_format == ToolFormat::kTagged) {
+    for (const tokenizer::TokenId id : text.tokenizer->EncodeWithSpecials("<tool_call>\n")) {
+      prompt.ids.push_back(static_cast<uint32_t>(id));
+    }
+  }
+  return prompt;
 }
 
 absl::StatusOr<Ids> CheckIds(const tokenizer::Tokenizer& tokenizer, const Ids& ids) {
@@ -63,13 +97,17 @@ absl::StatusOr<Ids> CheckIds(const tokenizer::Tokenizer& tokenizer, const Ids& i
 
 }  // namespace
 
-absl::StatusOr<Ids> EncodePrompt(const ModelText& text, const Prompt& prompt, absl::Time now) {
+absl::StatusOr<EncodedPrompt> EncodePrompt(const ModelText& text, const Prompt& prompt,
+                                           const ToolAsk& tools, absl::Time now) {
   if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
-    return EncodeChat(text, *messages, now);
+    return EncodeChat(text, *messages, tools, now);
   }
-  if (const auto* ids = std::get_if<Ids>(&prompt)) return CheckIds(*text.tokenizer, *ids);
+  if (const auto* ids = std::get_if<Ids>(&prompt)) {
+    FLOE_ASSIGN_OR_RETURN(Ids checked, CheckIds(*text.tokenizer, *ids));
+    return EncodedPrompt{std::move(checked)};
+  }
   const auto ids = text.tokenizer->Encode(std::get<std::string>(prompt));
-  return Ids(ids.begin(), ids.end());
+  return EncodedPrompt{Ids(ids.begin(), ids.end())};
 }
 
 Awaitable<absl::StatusOr<std::string>> TokenizerPrompts::Decode(const CallScope& scope,
@@ -88,18 +126,19 @@ Awaitable<absl::StatusOr<std::string>> TokenizerPrompts::Decode(const CallScope&
   co_return co_await RunOn(pool_, std::move(work));
 }
 
-Awaitable<absl::StatusOr<Ids>> TokenizerPrompts::Encode(const CallScope& scope,
-                                                        const ResolvedModel& model,
-                                                        const Prompt& prompt) {
+Awaitable<absl::StatusOr<EncodedPrompt>> TokenizerPrompts::Encode(const CallScope& scope,
+                                                                  const ResolvedModel& model,
+                                                                  const Prompt& prompt,
+                                                                  const ToolAsk& tools) {
   auto here = tokenizers_.Find(model);
-  if (here != nullptr && SizeOf(prompt) <= kInlineBytes) {
-    co_return EncodePrompt(*here, prompt, clock_.Now());
+  if (here != nullptr && SizeOf(prompt) + tools.json.size() <= kInlineBytes) {
+    co_return EncodePrompt(*here, prompt, tools, clock_.Now());
   }
   auto work = [this, here = std::move(here), call = OutgoingFor(scope, kFetchTime), model = model,
-               prompt = prompt]() -> absl::StatusOr<Ids> {
-    if (here != nullptr) return EncodePrompt(*here, prompt, clock_.Now());
+               prompt = prompt, tools = tools]() -> absl::StatusOr<EncodedPrompt> {
+    if (here != nullptr) return EncodePrompt(*here, prompt, tools, clock_.Now());
     FLOE_ASSIGN_OR_RETURN(const auto loaded, tokenizers_.Load(call, model));
-    return EncodePrompt(*loaded, prompt, clock_.Now());
+    return EncodePrompt(*loaded, prompt, tools, clock_.Now());
   };
   co_return co_await RunOn(pool_, std::move(work));
 }

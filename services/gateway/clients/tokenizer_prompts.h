@@ -16,9 +16,9 @@ class TokenizerPrompts final : public PromptEncoder {
   TokenizerPrompts(Tokenizers& tokenizers, boost::asio::thread_pool& pool, const Clock& clock)
       : tokenizers_(tokenizers), pool_(pool), clock_(clock) {}
 
-  Awaitable<absl::StatusOr<std::vector<uint32_t>>> Encode(const CallScope& scope,
-                                                          const ResolvedModel& model,
-                                                          const Prompt& prompt) override;
+  Awaitable<absl::StatusOr<EncodedPrompt>> Encode(const CallScope& scope,
+                                                  const ResolvedModel& model, const Prompt& prompt,
+                                                  const ToolAsk& tools) override;
   Awaitable<absl::StatusOr<std::string>> Decode(const CallScope& scope, const ResolvedModel& model,
                                                 const std::vector<uint32_t>& ids) override;
 
@@ -30,7 +30,7 @@ class TokenizerPrompts final : public PromptEncoder {
 
 // Chats by the model's template, with the opening of an assistant's message; a text as it is; ids
 // are checked against the vocabulary. `now` is for templates that write the date. Pure.
-absl::StatusOr<std::vector<uint32_t>> EncodePrompt(const ModelText& text, const Prompt& prompt,
-                                                   absl::Time now);
+absl::StatusOr<EncodedPrompt> EncodePrompt(const ModelText& text, const Prompt& prompt,
+                                           const ToolAsk& tools, absl::Time now);
 
 }  // namespace floe::gateway

@@ -114,6 +114,7 @@ Awaitable<absl::Status> WholeSink::Write(const Request& request, const Piece& pi
   openai::AnswerText& answer = answers_[static_cast<size_t>(piece.choice)];
   answer.text += piece.text;
   answer.logprobs.insert(answer.logprobs.end(), piece.logprobs.begin(), piece.logprobs.end());
+  answer.calls.insert(answer.calls.end(), piece.calls.begin(), piece.calls.end());
   if (const auto reason = ReasonOf(piece)) answer.reason = *reason;
   if (!piece.finish) co_return absl::OkStatus();
   const openai::AnswerFormat format(FactsOf(request));
@@ -135,6 +136,7 @@ Awaitable<absl::Status> EventSink::Write(const Request& request, const Piece& pi
   if (!piece.text.empty() || !piece.logprobs.empty()) {
     AppendEvent(data, format_->Delta(piece.choice, {piece.text, piece.logprobs}));
   }
+  if (!piece.calls.empty()) AppendEvent(data, format_->Calls(piece.choice, piece.calls));
   const std::optional<FinishReason> reason = ReasonOf(piece);
   if (reason && !piece.finish) AppendEvent(data, format_->Ending(piece.choice, *reason));
   if (piece.finish) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include <nlohmann/json.hpp>
 
 #include "base/error_reason.h"
 #include "base/sha256.h"
@@ -95,15 +96,19 @@ std::string ByteTokenizerJson() {
   return tokenizer::Tokenizer::Create(std::move(vocabulary)).value()->ToJson();
 }
 
-FakeRegistry::FakeRegistry() {
+FakeRegistry::FakeRegistry(const std::string& chat_template) {
   const std::string tokenizer = ByteTokenizerJson();
   const std::string weights = "weights";
   model::Manifest manifest;
   manifest.blueprint = TinyBlueprint();
-  for (const auto& [name, bytes] :
-       std::map<std::string, std::string>{{"config.json", model::ConfigJson(manifest.blueprint)},
-                                          {"model.safetensors", weights},
-                                          {"tokenizer.json", tokenizer}}) {
+  std::map<std::string, std::string> files = {
+      {"config.json", model::ConfigJson(manifest.blueprint)},
+      {"model.safetensors", weights},
+      {"tokenizer.json", tokenizer}};
+  if (!chat_template.empty()) {
+    files["tokenizer_config.json"] = nlohmann::json{{"chat_template", chat_template}}.dump();
+  }
+  for (const auto& [name, bytes] : files) {
     const std::string digest = Sha256::Hex(bytes);
     manifest.files[name] = {digest, bytes.size()};
     blobs_[digest] = bytes;
@@ -364,7 +369,7 @@ void FakeFleet::StartWorkers(int count) {
       std::make_unique<WorkerPool>(std::move(list), WorkerPool::Parts{clock_, logger_, metrics_});
 }
 
-FakeFleet::FakeFleet(const FakeFleetOptions& options) {
+FakeFleet::FakeFleet(const FakeFleetOptions& options) : registry_(options.chat_template) {
   registry::v1::RegistryService::Service& names = registry_;
   registry::v1::BlobService::Service& blobs = registry_;
   registry_server_ = Serve({&names, &blobs, &retrieval_}, registry_port_);

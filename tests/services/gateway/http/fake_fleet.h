@@ -39,7 +39,8 @@ std::string ByteTokenizerJson();
 class FakeRegistry final : public registry::v1::RegistryService::Service,
                            public registry::v1::BlobService::Service {
  public:
-  FakeRegistry();
+  // The model's chat template is ChatML where `chat_template` is empty.
+  explicit FakeRegistry(const std::string& chat_template = "");
   const std::string& digest() const { return version_.digest(); }
   int resolves() const;
   int downloads() const;
@@ -170,6 +171,7 @@ struct FakeFleetOptions {
   RegistryModels::Options models;
   bool retrieval = true;
   MoneyPorts money;
+  std::string chat_template;  // of the model; empty: ChatML
 };
 
 // The whole: servers started, and ended in order.

@@ -45,7 +45,7 @@ TEST(TokenizerPromptsTest, TheFrameIsTheModelsOwn) {
   const auto byte = [&](char c) {
     return static_cast<uint32_t>(text.tokenizer->Encode({&c, 1})[0]);
   };
-  const auto ids = EncodePrompt(text, std::vector<Message>{{"user", " a<|eot|> "}}, kNow);
+  const auto ids = EncodePrompt(text, std::vector<Message>{{"user", " a<|eot|> "}}, {}, kNow);
   ASSERT_TRUE(ids.ok()) << ids.status();
   std::vector<uint32_t> expected = {special("<|bos|>"), special("<|h|>")};
   for (const char c : std::string("user")) expected.push_back(byte(c));
@@ -56,30 +56,31 @@ TEST(TokenizerPromptsTest, TheFrameIsTheModelsOwn) {
   expected.push_back(special("<|h|>"));
   for (const char c : std::string("assistant")) expected.push_back(byte(c));
   expected.push_back(special("<|/h|>"));
-  EXPECT_EQ(*ids, expected);
+  EXPECT_EQ(ids->ids, expected);
 }
 
 TEST(TokenizerPromptsTest, ATemplateOutsideTheSubsetIsRefusedByNameAndCompletionsGoOn) {
   const ModelText text = TextOf("{{ messages | shuffle }}");
-  const auto refused = EncodePrompt(text, std::vector<Message>{{"user", "a"}}, kNow);
+  const auto refused = EncodePrompt(text, std::vector<Message>{{"user", "a"}}, {}, kNow);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(refused.status().message(), HasSubstr("shuffle"));
-  EXPECT_TRUE(EncodePrompt(text, std::string("a"), kNow).ok());
+  EXPECT_TRUE(EncodePrompt(text, std::string("a"), {}, kNow).ok());
 }
 
 TEST(TokenizerPromptsTest, TheDateThatATemplateWritesIsTheClocks) {
   const ModelText text = TextOf("{{ strftime_now('%Y-%m-%d') }}");
-  const auto ids = EncodePrompt(text, std::vector<Message>{{"user", "a"}}, kNow);
+  const auto ids = EncodePrompt(text, std::vector<Message>{{"user", "a"}}, {}, kNow);
   ASSERT_TRUE(ids.ok()) << ids.status();
   EXPECT_EQ(
-      text.tokenizer->Decode(std::vector<tokenizer::TokenId>(ids->begin(), ids->end())).value(),
+      text.tokenizer->Decode(std::vector<tokenizer::TokenId>(ids->ids.begin(), ids->ids.end()))
+          .value(),
       "2024-11-26");
 }
 
 TEST(TokenizerPromptsTest, ATemplateThatLoopsIsStopped) {
   const ModelText text =
       TextOf("{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}");
-  const auto refused = EncodePrompt(text, std::vector<Message>{{"user", "a"}}, kNow);
+  const auto refused = EncodePrompt(text, std::vector<Message>{{"user", "a"}}, {}, kNow);
   EXPECT_FALSE(refused.ok());
   EXPECT_THAT(refused.status().message(), HasSubstr("work"));
 }
