@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "base/json/strict_json.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/view.h"
@@ -74,6 +75,10 @@ ToolFormat ToolFormatOf(std::string_view source) {
 
 absl::StatusOr<Value> JsonValue(std::string_view what, std::string_view text, bool array,
                                 jinja::Budget& budget) {
+  if (NestsTooDeep(text)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(AbslView(what), " nest deeper than ", kMaxJsonDepth, " levels"));
+  }
   const auto json = nlohmann::ordered_json::parse(text, nullptr, false);
   if (array ? !json.is_array() : !json.is_object()) {
     return absl::InvalidArgumentError(

@@ -8,13 +8,9 @@
 #include "base/view.h"
 
 namespace floe {
-namespace {
-
 using Json = nlohmann::json;
 
-constexpr int kMaxDepth = 64;
-
-bool TooDeep(std::string_view text) {
+bool NestsTooDeep(std::string_view text) {
   int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -25,7 +21,7 @@ bool TooDeep(std::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) return true;
+      if (++depth > kMaxJsonDepth) return true;
     } else if (c == '}' || c == ']') {
       --depth;
     }
@@ -33,13 +29,13 @@ bool TooDeep(std::string_view text) {
   return false;
 }
 
-}  // namespace
-
 absl::StatusOr<Json> ParseStrictJson(std::string_view text, std::string_view what) {
   const auto bad = [&](std::string_view mistake) {
     return absl::InvalidArgumentError(absl::StrCat(AbslView(what), " ", AbslView(mistake)));
   };
-  if (TooDeep(text)) return bad(absl::StrCat("nests deeper than ", kMaxDepth, " levels"));
+  if (NestsTooDeep(text)) {
+    return bad(absl::StrCat("nests deeper than ", kMaxJsonDepth, " levels"));
+  }
   std::string twice;
   // The members seen so far of every open object.
   std::vector<absl::flat_hash_set<std::string>> open;

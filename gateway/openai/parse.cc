@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
 
+#include "base/json/strict_json.h"
 #include "base/resource_name.h"
 #include "base/status_macros.h"
 #include "base/view.h"
@@ -31,6 +32,11 @@ constexpr size_t kMaxTagBytes = 256;
 constexpr int64_t kMaxInt = std::numeric_limits<int64_t>::max();
 
 absl::StatusOr<json> ParseObject(std::string_view body) {
+  if (NestsTooDeep(body)) {
+    return FieldError("", "INVALID_JSON",
+                      absl::StrCat("the request body nests deeper than ", kMaxJsonDepth,
+                                   " levels; send a flatter one"));
+  }
   json object;
   try {
     object = json::parse(body);

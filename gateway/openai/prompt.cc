@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/json/strict_json.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "gateway/openai/parse.h"
@@ -72,7 +73,8 @@ void ReadCalls(FieldReader& message, std::vector<ToolCall>& calls) {
                   inner.String("name", kMaxToolNameBytes).value_or(""),
                   inner.String("arguments", kMaxToolBytes).value_or("{}")};
     if (call.name.empty()) inner.Fail("name", "MISSING_REQUIRED_PARAMETER", "is missing");
-    if (!json::parse(call.arguments, nullptr, /*allow_exceptions=*/false).is_object()) {
+    if (NestsTooDeep(call.arguments) ||
+        !json::parse(call.arguments, nullptr, /*allow_exceptions=*/false).is_object()) {
       inner.Fail("arguments", "INVALID_VALUE", "must be a JSON object, as a string");
     }
     calls.push_back(std::move(call));

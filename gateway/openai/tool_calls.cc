@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json/strict_json.h"
+
 namespace floe::gateway::openai {
 namespace {
 
@@ -137,6 +139,7 @@ void ToolCallReader::ReadBare(Found& found) {
 }
 
 std::optional<ToolCall> ToolCallReader::Parse(std::string_view text, size_t calls_before) const {
+  if (NestsTooDeep(text)) return std::nullopt;
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (calls_before >= options_.most || !json.is_object()) return std::nullopt;
   const auto name = json.find("name");
@@ -150,7 +153,9 @@ std::optional<ToolCall> ToolCallReader::Parse(std::string_view text, size_t call
   if (arguments == json.end() || arguments->is_null()) return call;
   // Some models write the object as a text that holds it.
   call.arguments = arguments->is_string() ? arguments->get<std::string>() : arguments->dump();
-  if (!Json::parse(call.arguments, nullptr, false).is_object()) return std::nullopt;
+  if (NestsTooDeep(call.arguments) || !Json::parse(call.arguments, nullptr, false).is_object()) {
+    return std::nullopt;
+  }
   return call;
 }
 

@@ -208,6 +208,21 @@ TEST(ParseTest, MistakesInTheRestAreNamed) {
   for (const Mistake& mistake : mistakes) ExpectMistake(mistake);
 }
 
+TEST(ParseTest, ABodyThatNestsTooDeepIsRefusedBeforeItIsRead) {
+  constexpr size_t kLevels = 2'000'000;
+  const std::string deep = std::string(kLevels, '[') + std::string(kLevels, ']');
+  for (const std::string& field :
+       {R"("tools": [{"type": "function", "function": {"name": "f",
+         "parameters": {"a": )" +
+            deep + "}}}]",
+        R"("structured_outputs": {"json": {"a": )" + deep + "}}", "\"x\": " + deep}) {
+    const auto ask = openai::ParseChat(
+        R"({"model": "m", "messages": [{"role": "user", "content": "c"}], )" + field + "}");
+    EXPECT_EQ(ask.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(ask.status().message()), HasSubstr("nests deeper than 64"));
+  }
+}
+
 TEST(ParseTest, UnsupportedFieldsAreRefusedByName) {
   const std::vector<std::pair<const char*, json>> fields = {
       {"functions", {{{"name", "f"}}}}, {"modalities", {"audio"}}, {"store", true}};
