@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "inference/scheduler/active.h"
@@ -33,7 +34,8 @@ absl::StatusOr<RequestId> Scheduler::Submit(Request request, EventSink sink) {
   FLOE_RETURN_IF_ERROR(active->Replay());
   const std::lock_guard lock(mutex_);
   if (!accepting_) {
-    return absl::UnavailableError("the worker is shutting down; ask another one");
+    return WithReason(absl::UnavailableError("the worker is shutting down; ask another one"),
+                      "DRAINING");
   }
   const QueuedWork work = WorkOf(*active);
   const absl::Status may_wait = MayWait(queue_, active->request.tier, work,

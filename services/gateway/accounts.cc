@@ -77,7 +77,10 @@ class Billed final : public Accounts {
   WorkflowSteps& steps() override { return steps_; }
   UsageLog& usage() override { return *usage_; }
   absl::Status Ready() override { return prices_->Ready(); }
-  void Flush(absl::Duration timeout) override { delivery_->Flush(timeout); }
+  void Flush(absl::Duration timeout) override {
+    journal_->Sync();  // delivery sees only what is on disk
+    delivery_->Flush(timeout);
+  }
 
  private:
   absl::Status OpenBudgets(const std::filesystem::path& folder, runtime::Host& host) {

@@ -33,6 +33,7 @@ absl::StatusOr<std::unique_ptr<AttemptLog>> AttemptLog::Open(
 }
 
 bool AttemptLog::Flush(absl::Duration timeout) {
+  work_->Sync();  // delivery sees only what is on disk
   return delivery_ == nullptr || delivery_->Flush(timeout);
 }
 

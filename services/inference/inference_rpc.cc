@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "services/inference/convert.h"
 #include "services/inference/event_queue.h"
@@ -72,11 +73,11 @@ class InFlight {
     return event;
   }
 
-  // The next event; CANCELLED or DEADLINE_EXCEEDED when the caller is gone.
-  absl::StatusOr<Event> Next(const runtime::CallContext& call) {
+  // The next event, unless `may_go_on` says before that the call has to end.
+  absl::StatusOr<Event> Next(absl::FunctionRef<absl::Status()> may_go_on) {
     while (true) {
       if (auto event = Take(kLook)) return *std::move(event);
-      if (call.cancelled()) return CallerLeft(call);
+      FLOE_RETURN_IF_ERROR(may_go_on());
     }
   }
 
@@ -90,6 +91,19 @@ class InFlight {
 };
 
 }  // namespace
+
+void InferenceRpc::EndBy(absl::Time time) {
+  pool_.StopAccepting();
+  end_by_ = absl::ToUnixNanos(time);
+}
+
+absl::Status InferenceRpc::MayGoOn(const runtime::CallContext& call) const {
+  if (call.cancelled()) return CallerLeft(call);
+  if (absl::ToUnixNanos(clock_.Now()) < end_by_) return absl::OkStatus();
+  return WithReason(
+      absl::UnavailableError("the worker is shutting down; go on with the answer at another one"),
+      "HANDED_OVER");
+}
 
 grpc::Status InferenceRpc::Generate(grpc::ServerContext* context,
                                     const v1::GenerateRequest* request,
@@ -114,8 +128,9 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
   FLOE_RETURN_IF_ERROR(in_flight.Submit(std::move(domain)));
   attempt.Begin();
   absl::Duration last_token = absl::InfiniteDuration();
+  const auto may_go_on = [&] { return MayGoOn(call); };
   while (true) {
-    FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.Next(call));
+    FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.Next(may_go_on));
     const absl::Duration now = clock_.Monotonic();
     if (!event.ids.empty()) {
       if (last_token != absl::InfiniteDuration()) {
@@ -132,10 +147,9 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
     // An id whose text is still incomplete is sent all the same: ids are counted as they come.
     // Before the write: what a call that is cancelled meanwhile had handed over may have arrived.
     attempt.sent_tokens += static_cast<int64_t>(event.ids.size());
-    if (!writer.Write(ToProto(event, *model)) || call.cancelled()) {
-      return CallerLeft(call);
-    }
+    if (!writer.Write(ToProto(event, *model))) return CallerLeft(call);
     if (event.finish.has_value()) return absl::OkStatus();
+    FLOE_RETURN_IF_ERROR(MayGoOn(call));
   }
 }
 
@@ -188,7 +202,8 @@ absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const std::string&
       // A full queue empties while our own sequences are computed.
       if (!absl::IsResourceExhausted(status) || in_flight.empty()) return status;
     }
-    FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.front()->Next(call));
+    FLOE_ASSIGN_OR_RETURN(const Event event,
+                          in_flight.front()->Next([&] { return MayGoOn(call); }));
     metrics_.ObserveFinish(digest, *event.finish);
     FLOE_RETURN_IF_ERROR(event.finish->status);
     take(event);

@@ -1,10 +1,14 @@
 // floe.inference.v1.InferenceService: decode, call the scheduler, encode.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "floe/inference/v1/inference.grpc.pb.h"
 #include "services/inference/attempt_log.h"
@@ -21,6 +25,9 @@ class InferenceRpc final : public v1::InferenceService::Service {
   InferenceRpc(runtime::Calls& calls, const Clock& clock, ModelPool& pool,
                InferenceMetrics& metrics, AttemptLog* attempts = nullptr)
       : calls_(calls), clock_(clock), pool_(pool), metrics_(metrics), attempts_(attempts) {}
+
+  // No new work is taken; what cannot finish before `time` ends then with the reason HANDED_OVER.
+  void EndBy(absl::Time time);
 
   grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest* request,
                         grpc::ServerWriter<v1::GenerateResponse>* writer) override;
@@ -46,12 +53,15 @@ class InferenceRpc final : public v1::InferenceService::Service {
   absl::Status RunAll(runtime::CallContext& call, const std::string& digest, int count,
                       absl::FunctionRef<absl::StatusOr<Request>(int index)> make,
                       absl::FunctionRef<void(const Event&)> take);
+  // Why the call has to end now, if it does.
+  absl::Status MayGoOn(const runtime::CallContext& call) const;
 
   runtime::Calls& calls_;
   const Clock& clock_;
   ModelPool& pool_;
   InferenceMetrics& metrics_;
-  AttemptLog* const attempts_;  // borrowed
+  AttemptLog* const attempts_;                                        // borrowed
+  std::atomic<int64_t> end_by_{std::numeric_limits<int64_t>::max()};  // nanoseconds of Unix time
 };
 
 }  // namespace floe::inference

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "model/checkpoint.h"
 
@@ -26,7 +27,8 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Acquire(
   std::unique_lock lock(mutex_);
   while (true) {
     if (!accepting_) {
-      return absl::UnavailableError("the worker is shutting down; ask another one");
+      return WithReason(absl::UnavailableError("the worker is shutting down; ask another one"),
+                        "DRAINING");
     }
     const auto found = entries_.find(key);
     if (found == entries_.end()) break;

@@ -21,6 +21,8 @@ namespace floe::inference {
 namespace {
 
 constexpr absl::Duration kFlushTime = absl::Seconds(3);
+// Of the grace, for calls to finish by themselves; the rest is for handing over those that did not.
+constexpr double kFinishingPart = 0.75;
 constexpr absl::Duration kBlobDeadline = absl::Minutes(10);
 
 absl::StatusOr<std::unique_ptr<BlobSource>> MakeBlobSource(const ServiceOptions& options) {
@@ -165,7 +167,8 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   InferenceMetrics metrics(host->metrics(), pool);
   FLOE_ASSIGN_OR_RETURN(const auto attempts, MakeAttemptLog(options, *host));
   InferenceRpc rpc(host->calls(), host->clock(), pool, metrics, attempts.get());
-  host->OnDrain([&pool] { pool.StopAccepting(); });
+  host->OnDrain(
+      [&] { rpc.EndBy(host->clock().Now() + options.common.drain_grace * kFinishingPart); });
   const absl::Status status = host->Serve({&rpc});
   if (attempts != nullptr) attempts->Flush(kFlushTime);
   return status;

@@ -25,6 +25,19 @@ bool IsFinal(const absl::Status& status) {
          absl::IsDeadlineExceeded(status);
 }
 
+// The worker shuts down: it refuses what is new, and hands over what it could not finish.
+bool Drains(const absl::Status& status) {
+  const std::optional<ErrorReason> reason = ReasonOf(status);
+  return reason && (reason->reason == "DRAINING" || reason->reason == "HANDED_OVER");
+}
+
+// It has not begun the request.
+bool TookNothing(const absl::Status& status) {
+  const std::optional<ErrorReason> reason = ReasonOf(status);
+  return absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status) ||
+         (reason && reason->reason == "DRAINING");
+}
+
 // When a worker that refuses would have room.
 std::optional<int> RetryAfterOf(const absl::Status& refusal) {
   const std::optional<ErrorReason> reason = ReasonOf(refusal);
@@ -114,8 +127,15 @@ class WorkerPool::Answer final : public TokenStream {
     while (true) {
       stream_.reset();
       ticket_.reset();
+      // Who brought the answer further has not failed it: workers that come and go one after the
+      // other, as in an upgrade, end no answer.
+      if (generated_.size() > generated_before_) {
+        tried_.assign(tried_.size(), false);
+        tried_[worker_] = true;
+      }
       const std::optional<size_t> worker = pool_.Take(tried_, digest_);
       if (!worker) co_return last;
+      if (!generated_.empty()) pool_.NoteMove(last);
       tried_[*worker] = true;
       worker_ = *worker;
       ticket_.emplace(pool_, worker_);
@@ -158,7 +178,7 @@ class WorkerPool::Answer final : public TokenStream {
       retry_after_seconds_ = std::min(*after, retry_after_seconds_.value_or(*after));
     }
     if (!first || meter_ == nullptr) return;
-    if (absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status)) --meter_->attempts;
+    if (TookNothing(status)) --meter_->attempts;
   }
 
   // The last id is generated again: it may have been the one that ends the answer.
@@ -169,6 +189,7 @@ class WorkerPool::Answer final : public TokenStream {
       ++meter_->attempts;
       request.set_attempt(++meter_->calls);
     }
+    generated_before_ = generated_.size();
     replays_id_ = !generated_.empty();
     replayed_text_ = text_bytes_;
     if (generated_.empty()) return request;
@@ -223,6 +244,7 @@ class WorkerPool::Answer final : public TokenStream {
   std::unique_ptr<TokenStream> stream_;
   std::optional<Piece> first_;
   std::vector<uint32_t> generated_;  // ids of the answer so far
+  size_t generated_before_ = 0;      // of them by others than the present worker
   size_t text_bytes_ = 0;            // and how much text of it has come
   bool replays_id_ = false;          // the last id is to come again from the present worker
   size_t replayed_text_ = 0;         // and so much text
@@ -270,14 +292,27 @@ void WorkerPool::NoteFailure(size_t worker, const absl::Status& status) {
     rest = RestAfter(++slot.failures);
     slot.resting_until = now + rest;
   }
+  const bool drains = Drains(status);
+  if (!drains) {
+    parts_.metrics
+        .Counter("floe_gateway_worker_failures_total",
+                 "Calls that a worker could not be reached for.",
+                 {{"worker", slots_[worker].address}})
+        .Increment();
+  }
+  const runtime::LogLevel level = drains ? runtime::LogLevel::kInfo : runtime::LogLevel::kWarning;
+  parts_.logger.Log(level, "worker rests",
+                    {{"worker", slots_[worker].address},
+                     {"error", std::string(status.message())},
+                     {"seconds", absl::ToDoubleSeconds(rest)}});
+}
+
+void WorkerPool::NoteMove(const absl::Status& status) {
   parts_.metrics
-      .Counter("floe_gateway_worker_failures_total",
-               "Calls that a worker could not be reached for.",
-               {{"worker", slots_[worker].address}})
+      .Counter("floe_gateway_moved_streams_total",
+               "Answers that went on at another worker in mid-stream.",
+               {{"reason", Drains(status) ? "drain" : "failure"}})
       .Increment();
-  parts_.logger.Warning("worker rests", {{"worker", slots_[worker].address},
-                                         {"error", std::string(status.message())},
-                                         {"seconds", absl::ToDoubleSeconds(rest)}});
 }
 
 size_t WorkerPool::healthy() const {

@@ -20,8 +20,8 @@ namespace floe::gateway {
 // Thread-safe. Borrows its parts. A worker that fails is left out and the next one is tried, also
 // in mid-stream: what was generated goes along as part of the prompt, and since a token is a
 // function of ids, seed and position, the answer goes on as if nothing had happened. A worker that
-// cannot be reached rests for a while, longer with each failure in a row. Must outlive the streams
-// that it gives.
+// cannot be reached, or shuts down, rests for a while, longer with each failure in a row. Must
+// outlive the streams that it gives.
 class WorkerPool final : public Generator {
  public:
   struct Worker {
@@ -57,6 +57,8 @@ class WorkerPool final : public Generator {
   void GiveBack(size_t worker);
   void NoteAnswer(size_t worker);
   void NoteFailure(size_t worker, const absl::Status& status);
+  // An answer goes on elsewhere, because of `status`.
+  void NoteMove(const absl::Status& status);
 
   const Parts parts_;
   mutable std::mutex mutex_;

@@ -201,6 +201,10 @@ WorkerStream::~WorkerStream() { reactor_->Abandon(finished_); }
 Awaitable<absl::StatusOr<Piece>> WorkerStream::Next() {
   Event event = co_await events_.Take();
   if (!event.message) {
+    // This side has not cancelled: it would not be here.
+    if (event.status.error_code() == grpc::StatusCode::CANCELLED) {
+      co_return absl::UnavailableError("the worker cancelled its stream");
+    }
     if (!event.status.ok()) co_return runtime::FromGrpcStatus(event.status);
     co_return absl::UnavailableError("the worker ended its stream without saying how");
   }

@@ -1,54 +1,19 @@
 #include "tests/services/inference/worker_fixture.h"
 
-#include "base/files.h"
-#include "model/checkpoint.h"
 #include "registry/blobs/layout.h"
 #include "services/inference/blob_source.h"
-#include "tests/inference/tiny_checkpoint.h"
-#include "tokenizer/tokenizer.h"
 
 namespace floe::inference {
-namespace {
-
-std::string TokenizerJson() {
-  tokenizer::Vocabulary vocabulary;
-  for (int byte = 0; byte < 256; ++byte) {
-    vocabulary.tokens.emplace_back(1, static_cast<char>(byte));
-  }
-  vocabulary.tokens.emplace_back();
-  vocabulary.added.push_back({kEndOfText, "<|endoftext|>"});
-  const auto tokenizer = tokenizer::Tokenizer::Create(std::move(vocabulary));
-  if (!tokenizer.ok()) ADD_FAILURE() << tokenizer.status();
-  return (*tokenizer)->ToJson();
-}
-
-}  // namespace
-
 std::filesystem::path WorkerTest::BlobPath(std::string_view digest) const {
   return registry::BlobPath(dir_ / "blobs", digest);
 }
 
 std::string WorkerTest::Publish(float spread, int64_t context, std::string tokenizer_json,
                                 int64_t layers) {
-  if (tokenizer_json.empty()) tokenizer_json = TokenizerJson();
-  model::Blueprint blueprint = TinyBlueprint(model::Family::kQwen3);
-  blueprint.vocab_size = kEndOfText + 1;
-  blueprint.context = context;
-  blueprint.num_layers = layers;
+  PublishedCheckpoint options{.spread = spread, .context = context, .layers = layers};
+  if (!tokenizer_json.empty()) options.tokenizer_json = std::move(tokenizer_json);
   const std::filesystem::path folder = dir_ / "checkpoint";
-  const std::string digest =
-      WriteFormulaCheckpoint(folder, blueprint, spread, {{"tokenizer.json", tokenizer_json}});
-  const auto manifest = ReadFile(folder / model::kManifestFile);
-  EXPECT_TRUE(manifest.ok());
-  std::filesystem::create_directories(BlobPath(digest).parent_path());
-  std::filesystem::copy(folder / model::kManifestFile, BlobPath(digest));
-  const auto parsed = model::Manifest::Parse(*manifest);
-  EXPECT_TRUE(parsed.ok()) << parsed.status();
-  for (const auto& [name, entry] : parsed->files) {
-    std::filesystem::create_directories(BlobPath(entry.digest).parent_path());
-    std::filesystem::copy(folder / name, BlobPath(entry.digest),
-                          std::filesystem::copy_options::skip_existing);
-  }
+  const std::string digest = PublishCheckpoint(folder, dir_ / "blobs", options);
   std::filesystem::remove_all(folder);
   return digest;
 }

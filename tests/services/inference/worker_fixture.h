@@ -18,12 +18,10 @@
 #include "services/inference/model_pool.h"
 #include "services/inference/node_cache.h"
 #include "services/runtime/call.h"
+#include "tests/services/inference/published_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
 namespace floe::inference {
-
-// Ids 0 to 255 are the bytes, 256 is <|endoftext|>.
-inline constexpr int32_t kEndOfText = 256;
 
 class WorkerTest : public testing::Test {
  protected:
@@ -35,6 +33,7 @@ class WorkerTest : public testing::Test {
 
   void Start(ModelPoolOptions options = {});
   v1::InferenceService::Stub& stub() { return *stub_; }
+  InferenceRpc& rpc() { return *rpc_; }
   ModelPool& pool() { return *pool_; }
   NodeCache& cache() { return *cache_; }
   std::string metrics() const { return metrics_.Exposition(); }

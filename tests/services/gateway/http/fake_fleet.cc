@@ -13,9 +13,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error_reason.h"
+#include "base/files.h"
 #include "base/sha256.h"
 #include "model/checkpoint.h"
 #include "services/runtime/call.h"
+#include "services/runtime/client.h"
 #include "tokenizer/tokenizer.h"
 
 namespace floe::gateway {
@@ -97,30 +99,50 @@ std::string ByteTokenizerJson() {
 }
 
 FakeRegistry::FakeRegistry(const std::string& chat_template) {
-  const std::string tokenizer = ByteTokenizerJson();
-  const std::string weights = "weights";
   model::Manifest manifest;
   manifest.blueprint = TinyBlueprint();
   std::map<std::string, std::string> files = {
       {"config.json", model::ConfigJson(manifest.blueprint)},
-      {"model.safetensors", weights},
-      {"tokenizer.json", tokenizer}};
+      {"model.safetensors", "weights"},
+      {"tokenizer.json", ByteTokenizerJson()}};
   if (!chat_template.empty()) {
     files["tokenizer_config.json"] = nlohmann::json{{"chat_template", chat_template}}.dump();
   }
   for (const auto& [name, bytes] : files) {
-    const std::string digest = Sha256::Hex(bytes);
-    manifest.files[name] = {digest, bytes.size()};
-    blobs_[digest] = bytes;
-    auto& file = *version_.add_files();
-    file.set_name(name);
-    file.set_digest(digest);
-    file.set_size_bytes(static_cast<int64_t>(bytes.size()));
+    manifest.files[name] = {Sha256::Hex(bytes), bytes.size()};
+    AddFile(name, bytes);
   }
+  SetManifest(manifest.Serialize());
   version_.set_name("teams/nlp/models/hamlet/versions/1");
-  version_.set_manifest(manifest.Serialize());
-  version_.set_digest(manifest.Digest());
   version_.mutable_create_time()->set_seconds(1767225600);
+}
+
+void FakeRegistry::AddFile(const std::string& name, const std::string& bytes) {
+  auto& file = *version_.add_files();
+  file.set_name(name);
+  file.set_digest(Sha256::Hex(bytes));
+  file.set_size_bytes(static_cast<int64_t>(bytes.size()));
+  blobs_[file.digest()] = bytes;
+}
+
+void FakeRegistry::SetManifest(const std::string& bytes) {
+  version_.set_manifest(bytes);
+  version_.set_digest(Sha256::Hex(bytes));
+}
+
+void FakeRegistry::Publish(const std::filesystem::path& checkpoint) {
+  const std::lock_guard lock(mutex_);
+  version_.clear_files();
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoint)) {
+    const std::string bytes = ReadFile(entry.path()).value();
+    const std::string name = entry.path().filename();
+    name == model::kManifestFile ? SetManifest(bytes) : AddFile(name, bytes);
+  }
+}
+
+std::string FakeRegistry::digest() const {
+  const std::lock_guard lock(mutex_);
+  return version_.digest();
 }
 
 int FakeRegistry::resolves() const {
@@ -157,7 +179,7 @@ grpc::Status FakeRegistry::ResolveModelVersion(
   if (!away_.ok()) return away_;
   const std::string& reference = request->reference();
   const bool known = reference == "hamlet" || reference == "hamlet@production" ||
-                     reference == "hamlet@1" || reference == "sha256:" + digest();
+                     reference == "hamlet@1" || reference == "sha256:" + version_.digest();
   const std::string team = MetadataOf(*context, runtime::kTeamKey);
   if (request->parent() != "teams/" + team || !teams_.contains(team) || !known) {
     return {grpc::StatusCode::NOT_FOUND, "no model " + reference};
@@ -355,9 +377,13 @@ void FakeFleet::KeepAudit(std::string_view line) {
   if (log_.size() < 10'000) log_.emplace_back(line);  // a benchmark needs none of them
 }
 
-void FakeFleet::StartWorkers(int count) {
+void FakeFleet::StartWorkers(const FakeFleetOptions& options) {
   std::vector<WorkerPool::Worker> list;
-  for (int i = 0; i < count; ++i) {
+  for (const std::string& address : options.worker_addresses) {
+    list.push_back({address, *runtime::MakeChannel(address, {}, /*insecure=*/true)});
+  }
+  const int fakes = options.worker_addresses.empty() ? options.workers : 0;
+  for (int i = 0; i < fakes; ++i) {
     int port = 0;
     workers_.push_back(std::make_unique<FakeWorker>());
     worker_servers_.push_back(Serve({workers_.back().get()}, port));
@@ -373,7 +399,8 @@ FakeFleet::FakeFleet(const FakeFleetOptions& options) : registry_(options.chat_t
   registry::v1::RegistryService::Service& names = registry_;
   registry::v1::BlobService::Service& blobs = registry_;
   registry_server_ = Serve({&names, &blobs, &retrieval_}, registry_port_);
-  StartWorkers(options.workers);
+  if (!options.checkpoint.empty()) registry_.Publish(options.checkpoint);
+  StartWorkers(options);
   const auto channel = ChannelTo(registry_port_);
   registry_client_ = std::make_unique<registry::RegistryClient>(channel);
   tokenizers_ = std::make_unique<Tokenizers>(*registry_client_, 4);

@@ -6,6 +6,7 @@
 #include <grpcpp/server.h>
 
 #include <condition_variable>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -41,7 +42,9 @@ class FakeRegistry final : public registry::v1::RegistryService::Service,
  public:
   // The model's chat template is ChatML where `chat_template` is empty.
   explicit FakeRegistry(const std::string& chat_template = "");
-  const std::string& digest() const { return version_.digest(); }
+  std::string digest() const;
+  // From now on the version is that checkpoint.
+  void Publish(const std::filesystem::path& checkpoint);
   int resolves() const;
   int downloads() const;
   std::string last_traceparent() const;
@@ -61,9 +64,13 @@ class FakeRegistry final : public registry::v1::RegistryService::Service,
       grpc::ServerWriter<registry::v1::DownloadBlobResponse>* writer) override;
 
  private:
-  registry::v1::ModelVersion version_;
-  std::map<std::string, std::string> blobs_;
+  // Both with mutex_ held.
+  void AddFile(const std::string& name, const std::string& bytes);
+  void SetManifest(const std::string& bytes);
+
   mutable std::mutex mutex_;
+  registry::v1::ModelVersion version_;         // guarded by mutex_
+  std::map<std::string, std::string> blobs_;   // guarded by mutex_
   grpc::Status away_;                          // guarded by mutex_
   std::set<std::string> teams_ = {kFakeTeam};  // guarded by mutex_
   int resolves_ = 0;                           // guarded by mutex_
@@ -163,9 +170,11 @@ struct MoneyPorts {
 
 struct FakeFleetOptions {
   int workers = 1;
-  std::string policy;                      // YAML
-  limits::RateLimits* counting = nullptr;  // borrowed; null: nothing is counted
-  cache::AnswerCache* cache = nullptr;     // borrowed; null: nothing is kept
+  std::vector<std::string> worker_addresses;  // of real ones, instead
+  std::string checkpoint;                     // a folder: the version; empty: a made-up one
+  std::string policy;                         // YAML
+  limits::RateLimits* counting = nullptr;     // borrowed; null: nothing is counted
+  cache::AnswerCache* cache = nullptr;        // borrowed; null: nothing is kept
   HttpLimits limits;
   int http_threads = 2;
   RegistryModels::Options models;
@@ -199,7 +208,7 @@ class FakeFleet {
   std::vector<std::string> audit() const;
 
  private:
-  void StartWorkers(int count);
+  void StartWorkers(const FakeFleetOptions& options);
   void KeepAudit(std::string_view line);
 
   SystemClock clock_;

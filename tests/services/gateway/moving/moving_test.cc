@@ -1,0 +1,206 @@
+// Answers that move between workers, with real ones: floe-inference as processes that are told to
+// end, or killed, while they stream; and the bill of that.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include <nlohmann/json.hpp>
+
+#include "tests/services/gateway/http/http_client.h"
+#include "tests/services/gateway/money/till.h"
+#include "tests/services/gateway/moving/worker_process.h"
+#include "tests/services/inference/published_checkpoint.h"
+
+namespace floe::gateway {
+namespace {
+
+namespace pb = billing::v1;
+using nlohmann::json;
+
+constexpr char kPath[] = "/v1/completions";
+constexpr int64_t kContext = 16384;
+constexpr int64_t kLongAnswer = 12000;
+constexpr char kPrompt[] = "Once upon a time";
+
+// Text, the id it is charged under, and tokens.
+struct Answer {
+  std::string text;
+  std::string usage_id;
+  int64_t tokens = 0;
+  bool whole = false;
+};
+
+Answer AnswerOf(const HttpAnswer& http) {
+  Answer answer;
+  answer.usage_id = http.headers.count("x-floe-usage-id") ? http.headers.at("x-floe-usage-id") : "";
+  for (const std::string& event : EventsOf(http.body)) {
+    answer.whole = event == "[DONE]";
+    if (answer.whole) break;
+    const json chunk = json::parse(event);
+    EXPECT_FALSE(chunk.contains("error")) << event;
+    for (const json& choice : chunk.value("choices", json::array())) {
+      answer.text += choice.value("text", "");
+    }
+    if (chunk.contains("usage") && chunk["usage"].is_object()) {
+      answer.tokens = chunk["usage"]["completion_tokens"];
+    }
+  }
+  return answer;
+}
+
+class MovingTest : public testing::Test {
+ protected:
+  // Sampled, so that the seed matters, and of any length: no id ends it.
+  static std::string Body(int64_t max_tokens, int seed) {
+    return json({{"model", "hamlet"},
+                 {"prompt", kPrompt},
+                 {"max_tokens", max_tokens},
+                 {"temperature", 1},
+                 {"seed", seed},
+                 {"stream", true},
+                 {"stream_options", {{"include_usage", true}}}})
+        .dump();
+  }
+
+  void StartWorkers(absl::Duration drain_grace) {
+    const std::string digest = inference::PublishCheckpoint(
+        dir_ / "checkpoint", dir_ / "blobs",
+        {.context = kContext, .tokenizer_json = inference::ByteTokenizerJson("<|nothing|>")});
+    FakeFleetOptions options{.checkpoint = dir_ / "checkpoint", .money = till_.ports()};
+    for (int i = 0; i < 2; ++i) {
+      workers_.push_back(std::make_unique<WorkerProcess>(
+          WorkerProcessOptions{.blobs = dir_ / "blobs",
+                               .preload = digest,
+                               .billing = absl::StrCat("127.0.0.1:", billing_.port()),
+                               .drain_grace = drain_grace}));
+      options.worker_addresses.push_back(workers_.back()->address());
+    }
+    fleet_ = std::make_unique<FakeFleet>(options);
+  }
+
+  Answer Ask(int64_t max_tokens, int seed) {
+    const HttpAnswer answer = HttpClient(fleet_->port()).Post(kPath, Body(max_tokens, seed));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return AnswerOf(answer);
+  }
+
+  // Asks, and sends `signal` to the worker that answers when the first words have come. That
+  // worker.
+  WorkerProcess& AskAndSignal(int signal, int seed, Answer& answer) {
+    HttpClient client(fleet_->port());
+    EXPECT_TRUE(client.Write(PostText(kPath, Body(kLongAnswer, seed))));
+    WorkerProcess& busy = AwaitBusy();
+    busy.process().Signal(signal);
+    answer = AnswerOf(client.ReadAnswer());
+    return busy;
+  }
+
+  WorkerProcess& AwaitBusy() {
+    while (true) {
+      for (const auto& worker : workers_) {
+        if (worker->running() > 0) return *worker;
+      }
+    }
+  }
+
+  WorkerProcess& Other(const WorkerProcess& worker) {
+    return workers_[0].get() == &worker ? *workers_[1] : *workers_[0];
+  }
+
+  // Usage once the workers' own records of it have come too.
+  pb::ExplainUsageResponse ExplainAttempts(const Answer& answer, int attempts) {
+    while (true) {
+      const pb::ExplainUsageResponse usage = billing_.Explain(answer.usage_id);
+      if (usage.attempts_size() >= attempts) return usage;
+    }
+  }
+
+  // What is charged is what arrived: the prompt once and each token once.
+  void ExpectChargedOnce(const pb::ExplainUsageResponse& usage) {
+    EXPECT_EQ(usage.event().arrived_tokens(), kLongAnswer);
+    EXPECT_EQ(usage.event().quantities().output_tokens(), kLongAnswer);
+    const int64_t prompt = static_cast<int64_t>(std::string(kPrompt).size());
+    EXPECT_EQ(usage.event().quantities().input_tokens() +
+                  usage.event().quantities().cached_input_tokens(),
+              prompt);
+  }
+
+  test::TempDir dir_;
+  BillingProcess billing_;
+  Till till_{billing_};
+  std::vector<std::unique_ptr<WorkerProcess>> workers_;
+  std::unique_ptr<FakeFleet> fleet_;
+};
+
+TEST_F(MovingTest, AStreamOfAWorkerThatMustEndGoesOnElsewhereAsIfNothingHadHappened) {
+  StartWorkers(/*drain_grace=*/absl::Milliseconds(300));
+  const Answer undisturbed = Ask(kLongAnswer, 7);
+  ASSERT_TRUE(undisturbed.whole);
+  ASSERT_EQ(undisturbed.tokens, kLongAnswer);
+
+  Answer moved;
+  WorkerProcess& ended = AskAndSignal(SIGTERM, 7, moved);
+  EXPECT_TRUE(moved.whole);
+  EXPECT_EQ(moved.tokens, kLongAnswer);
+  EXPECT_EQ(moved.text, undisturbed.text);
+  EXPECT_EQ(ended.process().Wait(absl::Minutes(1)), 0) << ended.Log();
+  EXPECT_THAT(fleet_->metrics(),
+              testing::HasSubstr("floe_gateway_moved_streams_total{reason=\"drain\"} 1"));
+
+  ASSERT_TRUE(till_.Flush());
+  const pb::ExplainUsageResponse usage = ExplainAttempts(moved, 2);
+  EXPECT_EQ(usage.attempts_size(), 2);
+  ExpectChargedOnce(usage);
+  const auto verified = billing_.Verify();
+  EXPECT_TRUE(verified.clean()) << verified.DebugString();
+  EXPECT_EQ(verified.charged_tokens(), 2 * kLongAnswer);
+}
+
+TEST_F(MovingTest, AWorkerThatDrainsFinishesWhatItHasAndIsNotAskedAgain) {
+  StartWorkers(/*drain_grace=*/absl::Minutes(5));
+  Answer last;
+  std::thread client([&] { last = Ask(kLongAnswer, 7); });
+  WorkerProcess& ending = AwaitBusy();
+  ending.process().Signal(SIGTERM);
+  while (ending.running() > 0) {
+  }  // until it takes no calls any more
+  std::vector<Answer> answers;
+  for (int i = 0; i < 20; ++i) answers.push_back(Ask(4, 1));
+  client.join();
+  EXPECT_EQ(ending.process().Wait(absl::Minutes(1)), 0) << ending.Log();
+  EXPECT_TRUE(last.whole);
+  EXPECT_EQ(last.tokens, kLongAnswer);
+
+  ASSERT_TRUE(till_.Flush());
+  const pb::ExplainUsageResponse usage = ExplainAttempts(last, 1);
+  ASSERT_EQ(usage.attempts_size(), 1) << "it finished here";
+  EXPECT_EQ(usage.attempts(0).worker(), ending.name());
+  ExpectChargedOnce(usage);
+  for (const Answer& answer : answers) {
+    const pb::ExplainUsageResponse other = ExplainAttempts(answer, 1);
+    ASSERT_EQ(other.attempts_size(), 1);
+    EXPECT_EQ(other.attempts(0).worker(), Other(ending).name());
+  }
+}
+
+TEST_F(MovingTest, AStreamOfAWorkerThatIsKilledGoesOnElsewhereAsIfNothingHadHappened) {
+  StartWorkers(/*drain_grace=*/absl::Seconds(20));
+  const Answer undisturbed = Ask(kLongAnswer, 9);
+  Answer moved;
+  AskAndSignal(SIGKILL, 9, moved);
+  EXPECT_TRUE(moved.whole);
+  EXPECT_EQ(moved.tokens, kLongAnswer);
+  EXPECT_EQ(moved.text, undisturbed.text);
+  EXPECT_THAT(fleet_->metrics(),
+              testing::HasSubstr("floe_gateway_moved_streams_total{reason=\"failure\"} 1"));
+  ASSERT_TRUE(till_.Flush());
+  ExpectChargedOnce(ExplainAttempts(moved, 1));
+}
+
+}  // namespace
+}  // namespace floe::gateway

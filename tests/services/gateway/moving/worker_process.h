@@ -1,0 +1,43 @@
+// floe-inference as a process.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+
+#include "floe/inference/v1/inference.grpc.pb.h"
+#include "tests/support/child_process.h"
+#include "tests/support/temp_dir.h"
+
+namespace floe::gateway {
+
+struct WorkerProcessOptions {
+  std::filesystem::path blobs;  // the store that it takes checkpoints from
+  std::string preload;          // a digest
+  std::string billing;          // host:port
+  absl::Duration drain_grace = absl::Seconds(20);
+};
+
+// Started and ready, or the test dies. Main thread only (see ChildProcess).
+class WorkerProcess {
+ public:
+  explicit WorkerProcess(const WorkerProcessOptions& options);
+
+  const std::string& address() const { return address_; }
+  // What bills call it.
+  std::string name() const;
+  std::string Log() const;
+  // Requests that it computes now; nothing when it does not answer.
+  int64_t running();
+  test::ChildProcess& process() { return process_; }
+
+ private:
+  test::TempDir dir_;
+  test::ChildProcess process_;
+  std::string address_;
+  std::unique_ptr<inference::v1::InferenceService::Stub> stub_;
+};
+
+}  // namespace floe::gateway
