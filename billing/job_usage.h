@@ -54,7 +54,7 @@ absl::Status Validate(const JobCount& count);
 // What a queue counts and what came here. Empty when they are the same.
 std::string ExplainDifference(const JobCount& counted, const JobQuantities& billed);
 
-// Jobs of one kind that made one thing, over all their attempts.
+// Jobs of one kind that made one thing, or one job, over all their attempts.
 struct JobUsageRow {
   std::string team;
   std::string kind;
@@ -62,6 +62,7 @@ struct JobUsageRow {
   int64_t jobs = 0;
   JobQuantities used;
   JobQuantities unsuccessful;  // of these: what failures, retries and pauses took
+  std::string job;             // resource name where a row is one job's; else empty
 };
 
 // Thread-safe.
@@ -71,9 +72,10 @@ class JobUsageStore {
   // In one transaction; how many attempts were new.
   virtual absl::StatusOr<int64_t> Append(const std::vector<JobUsage>& attempts,
                                          const std::vector<JobCount>& counts) = 0;
-  // Of jobs whose attempts ended in the interval; an empty team sees all. By team, made, kind.
+  enum class Rows { kMade, kJobs };  // one for all jobs of a kind that made one thing, or one a job
+  // Of jobs whose attempts ended in the interval; an empty team sees all. By team, made, kind, job.
   virtual absl::StatusOr<std::vector<JobUsageRow>> Query(std::string_view team,
-                                                         const Interval& interval) = 0;
+                                                         const Interval& interval, Rows rows) = 0;
 };
 
 }  // namespace floe::billing

@@ -26,10 +26,12 @@ constexpr char kQuery[] =
     " sum(gigaflop)::bigint, sum(core_us)::bigint, count(*) FILTER (WHERE lost),"
     " coalesce(sum(tokens) FILTER (WHERE lost), 0)::bigint,"
     " coalesce(sum(gigaflop) FILTER (WHERE lost), 0)::bigint,"
-    " coalesce(sum(core_us) FILTER (WHERE lost), 0)::bigint"
+    " coalesce(sum(core_us) FILTER (WHERE lost), 0)::bigint,"
+    " CASE WHEN $4::boolean THEN u.job ELSE '' END AS one"
     " FROM (SELECT *, outcome <> 'succeeded' AS lost FROM billing.job_usage"
     " WHERE ($1 = '' OR team = $1) AND ended_at >= $2::timestamptz AND ended_at < $3::timestamptz)"
-    " u JOIN made m USING (job) GROUP BY u.team, u.kind, m.made ORDER BY u.team, m.made, u.kind";
+    " u JOIN made m USING (job) GROUP BY u.team, u.kind, m.made, one"
+    " ORDER BY u.team, m.made, u.kind, one";
 constexpr char kCompare[] =
     "SELECT queue, team, coalesce(c.attempts, 0), coalesce(c.tokens, 0), coalesce(c.gigaflop, 0),"
     " coalesce(c.core_us, 0), coalesce(b.attempts, 0), coalesce(b.tokens, 0),"
@@ -72,14 +74,15 @@ absl::StatusOr<int64_t> PostgresJobUsageStore::Append(const std::vector<JobUsage
 }
 
 absl::StatusOr<std::vector<JobUsageRow>> PostgresJobUsageStore::Query(std::string_view team,
-                                                                      const Interval& interval) {
+                                                                      const Interval& interval,
+                                                                      Rows rows_are) {
   return pool_.Transaction(
       [&](pqxx::transaction_base& sql) -> absl::StatusOr<std::vector<JobUsageRow>> {
         std::vector<JobUsageRow> rows;
         for (const auto& row : sql.exec_params(kQuery, std::string(team), SqlTime(interval.start),
-                                               SqlTime(interval.end))) {
+                                               SqlTime(interval.end), rows_are == Rows::kJobs)) {
           rows.push_back({row[0].c_str(), row[1].c_str(), row[2].c_str(), row[3].as<int64_t>(),
-                          ReadQuantities(row, 4), ReadQuantities(row, 8)});
+                          ReadQuantities(row, 4), ReadQuantities(row, 8), row[12].c_str()});
         }
         return rows;
       });

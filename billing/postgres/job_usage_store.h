@@ -18,8 +18,8 @@ class PostgresJobUsageStore final : public JobUsageStore {
 
   absl::StatusOr<int64_t> Append(const std::vector<JobUsage>& attempts,
                                  const std::vector<JobCount>& counts) override;
-  absl::StatusOr<std::vector<JobUsageRow>> Query(std::string_view team,
-                                                 const Interval& interval) override;
+  absl::StatusOr<std::vector<JobUsageRow>> Query(std::string_view team, const Interval& interval,
+                                                 Rows rows) override;
 
  private:
   postgres::Pool& pool_;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/commands/when.h"
+#include "cli/output/human.h"
 
 #include "base/status_macros.h"
 #include "billing/money/money.h"
@@ -90,6 +91,12 @@ absl::StatusOr<billing::v1::Money> ParseDollars(const std::string& text) {
   money.set_picodollars(amount.ToString());
   money.set_currency("USD");
   return money;
+}
+
+std::vector<std::string> UsedCells(const billing::v1::JobQuantities& used) {
+  return {HumanCount(used.attempts()), HumanCount(used.tokens()),
+          HumanFlops(1e9 * static_cast<double>(used.gigaflop())),
+          HumanDuration(DurationOf(used.core_time()))};
 }
 
 google::protobuf::Timestamp TimestampOf(absl::Time time) {

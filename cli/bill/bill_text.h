@@ -4,6 +4,7 @@
 #include <google/protobuf/message.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -20,6 +21,9 @@ namespace floe::cli {
 std::string Dollars(const billing::v1::Money& money);
 // From "0.15" or "$0.15".
 absl::StatusOr<billing::v1::Money> ParseDollars(const std::string& text);
+
+// Attempts, tokens, work and core time: cells of a table.
+std::vector<std::string> UsedCells(const billing::v1::JobQuantities& used);
 
 google::protobuf::Timestamp TimestampOf(absl::Time time);
 google::protobuf::Duration DurationOf(absl::Duration duration);

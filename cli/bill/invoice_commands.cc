@@ -1,7 +1,6 @@
-// floe bill invoice | focus | training
+// floe bill invoice | focus
 #include <iostream>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/bill/bill_commands.h"
 #include "cli/bill/bill_text.h"
@@ -90,64 +89,6 @@ absl::Status Focus(Session& session, const FocusFlags& flags) {
   return door->StatusOf(stream->Finish());
 }
 
-struct TrainingFlags {
-  std::string team, model, version, amount, job, description;
-  int days = 365;
-};
-
-absl::Status AddTraining(Session& session, const TrainingFlags& flags) {
-  FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  const auto stub = Reports::NewStub(door->channel());
-  pb::CreateTrainingCostRequest request;
-  pb::TrainingCost& cost = *request.mutable_training_cost();
-  FLOE_ASSIGN_OR_RETURN(*cost.mutable_amount(), ParseDollars(flags.amount));
-  FLOE_ASSIGN_OR_RETURN(const std::string team, door->Team());
-  cost.set_team(flags.team.empty() ? LastId(team) : flags.team);
-  const bool whole = absl::StrContains(flags.model, '/');
-  cost.set_model(whole ? flags.model
-                       : absl::StrCat("teams/", cost.team(), "/models/", flags.model));
-  cost.set_model_version(flags.version);
-  cost.set_job(flags.job);
-  cost.set_amortization_days(flags.days);
-  cost.set_description(flags.description);
-  request.set_request_id(NewRequestId());
-  FLOE_ASSIGN_OR_RETURN(const pb::TrainingCost made,
-                        door->Ask(*stub, &Reports::Stub::CreateTrainingCost, request));
-  if (session.json) {
-    session.PrintJson(MessageJson(made));
-  } else {
-    session.out() << made.name() << "  " << Dollars(made.amount()) << "\n";
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ListTraining(Session& session, const TrainingFlags& flags) {
-  FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
-  const auto stub = Reports::NewStub(door->channel());
-  pb::QueryTrainingCostRequest request;
-  request.set_team(flags.team);
-  FLOE_ASSIGN_OR_RETURN(const pb::QueryTrainingCostResponse answer,
-                        door->Ask(*stub, &Reports::Stub::QueryTrainingCost, request));
-  if (session.json) {
-    session.PrintJson(MessageJson(answer));
-    return absl::OkStatus();
-  }
-  Table table({"MODEL", ">TRAINING", ">WRITTEN OFF", ">REVENUE", ">RUNNING COST", ">CONTRIBUTION",
-               "BREAK-EVEN"});
-  for (const auto& row : answer.rows()) {
-    std::string when = row.break_even_reached() ? "reached" : "never at this pace";
-    if (row.has_break_even_time()) {
-      when = absl::FormatTime("%Y-%m-%d", absl::FromUnixSeconds(row.break_even_time().seconds()),
-                              absl::UTCTimeZone());
-    }
-    table.Add({absl::StrCat(row.model(), "@", row.model_version()), Dollars(row.training_cost()),
-               Dollars(row.amortized()), Dollars(row.revenue()), Dollars(row.running_cost()),
-               Dollars(row.contribution()), when});
-  }
-  session.out() << table.Render();
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 void AddInvoiceCommands(CommandLine& line, CLI::App& bill) {
@@ -168,25 +109,6 @@ void AddInvoiceCommands(CommandLine& line, CLI::App& bill) {
   command->add_option("month", focus.month, "2026-11")->required();
   command->add_option("--team", focus.team, "One team only");
   line.OnRun(command, [&focus](Session& session) { return Focus(session, focus); });
-
-  CLI::App* training =
-      AddGroup(bill, "training", "What it cost to make versions, beside what they earn");
-  auto& add = line.Keep<TrainingFlags>();
-  command = AddCommand(*training, "add", "Record a cost",
-                       "  floe bill training add hamlet 7 1200.50 --days 180");
-  command->add_option("model", add.model, "The model")->required();
-  command->add_option("version", add.version, "The version")->required();
-  command->add_option("dollars", add.amount, "How much")->required();
-  command->add_option("--days", add.days, "Written off over so many days [365]");
-  command->add_option("--job", add.job, "The job");
-  command->add_option("--team", add.team, "Another team than the key's");
-  command->add_option("--description", add.description, "For people");
-  line.OnRun(command, [&add](Session& session) { return AddTraining(session, add); });
-  auto& list = line.Keep<TrainingFlags>();
-  command =
-      AddCommand(*training, "ls", "A version a row, with break-even", "  floe bill training ls");
-  command->add_option("--team", list.team, "One team only");
-  line.OnRun(command, [&list](Session& session) { return ListTraining(session, list); });
 }
 
 }  // namespace floe::cli

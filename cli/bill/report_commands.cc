@@ -26,12 +26,6 @@ absl::StatusOr<Answer> Ask(Session& session, Method method, const Request& reque
   return door->Ask(*stub, method, request);
 }
 
-void AddIntervalOptions(CLI::App& command, IntervalFlags& flags) {
-  command.add_option("--month", flags.month, "A month, 2026-11 [this month so far]");
-  command.add_option("--from", flags.from, "From then on: 2026-11-01 or RFC 3339");
-  command.add_option("--to", flags.to, "Before then");
-}
-
 struct ReportFlags {
   IntervalFlags interval;
   std::string by = "team,model,tier,token_kind";
@@ -189,6 +183,19 @@ absl::Status Verdict(const pb::VerifyUsageResponse& answer) {
                     "USAGE_UNEXPLAINED");
 }
 
+// What jobs used, as the queues count it and as it came.
+std::string JobsTable(const pb::VerifyUsageResponse& answer) {
+  Table table({"USED BY JOBS", ">ATTEMPTS", ">TOKENS", ">WORK", ">CORE TIME"});
+  const auto add = [&](const char* by, const pb::JobQuantities& used) {
+    std::vector<std::string> cells = UsedCells(used);
+    cells.insert(cells.begin(), by);
+    table.Add(std::move(cells));
+  };
+  add("counted by queues", answer.jobs_counted());
+  add("came to billing", answer.jobs_billed());
+  return table.Render();
+}
+
 absl::Status Verify(Session& session, const VerifyFlags& flags) {
   pb::VerifyUsageRequest request;
   FLOE_ASSIGN_OR_RETURN(*request.mutable_interval(), IntervalOf(flags.interval));
@@ -209,6 +216,9 @@ absl::Status Verify(Session& session, const VerifyFlags& flags) {
   reasons.Add({"retried", HumanCount(answer.retried_tokens())});
   reasons.Add({"from the cache", HumanCount(answer.cached_tokens())});
   session.out() << counts.Render() << "\n" << reasons.Render() << "\n";
+  if (answer.jobs_counted().attempts() > 0 || answer.jobs_billed().attempts() > 0) {
+    session.out() << JobsTable(answer) << "\n";
+  }
   for (const auto& difference : answer.differences()) {
     session.out() << difference.usage_id() << "  " << difference.what() << "\n";
   }
@@ -237,7 +247,7 @@ void AddReportCommands(CommandLine& line, CLI::App& bill) {
                       "workflow tag:<key>");
   command->add_option("--where", report.where, "Only these: team=nlp, model=…; may be repeated");
   command->add_flag("--csv", report.csv, "Comma-separated values");
-  AddIntervalOptions(*command, report.interval);
+  AddIntervalOptions(*command, report.interval, "this month so far");
   line.OnRun(command, [&report](Session& session) { return Report(session, report); });
 
   auto& explain = line.Keep<IdFlags>();
@@ -257,7 +267,7 @@ void AddReportCommands(CommandLine& line, CLI::App& bill) {
                        "Compare what workers computed, gateways counted and the ledger charged; "
                        "fails when a difference is not explained",
                        "  floe bill verify\n  floe bill verify --month 2026-11");
-  AddIntervalOptions(*command, verify.interval);
+  AddIntervalOptions(*command, verify.interval, "this month so far");
   line.OnRun(command, [&verify](Session& session) { return Verify(session, verify); });
 }
 

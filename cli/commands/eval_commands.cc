@@ -24,14 +24,14 @@ using Stub = pb::RegistryService::Stub;
 
 struct RunFlags {
   trainer::EvaluateSpec spec;
-  bool watch = false;
+  SubmitFlags submit;
 };
 
 absl::Status RunEvaluation(Session& session, const RunFlags& flags) {
   return SubmitAndTell(
       session,
       {"alignment", std::string(trainer::kEvaluateJobKind), trainer::EvaluateSpecJson(flags.spec)},
-      flags.watch);
+      flags.submit);
 }
 
 struct ListFlags {
@@ -149,7 +149,7 @@ void AddEvalCommands(CommandLine& line) {
       ->allow_extra_args(false);
   command->add_option("--batch-size", run.spec.batch_size, "Texts a call; changes no score")
       ->capture_default_str();
-  command->add_flag("-w,--watch", run.watch, "Follow the job to its end");
+  AddSubmitOptions(*command, run.submit);
   line.OnRun(command, [&run](Session& session) { return RunEvaluation(session, run); });
 
   auto& list = line.Keep<ListFlags>();

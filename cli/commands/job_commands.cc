@@ -73,6 +73,13 @@ std::string StateCell(const pb::Job& job) {
   return job.queue_position() > 0 ? absl::StrCat(state, " (", job.queue_position(), ".)") : state;
 }
 
+// What came of it, or why nothing has yet.
+std::string ResultCell(const pb::Job& job) {
+  if (!job.result().empty()) return job.result();
+  if (!job.held_back().empty()) return absl::StrCat("held back: ", job.held_back());
+  return job.error().substr(0, 60);
+}
+
 std::string TookCell(const pb::Job& job) {
   if (!job.has_start_time()) return "-";
   const absl::Time end = job.has_end_time() ? TimeOf(job.end_time()) : absl::Now();
@@ -90,12 +97,13 @@ absl::Status List(Session& session, const ListFlags& flags) {
     session.PrintJson(ToJsonArray(jobs));
     return absl::OkStatus();
   }
-  Table table({"JOB", "KIND", "STATE", ">DONE", ">ATTEMPT", ">TOOK", "SUBMITTED", "RESULT"});
+  Table table(
+      {"JOB", "KIND", "STATE", ">PRIORITY", ">DONE", ">ATTEMPT", ">TOOK", "SUBMITTED", "RESULT"});
   for (const pb::Job& job : jobs) {
-    table.Add({LastId(job.name()), job.kind(), StateCell(job), ProgressCell(job),
-               absl::StrCat(job.attempt(), "/", job.max_attempts()), TookCell(job),
-               HumanTime(TimeOf(job.create_time()), absl::LocalTimeZone()),
-               job.result().empty() ? job.error().substr(0, 60) : job.result()});
+    table.Add({LastId(job.name()), job.kind(), StateCell(job), absl::StrCat(job.priority()),
+               ProgressCell(job), absl::StrCat(job.attempt(), "/", job.max_attempts()),
+               TookCell(job), HumanTime(TimeOf(job.create_time()), absl::LocalTimeZone()),
+               ResultCell(job)});
   }
   session.out() << (table.empty() ? "No jobs; `floe train job.yaml` submits one.\n"
                                   : table.Render());
@@ -111,7 +119,8 @@ absl::StatusOr<pb::Job> Get(Session& session, const std::string& id, std::string
 }
 
 std::string AttemptTable(const pb::Job& job) {
-  Table table({">ATTEMPT", "RUNNER", "STARTED", ">TOOK", "ENDED AS", "WHY"});
+  Table table({">ATTEMPT", "RUNNER", "STARTED", ">TOOK", ">TOKENS", ">WORK", ">CORE TIME",
+               "ENDED AS", "WHY"});
   for (const pb::Attempt& attempt : job.attempts()) {
     const absl::Time start = TimeOf(attempt.start_time());
     const absl::Time end = attempt.has_end_time() ? TimeOf(attempt.end_time()) : absl::Now();
@@ -119,6 +128,9 @@ std::string AttemptTable(const pb::Job& job) {
         {absl::StrCat(attempt.number()), attempt.runner(),
          attempt.has_start_time() ? HumanTime(start, absl::LocalTimeZone()) : "-",
          attempt.has_start_time() ? HumanDuration(end - start) : "-",
+         HumanCount(attempt.used().tokens()),
+         HumanFlops(1e9 * static_cast<double>(attempt.used().gigaflop())),
+         HumanDuration(CoreTimeOf(attempt.used())),
          attempt.outcome().empty() ? "runs" : absl::StrReplaceAll(attempt.outcome(), {{"_", " "}}),
          attempt.reason().empty() ? "-" : attempt.reason()});
   }
@@ -144,6 +156,8 @@ absl::Status Show(Session& session, const JobFlags& flags) {
                                    ? "taken next"
                                    : absl::StrCat(job.queue_position() - 1, " before it"));
   }
+  if (!job.held_back().empty()) fields.Add("held back", job.held_back());
+  fields.Add("priority", absl::StrCat(job.priority()));
   if (!job.error().empty()) fields.Add("error", job.error());
   if (!job.result().empty()) fields.Add("result", job.result());
   fields.Add("attempt", absl::StrCat(job.attempt(), " of ", job.max_attempts()));
@@ -257,7 +271,10 @@ void AddJobCommands(CommandLine& line) {
     line.OnRun(one, [&flags, action](Session& session) { return action(session, flags); });
     return one;
   };
-  add("show", "One job: state, place in the queue, attempts and why they ended, specification",
+  add("show",
+      "One job: state, priority, place in the queue and what holds it back, attempts with what "
+      "they "
+      "used and why they ended, specification",
       "  floe jobs show trainer-01j9…", line.Keep<JobFlags>(), Show);
   auto& watch = line.Keep<JobFlags>();
   command =

@@ -42,6 +42,7 @@ struct Run {
   std::optional<double> tokens;
   std::optional<double> tokens_per_second;  // median over its reports
   std::optional<double> gflops;             // likewise
+  std::optional<double> gemm_peak_share;    // likewise
   std::optional<double> peak_memory_bytes;
   std::optional<double> seconds;  // from its first start; up to now while it has not ended
 };
@@ -73,7 +74,7 @@ absl::StatusOr<Run> Read(Session& session, const std::string& id) {
                         door->Ask(door->jobs(), &pb::JobService::Stub::GetJob, request, service));
   Flatten("", ToJson(run.job)["spec"], run.settings);
   FLOE_ASSIGN_OR_RETURN(const auto rows, JobMetricsOf(*door, run.job.name()));
-  std::vector<double> speeds, gflops;
+  std::vector<double> speeds, gflops, shares;
   for (const pb::JobMetrics& row : rows) {
     run.losses.Add(row.step(), row.metrics());
     const auto take = [&](const char* name, auto use) {
@@ -83,11 +84,13 @@ absl::StatusOr<Run> Read(Session& session, const std::string& id) {
     take("tokens", [&](double v) { run.tokens = v; });
     take("tokens_per_second", [&](double v) { speeds.push_back(v); });
     take("gflops", [&](double v) { gflops.push_back(v); });
+    take("gemm_peak_share", [&](double v) { shares.push_back(v); });
     take("peak_memory_bytes",
          [&](double v) { run.peak_memory_bytes = std::max(run.peak_memory_bytes.value_or(0), v); });
   }
   run.tokens_per_second = Median(std::move(speeds));
   run.gflops = Median(std::move(gflops));
+  run.gemm_peak_share = Median(std::move(shares));
   if (run.job.has_start_time()) {
     const absl::Time end = run.job.has_end_time() ? TimeOf(run.job.end_time()) : absl::Now();
     run.seconds = absl::ToDoubleSeconds(end - TimeOf(run.job.start_time()));
@@ -159,6 +162,9 @@ void AddResults(Table& table, const Run& a, const Run& b) {
   add("GFLOP/s, median", [](const Run& run) {
     return Cell(run.gflops, [](double v) { return absl::StrFormat("%.1f", v); });
   });
+  add("of GEMM peak, median", [](const Run& run) {
+    return Cell(run.gemm_peak_share, [](double v) { return absl::StrFormat("%.0f%%", 100 * v); });
+  });
   add("memory, most", [](const Run& run) {
     return Cell(run.peak_memory_bytes,
                 [](double v) { return HumanBytes(static_cast<int64_t>(v)); });
@@ -192,6 +198,7 @@ Json RunJson(const Run& run) {
           {"seconds", number(run.seconds)},
           {"tokens_per_second", number(run.tokens_per_second)},
           {"gflops", number(run.gflops)},
+          {"gemm_peak_share", number(run.gemm_peak_share)},
           {"peak_memory_bytes", number(run.peak_memory_bytes)},
           {"loss", losses(run.losses.training())},
           {"held_out_loss", losses(run.losses.held_out())}};

@@ -107,7 +107,7 @@ absl::Status Quantize(Session& session, const QuantizeFlags& flags) {
   FLOE_RETURN_IF_ERROR(SubmitAndTell(
       session,
       {"alignment", std::string(trainer::kEvaluateJobKind), trainer::EvaluateSpecJson(spec)},
-      /*watch=*/true));
+      SubmitFlags{.watch = true}));
   Table table({"DATASET", "METRIC", ">BEFORE", ">IN 8 BITS", ">CHANGE"});
   Json changes = Json::array();
   for (const pb::Dataset& dataset : datasets) {

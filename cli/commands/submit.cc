@@ -17,6 +17,16 @@ namespace floe::cli {
 
 namespace pb = jobs::v1;
 
+void AddSubmitOptions(CLI::App& command, SubmitFlags& flags) {
+  command
+      .add_option("--priority", flags.priority,
+                  "-100 to 100: higher ones are taken first, older ones among equals; above 0 is "
+                  "for admins")
+      ->check(CLI::Range(-100, 100))
+      ->capture_default_str();
+  command.add_flag("-w,--watch", flags.watch, "Follow the job to its end");
+}
+
 absl::StatusOr<std::vector<pb::JobMetrics>> JobMetricsOf(Door& door, const std::string& job_name) {
   FLOE_ASSIGN_OR_RETURN(const std::string service, ServiceOfJob(job_name));
   pb::ListJobMetricsRequest request;
@@ -33,6 +43,7 @@ absl::StatusOr<pb::Job> SubmitJob(Session& session, const Submission& submission
   request.set_kind(submission.kind);
   request.set_spec(submission.spec);
   request.set_request_id(NewRequestId());
+  request.set_priority(submission.priority);
   return door->Ask(door->jobs(), &pb::JobService::Stub::CreateJob, request, submission.service);
 }
 
@@ -78,17 +89,25 @@ absl::Status WatchToEnd(Session& session, const std::string& job_name, int64_t a
   return absl::OkStatus();
 }
 
-absl::Status SubmitAndTell(Session& session, const Submission& submission, bool watch) {
+absl::Status SubmitAndTell(Session& session, Submission submission, const SubmitFlags& flags) {
+  submission.priority = flags.priority;
   FLOE_ASSIGN_OR_RETURN(const pb::Job job, SubmitJob(session, submission));
   const std::string id = LastId(job.name());
-  if (watch) {
-    if (!session.json) session.out() << "job " << id << " (" << job.kind() << ")\n" << std::flush;
+  // What keeps it waiting, when something does.
+  const std::string waits = absl::StrCat(
+      job.queue_position() > 1 ? absl::StrCat(", ", job.queue_position() - 1, " before it") : "",
+      job.held_back().empty() ? "" : absl::StrCat(", held back: ", job.held_back()));
+  if (flags.watch) {
+    if (!session.json) {
+      session.out() << "job " << id << " (" << job.kind() << ")" << waits << "\n" << std::flush;
+    }
     return WatchToEnd(session, job.name(), 0);
   }
   if (session.json) {
     session.PrintJson(ToJson(job));
   } else {
-    session.out() << "job " << id << " is queued; `floe jobs watch " << id << "` follows it\n";
+    session.out() << "job " << id << " is queued" << waits << "; `floe jobs watch " << id
+                  << "` follows it\n";
   }
   return absl::OkStatus();
 }

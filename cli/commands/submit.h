@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cli/commands/commands.h"
 #include "cli/door/session.h"
 
 namespace floe::cli {
@@ -14,7 +15,15 @@ struct Submission {
   std::string service;  // that owns the kind: trainer, tokenizer
   std::string kind;
   std::string spec;  // YAML or JSON
+  int priority = 0;  // higher ones are taken first; above 0 is for admins
 };
+
+// How a command that submits a job is told to.
+struct SubmitFlags {
+  int priority = 0;
+  bool watch = false;
+};
+void AddSubmitOptions(CLI::App& command, SubmitFlags& flags);
 
 absl::StatusOr<jobs::v1::Job> SubmitJob(Session& session, const Submission& submission);
 
@@ -26,7 +35,7 @@ absl::StatusOr<std::vector<jobs::v1::JobMetrics>> JobMetricsOf(Door& door,
 // else JobFailedError. With --json: one event a line.
 absl::Status WatchToEnd(Session& session, const std::string& job_name, int64_t after_sequence);
 
-// Submits, says so, and watches when `watch` says so.
-absl::Status SubmitAndTell(Session& session, const Submission& submission, bool watch);
+// Submits with the flags' priority, says so and where the job stands, and watches when asked to.
+absl::Status SubmitAndTell(Session& session, Submission submission, const SubmitFlags& flags);
 
 }  // namespace floe::cli

@@ -41,7 +41,7 @@ struct TrainFlags {
   std::string pattern = "qwen2";
   std::vector<std::string> special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
   int64_t max_memory_mb = 8192;
-  bool watch = false;
+  SubmitFlags submit;
 };
 
 absl::Status Train(Session& session, const TrainFlags& flags) {
@@ -51,7 +51,7 @@ absl::Status Train(Session& session, const TrainFlags& flags) {
                      {"pattern", flags.pattern},
                      {"special_tokens", flags.special_tokens},
                      {"max_memory_mb", flags.max_memory_mb}};
-  return SubmitAndTell(session, {"tokenizer", "tokenizer.train", spec.dump()}, flags.watch);
+  return SubmitAndTell(session, {"tokenizer", "tokenizer.train", spec.dump()}, flags.submit);
 }
 
 // From a file, from stdin ("-"), or from the words of the command line.
@@ -309,7 +309,7 @@ void AddTokenizerCommands(CommandLine& line) {
       ->add_option("--max-memory-mb", train.max_memory_mb,
                    "Of the runner; a text with more different words than that holds is refused")
       ->capture_default_str();
-  command->add_flag("-w,--watch", train.watch, "Follow the job to its end");
+  AddSubmitOptions(*command, train.submit);
   line.OnRun(command, [&train](Session& session) { return Train(session, train); });
 
   auto& encode = line.Keep<EncodeFlags>();

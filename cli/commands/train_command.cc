@@ -24,7 +24,7 @@ struct TrainFlags {
   std::vector<std::string> set;
   std::string preset;
   bool list_presets = false;
-  bool watch = false;
+  SubmitFlags submit;
 };
 
 struct Kind {
@@ -100,7 +100,8 @@ absl::Status Train(Session& session, TrainFlags flags) {
   if (!flags.kind.empty()) kind = flags.kind;
   for (const Kind& known : kKinds) {
     if (kind != known.name) continue;
-    return SubmitAndTell(session, {std::string(known.service), kind, std::move(spec)}, flags.watch);
+    return SubmitAndTell(session, {std::string(known.service), kind, std::move(spec)},
+                         flags.submit);
   }
   return absl::InvalidArgumentError(
       absl::StrCat(flags.file, ": kind is '", kind, "'; known are pretrain, sft, dpo, evaluate"));
@@ -115,6 +116,7 @@ void AddTrainCommand(CommandLine& line) {
       "Submit a job that trains, aligns or evaluates, described in a YAML file",
       "  floe train docs/examples/pretrain.yaml --watch\n"
       "  floe train docs/examples/sft.yaml --set base=hamlet@3 --watch\n"
+      "  floe train job.yaml --priority -10      # after what others wait for\n"
       "  floe train --list-presets\n"
       "  job=$(floe train job.yaml --json | jq -r .name) && floe jobs watch \"$job\"\n\n"
       "`kind` in the file says what it is: pretrain (when it is not there), sft, dpo or evaluate.\n"
@@ -125,7 +127,7 @@ void AddTrainCommand(CommandLine& line) {
       ->allow_extra_args(false);
   command->add_option("--preset", flags.preset, "A shape to begin with: --set preset=NAME");
   command->add_flag("--list-presets", flags.list_presets, "Show the shapes that have a name");
-  command->add_flag("-w,--watch", flags.watch, "Follow the job to its end");
+  AddSubmitOptions(*command, flags.submit);
   line.OnRun(command, [&flags](Session& session) { return Train(session, flags); });
 }
 

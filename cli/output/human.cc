@@ -42,6 +42,16 @@ std::string HumanQuantity(double quantity) {
   return absl::StrFormat("%.*f%s", places, quantity, kUnits[unit]);
 }
 
+std::string HumanFlops(double operations) {
+  constexpr std::array kUnits = {"", "k", "M", "G", "T", "P", "E", "Z", "Y"};
+  size_t unit = 0;
+  while (operations >= 999.5 && unit + 1 < kUnits.size()) {
+    operations /= 1000;
+    ++unit;
+  }
+  return absl::StrFormat("%.*f %sFLOP", unit == 0 ? 0 : 2, operations, kUnits[unit]);
+}
+
 std::string HumanDuration(absl::Duration duration) {
   if (duration < absl::Seconds(1)) {
     return absl::StrCat(absl::ToInt64Milliseconds(duration), " ms");

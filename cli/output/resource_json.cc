@@ -40,6 +40,10 @@ absl::Time TimeOf(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
+absl::Duration CoreTimeOf(const jobs::v1::Usage& used) {
+  return absl::Seconds(used.core_time().seconds()) + absl::Nanoseconds(used.core_time().nanos());
+}
+
 Json ToJson(const registry::v1::Dataset& dataset) {
   return {{"name", dataset.name()},
           {"digest", dataset.digest()},
@@ -162,6 +166,7 @@ Json ToJson(const jobs::v1::Job& job) {
                {"state", std::string(JobStateName(job.state()))},
                {"attempt", job.attempt()},
                {"max_attempts", job.max_attempts()},
+               {"priority", job.priority()},
                {"error", job.error()},
                {"result", job.result()},
                {"creator", job.creator()},
@@ -171,6 +176,7 @@ Json ToJson(const jobs::v1::Job& job) {
                {"end_time", Stamp(job.has_end_time(), job.end_time())},
                {"spec", Parsed(job.spec())}};
   if (job.queue_position() > 0) json["queue_position"] = job.queue_position();
+  if (!job.held_back().empty()) json["held_back"] = job.held_back();
   if (job.has_progress()) json["progress"] = ToJson(job.progress());
   if (job.attempts_size() > 0) json["attempts"] = ToJsonArray(job.attempts());
   return json;
@@ -182,7 +188,11 @@ Json ToJson(const jobs::v1::Attempt& attempt) {
           {"start_time", Stamp(attempt.has_start_time(), attempt.start_time())},
           {"end_time", Stamp(attempt.has_end_time(), attempt.end_time())},
           {"outcome", attempt.outcome()},
-          {"reason", attempt.reason()}};
+          {"reason", attempt.reason()},
+          {"used",
+           {{"tokens", attempt.used().tokens()},
+            {"gigaflop", attempt.used().gigaflop()},
+            {"core_seconds", absl::ToDoubleSeconds(CoreTimeOf(attempt.used()))}}}};
 }
 
 Json ToJson(const jobs::v1::JobEvent& event) {

@@ -16,6 +16,7 @@ namespace floe::cli {
 
 // UnixEpoch when unset.
 absl::Time TimeOf(const google::protobuf::Timestamp& time);
+absl::Duration CoreTimeOf(const jobs::v1::Usage& used);
 
 nlohmann::ordered_json ToJson(const registry::v1::Dataset& dataset);
 nlohmann::ordered_json ToJson(const registry::v1::Tokenizer& tokenizer);

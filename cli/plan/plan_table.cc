@@ -24,16 +24,6 @@ std::string Percent(int64_t part, int64_t whole) {
                          100.0 * static_cast<double>(part) / static_cast<double>(whole));
 }
 
-std::string Flops(double flops, const char* each = "") {
-  constexpr std::array kUnits = {"", "k", "M", "G", "T", "P", "E", "Z", "Y"};
-  size_t unit = 0;
-  while (flops >= 999.5 && unit + 1 < kUnits.size()) {
-    flops /= 1000;
-    ++unit;
-  }
-  return absl::StrFormat("%.*f %sFLOP%s", unit == 0 ? 0 : 2, flops, kUnits[unit], each);
-}
-
 std::string Took(double seconds) {
   if (seconds >= 10 * kSecondsPerYear) {
     return absl::StrFormat("%s years", HumanQuantity(seconds / kSecondsPerYear));
@@ -96,16 +86,17 @@ std::string Parameters(const model::Plan& plan) {
 void AddThroughput(const model::Plan& plan, const Throughput& throughput, Section& section) {
   const model::Hardware& hardware = plan.request.hardware;
   const double peak = hardware.Peak(plan.request.training.precision);
-  section.Line("a device sustains", Flops(plan.flops_per_device, "/s"),
-               absl::StrFormat("%s: %.1f %% of the %s peak, %s",
-                               throughput.runs.empty() ? "assumed" : "measured",
-                               100 * plan.flops_per_device / peak,
-                               PrecisionName(plan.request.training.precision), Flops(peak, "/s")));
+  section.Line(
+      "a device sustains", HumanFlops(plan.flops_per_device) + "/s",
+      absl::StrFormat("%s: %.1f %% of the %s peak, %s",
+                      throughput.runs.empty() ? "assumed" : "measured",
+                      100 * plan.flops_per_device / peak,
+                      PrecisionName(plan.request.training.precision), HumanFlops(peak) + "/s"));
   for (size_t i = 0; i < std::min<size_t>(throughput.runs.size(), 3); ++i) {
     const PastRun& run = throughput.runs[i];
     section.Line(
         "", "",
-        absl::StrCat("job ", run.job.substr(0, 40), ": ", Flops(run.flops_per_second, "/s")));
+        absl::StrCat("job ", run.job.substr(0, 40), ": ", HumanFlops(run.flops_per_second) + "/s"));
   }
   if (!throughput.runs.empty() && !throughput.runs.front().device.empty()) {
     section.Line("", "", "on " + throughput.runs.front().device.substr(0, 58));
@@ -125,11 +116,12 @@ std::string Training(const model::Plan& plan, const Throughput& throughput) {
                                   plan.optimal_tokens ? "compute-optimal" : "as asked"));
   section.Line("optimal tokens", HumanCount(plan.compute_optimal_tokens),
                "20 a parameter: Hoffmann et al. 2022, arXiv:2203.15556");
-  section.Line("forward", Flops(static_cast<double>(plan.forward_flops_per_token)), "a token");
-  section.Line("6 N D", Flops(plan.work.rule_of_thumb), "rule of thumb");
-  section.Line("exact", Flops(plan.work.exact), "3 x forward x tokens, causal attention");
+  section.Line("forward", HumanFlops(static_cast<double>(plan.forward_flops_per_token)), "a token");
+  section.Line("6 N D", HumanFlops(plan.work.rule_of_thumb), "rule of thumb");
+  section.Line("exact", HumanFlops(plan.work.exact), "3 x forward x tokens, causal attention");
   if (asked.activation_checkpointing) {
-    section.Line("executed", Flops(plan.work.executed), "forward twice: activation checkpointing");
+    section.Line("executed", HumanFlops(plan.work.executed),
+                 "forward twice: activation checkpointing");
   }
   section.Line("hardware", absl::StrCat(asked.devices, " x ", hardware.name.substr(0, 20)),
                hardware.description.substr(0, 50));

@@ -157,6 +157,7 @@ v1::QueryJobUsageResponse::Row ToProto(const domain::JobUsageRow& row) {
   out.set_jobs(row.jobs);
   *out.mutable_used() = ToProto(row.used);
   *out.mutable_unsuccessful() = ToProto(row.unsuccessful);
+  out.set_job(row.job);
   return out;
 }
 

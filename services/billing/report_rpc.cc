@@ -185,7 +185,8 @@ grpc::Status ReportRpc::QueryTrainingCost(grpc::ServerContext* context,
     const absl::Time now = request->has_time() ? FromProto(request->time()) : parts_.clock.Now();
     FLOE_ASSIGN_OR_RETURN(const auto costs, parts_.training.List(team, now));
     FLOE_ASSIGN_OR_RETURN(const auto uses, parts_.training.Uses(team, now));
-    FLOE_ASSIGN_OR_RETURN(const auto jobs, parts_.jobs.Query(team, {absl::UnixEpoch(), now}));
+    FLOE_ASSIGN_OR_RETURN(const auto jobs, parts_.jobs.Query(team, {absl::UnixEpoch(), now},
+                                                             domain::JobUsageStore::Rows::kMade));
     FLOE_ASSIGN_OR_RETURN(const auto rows, domain::CompareTrainingCost(costs, uses, jobs, now));
     for (const auto& row : rows) *answer->add_rows() = ToProto(row);
     return absl::OkStatus();
@@ -200,7 +201,10 @@ grpc::Status ReportRpc::QueryJobUsage(grpc::ServerContext* context,
     const domain::Interval interval{
         request->has_start() ? FromProto(request->start()) : absl::UnixEpoch(),
         request->has_end() ? FromProto(request->end()) : parts_.clock.Now()};
-    FLOE_ASSIGN_OR_RETURN(const auto rows, parts_.jobs.Query(team, interval));
+    using Rows = domain::JobUsageStore::Rows;
+    FLOE_ASSIGN_OR_RETURN(
+        const auto rows,
+        parts_.jobs.Query(team, interval, request->each_job() ? Rows::kJobs : Rows::kMade));
     domain::JobQuantities total;
     for (const domain::JobUsageRow& row : rows) {
       *answer->add_rows() = ToProto(row);

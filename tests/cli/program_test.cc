@@ -121,6 +121,14 @@ TEST_F(ProgramTest, TrainSubmitsToTheServiceThatOwnsTheKind) {
   EXPECT_THAT(fleet_.calls().services, ElementsAre("trainer", "tokenizer"));
   EXPECT_EQ(json::parse(fleet_.calls().created_jobs[1].spec())["vocab_size"], 4096);
 
+  EXPECT_EQ(Run({"train", "job.yaml", "--priority", "-10"}), 0) << err_;
+  EXPECT_EQ(Run({"eval", "run", "lexicon", "--dataset", "corpus", "--priority", "5"}), 0) << err_;
+  EXPECT_EQ(fleet_.calls().created_jobs[1].priority(), 0);
+  EXPECT_EQ(fleet_.calls().created_jobs[2].priority(), -10);
+  EXPECT_EQ(fleet_.calls().created_jobs[3].priority(), 5);
+  EXPECT_EQ(Run({"train", "job.yaml", "--priority", "101"}), 2);
+  EXPECT_THAT(err_, HasSubstr("--priority"));
+
   dir_.Write("bad.yaml", "model: lexicon\nbad: 1\n");
   EXPECT_EQ(Run({"train", "bad.yaml"}), 2);
   EXPECT_THAT(err_, HasSubstr("line 2: unknown key"));

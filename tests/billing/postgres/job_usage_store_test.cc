@@ -39,8 +39,9 @@ class JobUsageStoreTest : public StoreTest {
     EXPECT_TRUE(report.ok()) << report.status();
     return report.value_or(VerifyReport());
   }
-  std::vector<JobUsageRow> Rows(const std::string& team = "") {
-    return *job_usage_.Query(team, {absl::UnixEpoch(), clock_.Now() + absl::Seconds(1)});
+  std::vector<JobUsageRow> Rows(const std::string& team = "",
+                                JobUsageStore::Rows rows = JobUsageStore::Rows::kMade) {
+    return *job_usage_.Query(team, {absl::UnixEpoch(), clock_.Now() + absl::Seconds(1)}, rows);
   }
 };
 
@@ -66,6 +67,19 @@ TEST_F(JobUsageStoreTest, AllAttemptsOfAJobBelongToWhatItMade) {
   EXPECT_EQ(rows[1].used.attempts, 2);
   EXPECT_EQ(rows[1].unsuccessful, (JobQuantities{1, 1000, 20, absl::Seconds(60)}));
   EXPECT_THAT(Rows("law"), IsEmpty());
+}
+
+TEST_F(JobUsageStoreTest, EachJobHasARowWhereThatIsAskedFor) {
+  Append({Ended("a", 1, "handed_back"), Ended("a", 2), Ended("b", 1)}, {});
+  ASSERT_THAT(Rows(), SizeIs(1));
+  EXPECT_EQ(Rows()[0].job, "");
+  EXPECT_EQ(Rows()[0].jobs, 2);
+  const auto rows = Rows("nlp", JobUsageStore::Rows::kJobs);
+  ASSERT_THAT(rows, SizeIs(2));
+  EXPECT_EQ(rows[0].job, "teams/nlp/jobs/a");
+  EXPECT_EQ(rows[0].used.attempts, 2);
+  EXPECT_EQ(rows[1].job, "teams/nlp/jobs/b");
+  EXPECT_EQ(rows[1].jobs, 1);
 }
 
 TEST_F(JobUsageStoreTest, WhatAQueueCountsAndBillingLacksIsAFault) {

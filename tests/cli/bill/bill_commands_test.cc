@@ -88,7 +88,41 @@ class FakeReports final : public pb::ReportService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status QueryTrainingCost(grpc::ServerContext*, const pb::QueryTrainingCostRequest*,
+                                 pb::QueryTrainingCostResponse* answer) override {
+    auto& row = *answer->add_rows();
+    row.set_model("teams/nlp/models/hamlet");
+    row.set_model_version("7");
+    *row.mutable_training_cost() = Picos("12500000000000");
+    return grpc::Status::OK;
+  }
+  // One job that made hamlet@7 at the second attempt, and one that failed.
+  grpc::Status QueryJobUsage(grpc::ServerContext*, const pb::QueryJobUsageRequest* request,
+                             pb::QueryJobUsageResponse* answer) override {
+    asked_usage = *request;
+    if (request->team() == "law") return grpc::Status::OK;
+    for (const bool made : {true, false}) {
+      auto& row = *answer->add_rows();
+      row.set_team("nlp");
+      row.set_kind("pretrain");
+      if (made) row.set_made("teams/nlp/models/hamlet/versions/7");
+      if (request->each_job()) row.set_job(made ? "teams/nlp/jobs/trainer-a" : "trainer-b");
+      row.set_jobs(1);
+      row.mutable_used()->set_attempts(made ? 2 : 1);
+      row.mutable_used()->set_tokens(1'500'000);
+      row.mutable_used()->set_gigaflop(2500);
+      row.mutable_used()->mutable_core_time()->set_seconds(90);
+      row.mutable_unsuccessful()->mutable_core_time()->set_seconds(made ? 30 : 90);
+    }
+    answer->mutable_total()->set_attempts(3);
+    answer->mutable_total()->set_tokens(3'000'000);
+    answer->mutable_total()->set_gigaflop(5000);
+    answer->mutable_total()->mutable_core_time()->set_seconds(180);
+    return grpc::Status::OK;
+  }
+
   pb::QueryReportRequest asked;
+  pb::QueryJobUsageRequest asked_usage;
   pb::VerifyUsageResponse verdict;
 };
 
@@ -185,6 +219,11 @@ TEST_F(BillCommandsTest, VerifyFailsWithTheRequestsThatDiffer) {
   EXPECT_EQ(Run({"verify"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("clean"));
   EXPECT_THAT(out_, testing::Not(HasSubstr("on their way")));
+  EXPECT_THAT(out_, testing::Not(HasSubstr("USED BY JOBS"))) << "there were none";
+  reports_.verdict.mutable_jobs_counted()->set_attempts(3);
+  reports_.verdict.mutable_jobs_billed()->set_attempts(2);
+  EXPECT_EQ(Run({"verify"}), 0) << err_;
+  EXPECT_THAT(out_, testing::ContainsRegex("counted by queues +3 .*\ncame to billing +2 "));
   reports_.verdict.set_on_the_way(3);
   EXPECT_EQ(Run({"verify"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("on their way: 3 requests"));
@@ -229,6 +268,33 @@ TEST_F(BillCommandsTest, ATrainingCostNamesItsModelAsReportsDo) {
             "teams/law/models/hamlet");
   EXPECT_EQ(model({"training", "add", "teams/nlp/models/hamlet", "7", "12", "--json"}),
             "teams/nlp/models/hamlet");
+}
+
+TEST_F(BillCommandsTest, WhatTrainingUsedStandsBesideItsCost) {
+  EXPECT_EQ(Run({"training", "usage", "--month", "2026-11"}), 0) << err_;
+  EXPECT_THAT(out_, testing::ContainsRegex("nlp +pretrain +hamlet@7 +1 +2 +1,500,000 +2.50 TFLOP"
+                                           " +1 min 30 s +30 s +[$]12.50"));
+  EXPECT_THAT(out_, testing::ContainsRegex("nlp +pretrain +- +1 +1 +1,500,000 +2.50 TFLOP"
+                                           " +1 min 30 s +1 min 30 s +-"));
+  EXPECT_THAT(out_, testing::ContainsRegex("total +2 +3 +3,000,000 +5.00 TFLOP +3 min 00 s"
+                                           " +2 min 00 s"));
+  EXPECT_EQ(reports_.asked_usage.start().seconds(), 1793491200);
+  EXPECT_EQ(reports_.asked_usage.end().seconds(), 1793491200 + 30 * 86400);
+
+  EXPECT_EQ(Run({"training", "usage", "--jobs", "--json"}), 0) << err_;
+  EXPECT_FALSE(reports_.asked_usage.has_start()) << "since the first job";
+  const json usage = json::parse(out_);
+  EXPECT_EQ(usage["rows"][0]["job"], "teams/nlp/jobs/trainer-a");
+  EXPECT_EQ(usage["rows"][0]["used"]["core_time"], 90.0);
+  EXPECT_EQ(usage["rows"][0]["training_cost"]["dollars"], "12.50");
+  EXPECT_TRUE(usage["rows"][1]["training_cost"].is_null());
+  EXPECT_EQ(usage["total"]["gigaflop"], 5000);
+  EXPECT_EQ(Run({"training", "usage", "--jobs"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("trainer-a"));
+
+  EXPECT_EQ(Run({"training", "usage", "--team", "law"}), 0) << err_;
+  EXPECT_EQ(out_, "No attempt of a job ended in this time.\n");
+  EXPECT_EQ(Run({"training", "usage", "--from", "yesterday"}), 2);
 }
 
 TEST_F(BillCommandsTest, BudgetsAreForTheKeysTeamUnlessSaidOtherwise) {

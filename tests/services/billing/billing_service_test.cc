@@ -325,6 +325,11 @@ TEST_F(BillingServiceTest, WhatJobsUsedIsToldByServicesAndReadByTheTeam) {
   EXPECT_EQ(rows.rows(0).made(), "teams/nlp/models/hamlet/versions/7");
   EXPECT_EQ(rows.total().tokens(), 1000);
   EXPECT_EQ(rows.total().core_time().seconds(), 30);
+  EXPECT_EQ(rows.rows(0).job(), "");
+  v1::QueryJobUsageRequest each;
+  each.set_each_job(true);
+  ASSERT_TRUE(Call(reports, query, kViewer, each, rows).ok());
+  EXPECT_EQ(rows.rows(0).job(), "teams/nlp/jobs/trainer-1");
   ASSERT_TRUE(Call(reports, query, kStranger, v1::QueryJobUsageRequest(), rows).ok());
   EXPECT_EQ(rows.rows_size(), 0);
 
