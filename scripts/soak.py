@@ -20,6 +20,7 @@ import http.client
 import json
 import os
 import random
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,7 @@ class Fleet:
                 file.write(' '.join(rng.choice(words) for _ in range(12)) + '.\n\n')
         with open(os.path.join(self.folder, 'job.yaml'), 'w', encoding='utf-8') as file:
             file.write(JOB)
-        self.floe('up')
+        self.floe('up', '--programs', self.programs())
         self.floe('data', 'import', 'text.txt')
         self.floe('tokenizer', 'train', '--name', 'words', '--dataset', 'text', '--vocab-size', '300', '--watch')
         self.floe('train', 'job.yaml', '--watch')
@@ -74,6 +75,21 @@ class Fleet:
             self.addresses = json.load(file)
         with open(os.path.join(self.environment['FLOE_DIR'], 'admin.key'), encoding='utf-8') as file:
             self.key = file.read().strip()
+
+    def programs(self):
+        """The services' programs, the worker's with a small KV cache: its memory is taken block by block until all were
+        used once, which is no growth, and so is over within the first minutes."""
+        folder = os.path.join(self.folder, 'programs')
+        os.mkdir(folder)
+        built = os.path.dirname(FLOE)
+        for name in os.listdir(built):
+            os.symlink(os.path.join(built, name), os.path.join(folder, name))
+        worker = os.path.join(folder, 'floe-inference')
+        os.remove(worker)
+        with open(worker, 'w', encoding='utf-8') as file:
+            file.write(f'#!/bin/sh\nexec {shlex.quote(os.path.join(built, "floe-inference"))} --kv-mib 4 "$@"\n')
+        os.chmod(worker, 0o755)
+        return folder
 
     def stop(self):
         subprocess.run([FLOE, 'down'], cwd=self.folder, env=self.environment, capture_output=True, check=False)
