@@ -76,9 +76,18 @@ struct RetrievalAsk {
   static constexpr int64_t kMaxTopK = 50;
 };
 
+// Texts or ids to be turned into vectors, instead of a prompt to be answered.
+struct EmbeddingAsk {
+  enum class Pooling { kMean, kLast };
+  std::vector<Prompt> inputs;
+  Pooling pooling = Pooling::kMean;
+  bool base64 = false;  // how the vectors are written: else as lists of numbers
+};
+
 struct Ask {
   std::string model;  // `hamlet`, `hamlet@production`, `hamlet@3`, `sha256:…`
   Prompt prompt;
+  std::optional<EmbeddingAsk> embedding;  // then there is no prompt
   Sampling sampling;
   std::optional<int64_t> max_tokens;  // at least 1
   std::vector<std::string> stop;      // none of them empty
@@ -100,7 +109,9 @@ struct Ask {
   // Paths of fields that nobody knows, printable and few: what a client is told of them.
   std::vector<std::string> ignored;
 
-  bool is_chat() const { return std::holds_alternative<std::vector<Message>>(prompt); }
+  bool is_chat() const {
+    return !embedding && std::holds_alternative<std::vector<Message>>(prompt);
+  }
 };
 
 // Whether `text` is dollars with at most 12 decimals: what an integer of picodollars can say.

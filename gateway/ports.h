@@ -158,4 +158,22 @@ class Generator {
       const CallScope& scope, const GenerateCall& call) = 0;
 };
 
+struct EmbedCall {
+  const ResolvedModel& model;
+  const std::vector<uint32_t>& ids;       // of all inputs, one after the other
+  const std::vector<size_t>& input_ends;  // where in `ids` each ends
+  EmbeddingAsk::Pooling pooling;
+  ServiceTier tier;
+  std::string usage_id;
+  Meter* meter = nullptr;  // of the request
+};
+
+class Embedder {
+ public:
+  virtual ~Embedder() = default;
+  // A vector of length 1 for each input, in their order. Errors as Generator::Start.
+  virtual Awaitable<absl::StatusOr<std::vector<std::vector<float>>>> Embed(
+      const CallScope& scope, const EmbedCall& call) = 0;
+};
+
 }  // namespace floe::gateway

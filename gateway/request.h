@@ -102,7 +102,8 @@ struct Request {
   std::optional<Retrieved> retrieved;
 
   // quote
-  std::vector<uint32_t> prompt_ids;
+  std::vector<uint32_t> prompt_ids;            // of texts to embed, one after the other
+  std::vector<size_t> input_ends;              // where in prompt_ids each of those ends
   ToolFormat tool_format = ToolFormat::kNone;  // in which the model may call what is offered
   int64_t max_tokens = 0;
   bool seed_drawn = false;                  // by the gateway, not the client's
@@ -123,6 +124,9 @@ struct Request {
   std::unique_ptr<TokenStream> stream;
   std::vector<std::unique_ptr<TokenStream>> streams;  // instead, of several answers, one each
   std::vector<Likelihood> likelihoods;                // of those, as far as they have come
+
+  // embed
+  std::vector<std::vector<float>> vectors;  // one an input
 
   // guard_output
   int64_t arrived_tokens = 0;                // ids that came from workers

@@ -50,7 +50,7 @@ UsageQuantities ChargedQuantities(const Request& request) {
     quantities.cached_input_tokens = prompt;
     quantities.cached_output_tokens = request.cached->completion_tokens;
     quantities.calls = 1;
-  } else if (request.meter.arrived > 0) {
+  } else if (request.meter.arrived > 0 || !request.vectors.empty()) {
     quantities.cached_input_tokens =
         std::clamp<int64_t>(request.meter.cached_prompt.value_or(0), 0, prompt);
     quantities.input_tokens = prompt - quantities.cached_input_tokens;

@@ -17,7 +17,8 @@ struct SettlementParts {
 };
 
 // What is charged: the ids that arrived, and the prompt with them, as cached what a worker had of
-// it in its prefix cache. An answer of which nothing arrived costs nothing. From the cache: the
+// it in its prefix cache. An answer of which nothing arrived costs nothing; vectors
+// cost their inputs. From the cache: the
 // prompt and the answer as cached. Pure.
 UsageQuantities ChargedQuantities(const Request& request);
 

@@ -24,6 +24,7 @@ struct Ports {
   PromptEncoder& prompts;
   cache::AnswerCache& cache;
   Generator& generator;
+  Embedder& embedder;
   const Prices& prices;
   Budgets& budgets;
   WorkflowSteps& steps;
@@ -35,6 +36,9 @@ struct Ports {
 
 // For requests that generate.
 Pipeline GeneratingPipeline(const Ports& ports);
+
+// For texts that become vectors: the same, without what only an answer needs.
+Pipeline EmbeddingPipeline(const Ports& ports);
 
 // For requests that only look: who is it, and may they.
 Pipeline LookingPipeline(const Ports& ports);

@@ -33,6 +33,13 @@ Json PromptOf(const Prompt& prompt) {
   return messages;
 }
 
+Json AskedOf(const Ask& ask) {
+  if (!ask.embedding) return PromptOf(ask.prompt);
+  Json inputs = Json::array();
+  for (const Prompt& input : ask.embedding->inputs) inputs.push_back(PromptOf(input));
+  return inputs;
+}
+
 void AddAsked(const Request& request, Json& line) {
   line["model"] = request.ask.model;
   line["model_version"] = request.model.version;
@@ -91,7 +98,7 @@ std::string AuditLine(const Request& request, const AuditOutcome& outcome) {
     stages[std::string(time.stage)] = absl::ToDoubleSeconds(time.took);
   }
   if (request.rules != nullptr && request.rules->audit_text) {
-    line["prompt"] = request.input_guarded ? PromptOf(request.ask.prompt) : Json();
+    line["prompt"] = request.input_guarded ? AskedOf(request.ask) : Json();
     const std::vector<std::string>& texts = request.answer_texts;
     line["answer"] = texts.size() > 1 ? Json(texts) : Json(texts.empty() ? "" : texts[0]);
   }

@@ -1,7 +1,9 @@
 #include "gateway/openai/answer_format.h"
 
+#include <bit>
 #include <cmath>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include <nlohmann/json.hpp>
@@ -127,6 +129,16 @@ Json CallOf(const ToolCall& call) {
           {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
 }
 
+std::string Base64Of(const std::vector<float>& vector) {
+  std::string bytes;
+  bytes.reserve(vector.size() * sizeof(float));
+  for (const float value : vector) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<char>(bits >> (8 * i)));
+  }
+  return absl::Base64Escape(bytes);
+}
+
 Json ModelJson(const ModelEntry& model) {
   return {{"id", model.id},
           {"object", "model"},
@@ -219,6 +231,26 @@ std::string AnswerFormat::Usage(const Finish& finish, const AnswerOutcome& outco
   chunk["choices"] = Json::array();
   chunk["usage"] = UsageOf(finish, outcome);
   return Dump(chunk);
+}
+
+std::string EmbeddingsObject(const AnswerFacts& facts,
+                             const std::vector<std::vector<float>>& vectors, bool base64,
+                             const Finish& finish, const AnswerOutcome& outcome) {
+  Json object = {{"object", "list"}, {"data", Json::array()}};
+  for (size_t i = 0; i < vectors.size(); ++i) {
+    Json value = base64 ? Json(Base64Of(vectors[i])) : Json(vectors[i]);
+    object["data"].push_back(
+        {{"object", "embedding"}, {"index", i}, {"embedding", std::move(value)}});
+  }
+  object["model"] = facts.model;
+  object["usage"] = {{"prompt_tokens", finish.prompt_tokens},
+                     {"total_tokens", finish.prompt_tokens}};
+  object["floe"] = FloeOf(facts, finish, outcome);
+  // Nothing of it is drawn, kept or retrieved.
+  for (const char* field : {"seed", "cache", "retrieval", "citations", "service_tier_met"}) {
+    object["floe"].erase(field);
+  }
+  return Dump(object);
 }
 
 std::string ModelObject(const ModelEntry& model) { return Dump(ModelJson(model)); }

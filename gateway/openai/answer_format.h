@@ -119,6 +119,11 @@ class AnswerFormat {
   std::vector<Chunks> chunks_;  // by answer
 };
 
+// Vectors in the order of the inputs, as lists of numbers or as base64 of little-endian floats.
+std::string EmbeddingsObject(const AnswerFacts& facts,
+                             const std::vector<std::vector<float>>& vectors, bool base64,
+                             const Finish& finish, const AnswerOutcome& outcome);
+
 struct ModelEntry {
   std::string id;
   std::string owner;

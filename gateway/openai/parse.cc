@@ -167,6 +167,22 @@ void ReadRetrieval(FieldReader& floe, RetrievalAsk& asked) {
   floe.Adopt("retrieval", inner);
 }
 
+void ReadPooling(FieldReader& floe, EmbeddingAsk& wanted) {
+  const auto pooling = floe.String("pooling", kMaxLabelBytes);
+  if (pooling && *pooling != "mean" && *pooling != "last") {
+    floe.Fail("pooling", "INVALID_VALUE", "is not known; write mean or last");
+  }
+  if (pooling == "last") wanted.pooling = EmbeddingAsk::Pooling::kLast;
+}
+
+void ReadCache(FieldReader& floe, Ask& ask) {
+  const auto cache = floe.String("cache", kMaxLabelBytes);
+  if (cache && *cache != "on" && *cache != "off") {
+    floe.Fail("cache", "INVALID_VALUE", "is not known; write on or off");
+  }
+  ask.use_cache = cache != "off";
+}
+
 void ReadFloe(FieldReader& fields, Ask& ask) {
   const json* floe = fields.Take("floe");
   if (floe == nullptr) return;
@@ -176,13 +192,13 @@ void ReadFloe(FieldReader& fields, Ask& ask) {
     return;
   }
   FieldReader inner(*floe, "floe");
-  const auto cache = inner.String("cache", kMaxLabelBytes);
-  if (cache && *cache != "on" && *cache != "off") {
-    inner.Fail("cache", "INVALID_VALUE", "is not known; write on or off");
+  if (ask.embedding) {
+    ReadPooling(inner, *ask.embedding);
+  } else {
+    ReadCache(inner, ask);
+    ReadLogProbsOf(inner, ask.logprobs);
+    ReadRetrieval(inner, ask.retrieval);
   }
-  ask.use_cache = cache != "off";
-  ReadLogProbsOf(inner, ask.logprobs);
-  ReadRetrieval(inner, ask.retrieval);
   ReadWorkflow(inner, ask.workflow);
   fields.Adopt("floe", inner);
 }
@@ -214,8 +230,9 @@ void ReadTags(FieldReader& fields, Ask& ask) {
   }
 }
 
-// What both endpoints know and this server does not offer, and what only labels a request.
-void ReadTheRest(FieldReader& fields) {
+// What only labels a request.
+void ReadLabels(FieldReader& fields, Ask& ask) {
+  ReadTags(fields, ask);
   for (const std::string_view label : {"user", "safety_identifier", "prompt_cache_key"}) {
     fields.Ignore(label);
   }
@@ -238,26 +255,28 @@ void ReadCompletionOnly(FieldReader& fields, Ask& ask) {
   fields.Unsupported("suffix", "");
 }
 
-Ask ReadAsk(FieldReader& fields, bool chat) {
-  Ask ask;
-  const auto model = fields.String("model", kMaxModelBytes);
-  if (!model || model->empty()) {
-    fields.Fail("model", "MISSING_REQUIRED_PARAMETER",
-                "is missing; name a model, as GET /v1/models lists them");
-  } else {
-    ask.model = *model;
+// `input` and how its vectors are written.
+void ReadEmbedding(FieldReader& fields, Ask& ask) {
+  EmbeddingAsk& wanted = ask.embedding.emplace();
+  fields.Fail(ReadInputs(fields, wanted.inputs));
+  const auto encoding = fields.String("encoding_format", kMaxLabelBytes);
+  if (encoding && *encoding != "float" && *encoding != "base64") {
+    fields.Fail("encoding_format", "INVALID_VALUE", "is not known; write float or base64");
   }
+  wanted.base64 = encoding == "base64";
+  // A model's vectors have one length; what is left of one that is cut would not mean what it says.
+  fields.Unsupported("dimensions", nullptr);
+  ReadFloe(fields, ask);
+}
+
+void ReadGeneration(FieldReader& fields, bool chat, Ask& ask) {
   fields.Fail(chat ? ReadMessages(fields, ask.prompt) : ReadPrompt(fields, ask.prompt));
   ReadMaxTokens(fields, ask, chat);
   ReadSampling(fields, ask.sampling);
   ReadStop(fields, ask);
-  ReadTier(fields, ask);
   ReadStream(fields, ask);
   ReadChoices(fields, chat, ask);
-  ReadMaxCost(fields, ask);
   ask.cache_salt = fields.String("cache_salt", kMaxCacheSaltBytes).value_or("");
-  ReadTags(fields, ask);
-  ReadTheRest(fields);
   ReadStructuredOutputs(fields, ask.response_format);
   ReadLogProbs(fields, chat, ask.logprobs);
   ReadFloe(fields, ask);
@@ -272,13 +291,32 @@ Ask ReadAsk(FieldReader& fields, bool chat) {
   } else {
     ReadCompletionOnly(fields, ask);
   }
+}
+
+Ask ReadAsk(FieldReader& fields, Body body) {
+  Ask ask;
+  const auto model = fields.String("model", kMaxModelBytes);
+  if (!model || model->empty()) {
+    fields.Fail("model", "MISSING_REQUIRED_PARAMETER",
+                "is missing; name a model, as GET /v1/models lists them");
+  } else {
+    ask.model = *model;
+  }
+  ReadTier(fields, ask);
+  ReadMaxCost(fields, ask);
+  ReadLabels(fields, ask);
+  if (body == Body::kEmbedding) {
+    ReadEmbedding(fields, ask);
+  } else {
+    ReadGeneration(fields, body == Body::kChat, ask);
+  }
   return ask;
 }
 
-absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
+absl::StatusOr<Ask> Parse(std::string_view body, Body kind) {
   FLOE_ASSIGN_OR_RETURN(const json object, ParseObject(body));
   FieldReader fields(object, "");
-  Ask ask = ReadAsk(fields, chat);
+  Ask ask = ReadAsk(fields, kind);
   FLOE_RETURN_IF_ERROR(fields.Finish());
   ask.ignored = fields.ignored();
   if (fields.ignored_count() > ask.ignored.size()) {
@@ -291,25 +329,33 @@ absl::StatusOr<Ask> Parse(std::string_view body, bool chat) {
 
 }  // namespace
 
-absl::StatusOr<Ask> ParseChat(std::string_view body) { return Parse(body, /*chat=*/true); }
+absl::StatusOr<Ask> ParseChat(std::string_view body) { return Parse(body, Body::kChat); }
 
-absl::StatusOr<Ask> ParseCompletion(std::string_view body) { return Parse(body, /*chat=*/false); }
+absl::StatusOr<Ask> ParseCompletion(std::string_view body) {
+  return Parse(body, Body::kCompletion);
+}
 
-std::vector<std::string> KnownFields(bool chat) {
+absl::StatusOr<Ask> ParseEmbedding(std::string_view body) { return Parse(body, Body::kEmbedding); }
+
+std::vector<std::string> KnownFields(Body body) {
   // A request in which every object that has fields of its own is there.
-  json object = {{"model", "m"},
-                 {"stream", true},
-                 {"stream_options", json::object()},
-                 {"structured_outputs", {{"regex", "r"}}},
-                 {"floe", {{"retrieval", {{"collection", "c"}}}}}};
-  object[chat ? "messages" : "prompt"] =
-      chat ? json::array({{{"role", "user"}, {"content", "c"}}}) : json("p");
-  if (chat) {
+  json object = {{"model", "m"}, {"floe", json::object()}};
+  if (body == Body::kEmbedding) {
+    object["input"] = "i";
+  } else {
+    object.update({{"stream", true},
+                   {"stream_options", json::object()},
+                   {"structured_outputs", {{"regex", "r"}}},
+                   {"floe", {{"retrieval", {{"collection", "c"}}}}}});
+  }
+  if (body == Body::kCompletion) object["prompt"] = "p";
+  if (body == Body::kChat) {
+    object["messages"] = json::array({{{"role", "user"}, {"content", "c"}}});
     object["response_format"] = {{"type", "json_schema"},
                                  {"json_schema", {{"schema", json::object()}}}};
   }
   FieldReader fields(object, "");
-  ReadAsk(fields, chat);
+  ReadAsk(fields, body);
   return fields.known();
 }
 

@@ -202,4 +202,34 @@ absl::Status ReadPrompt(FieldReader& body, Prompt& prompt) {
   return absl::OkStatus();
 }
 
+absl::Status ReadInputs(FieldReader& body, std::vector<Prompt>& inputs) {
+  const json* value = body.Take("input");
+  if (body.failed()) return absl::OkStatus();
+  if (value == nullptr) {
+    return FieldError("input", "MISSING_REQUIRED_PARAMETER",
+                      "input is missing; send a string, an array of strings, or token ids");
+  }
+  const bool one =
+      value->is_string() || (value->is_array() && !value->empty() && (*value)[0].is_number());
+  if (!one && !value->is_array()) {
+    return WrongType("input", *value, "a string, an array of strings, or token ids");
+  }
+  const json list = one ? json::array({*value}) : *value;
+  if (list.empty() || list.size() > kMaxInputs) {
+    return FieldError("input", "INVALID_VALUE",
+                      absl::StrCat("input has ", list.size(), " entries; send 1 to ", kMaxInputs));
+  }
+  for (size_t i = 0; i < list.size(); ++i) {
+    const std::string path = one ? "input" : absl::StrCat("input[", i, "]");
+    if (list[i].is_string()) {
+      inputs.emplace_back(list[i].get<std::string>());
+    } else if (list[i].is_array()) {
+      FLOE_ASSIGN_OR_RETURN(inputs.emplace_back(), ReadIds(list[i], path));
+    } else {
+      return WrongType(path, list[i], "a string or an array of token ids");
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace floe::gateway::openai

@@ -1,6 +1,8 @@
 // `messages` and `prompt`: the part of a request body that holds the text.
 #pragma once
 
+#include <vector>
+
 #include "absl/status/status.h"
 
 #include "gateway/ask.h"
@@ -15,5 +17,8 @@ absl::Status ReadMessages(FieldReader& body, Prompt& prompt);
 
 // A string, an array of ids, or an array of one of these.
 absl::Status ReadPrompt(FieldReader& body, Prompt& prompt);
+
+// `input`: a text, a list of texts, the ids of one, or a list of lists of ids; up to kMaxInputs.
+absl::Status ReadInputs(FieldReader& body, std::vector<Prompt>& inputs);
 
 }  // namespace floe::gateway::openai

@@ -73,11 +73,12 @@ bool GuardMessage(const RuleSet& rules, const std::string& path, Message& messag
 
 }  // namespace
 
-GuardedPrompt GuardPrompt(const RuleSet& rules, Prompt prompt, const std::string& tools) {
+GuardedPrompt GuardPrompt(const RuleSet& rules, Prompt prompt, const std::string& tools,
+                          const std::string& param) {
   GuardedPrompt out;
   out.prompt = std::move(prompt);
   if (auto* text = std::get_if<std::string>(&out.prompt)) {
-    GuardText(rules, "prompt", *text, out);
+    GuardText(rules, param, *text, out);
   } else if (auto* messages = std::get_if<std::vector<Message>>(&out.prompt)) {
     for (size_t i = 0; i < messages->size(); ++i) {
       if (!GuardMessage(rules, absl::StrCat("messages[", i, "]"), (*messages)[i], out)) return out;
@@ -87,34 +88,44 @@ GuardedPrompt GuardPrompt(const RuleSet& rules, Prompt prompt, const std::string
   return out;
 }
 
-Awaitable<absl::Status> GuardInputStage::Guard(Request& request) {
+Awaitable<absl::Status> GuardInputStage::Guard(Request& request, Prompt& prompt,
+                                               std::string param) {
   const RuleSet& rules = request.rules->input;
-  request.input_guarded = rules.empty();
-  if (rules.empty()) co_return absl::OkStatus();
   GuardedPrompt guarded;
-  if (auto* ids = std::get_if<std::vector<uint32_t>>(&request.ask.prompt)) {
+  if (auto* ids = std::get_if<std::vector<uint32_t>>(&prompt)) {
     absl::StatusOr<std::string> text = co_await prompts_.Decode(request.scope, request.model, *ids);
     if (!text.ok()) co_return text.status();
-    GuardFixed(rules, "prompt", *std::move(text), guarded);
+    GuardFixed(rules, param, *std::move(text), guarded);
     guarded.prompt = std::move(*ids);
   } else {
     const std::string& tools = request.ask.tools.json;
-    const size_t bytes = SizeOf(request.ask.prompt) + tools.size();
-    auto work = [&rules, &tools, prompt = std::move(request.ask.prompt)]() mutable {
-      return GuardPrompt(rules, std::move(prompt), tools);
+    const size_t bytes = SizeOf(prompt) + tools.size();
+    auto work = [&rules, &tools, param, prompt = std::move(prompt)]() mutable {
+      return GuardPrompt(rules, std::move(prompt), tools, param);
     };
     guarded = co_await WorkOver(bytes, background_, std::move(work));
   }
-  request.ask.prompt = std::move(guarded.prompt);
+  prompt = std::move(guarded.prompt);
   for (guardrails::Finding& finding : guarded.findings) {
     request.findings.push_back({Direction::kInput, std::move(finding)});
   }
-  request.input_guarded = guarded.blocked_by.empty();
-  co_return request.input_guarded ? absl::OkStatus() : Blocked(guarded);
+  co_return guarded.blocked_by.empty() ? absl::OkStatus() : Blocked(guarded);
+}
+
+Awaitable<absl::Status> GuardInputStage::GuardAll(Request& request) {
+  if (request.rules->input.empty()) co_return absl::OkStatus();
+  if (!request.ask.embedding) co_return co_await Guard(request, request.ask.prompt, "prompt");
+  std::vector<Prompt>& inputs = request.ask.embedding->inputs;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const absl::Status passed = co_await Guard(request, inputs[i], absl::StrCat("input[", i, "]"));
+    if (!passed.ok()) co_return passed;
+  }
+  co_return absl::OkStatus();
 }
 
 Awaitable<absl::Status> GuardInputStage::Enter(Request& request) {
-  const absl::Status passed = co_await Guard(request);
+  const absl::Status passed = co_await GuardAll(request);
+  request.input_guarded = passed.ok();
   if (!passed.ok() || !request.ask.echo) co_return passed;
   // Before passages are put in front of it: an answer begins with what the client wrote.
   if (const auto* text = std::get_if<std::string>(&request.ask.prompt)) {

@@ -18,25 +18,27 @@ class GuardInputStage final : public Stage {
       : prompts_(prompts), background_(std::move(background)) {}
 
   std::string_view name() const override { return "guard_input"; }
-  // Masks request.ask.prompt, records what was found, and keeps what is to be echoed.
-  // INVALID_ARGUMENT (CONTENT_BLOCKED) names the rule, never the text.
+  // Masks the prompt, or each text to embed, records what was found, and keeps what is to be
+  // echoed. INVALID_ARGUMENT (CONTENT_BLOCKED) names the rule, never the text.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
-  Awaitable<absl::Status> Guard(Request& request);
+  Awaitable<absl::Status> GuardAll(Request& request);
+  Awaitable<absl::Status> Guard(Request& request, Prompt& prompt, std::string param);
 
   PromptEncoder& prompts_;
   const boost::asio::any_io_executor background_;
 };
 
-// What the rules make of a prompt: pure. Each message of a conversation is a text of its own.
+// What the rules make of a prompt: pure. Each message of a conversation is a text of its own; what
+// is no conversation is called `param`.
 struct GuardedPrompt {
   Prompt prompt;
   std::vector<guardrails::Finding> findings;
   std::string blocked_by;  // the rule; empty: it may pass
   std::string param;       // where that is: `messages[2].content`
 };
-GuardedPrompt GuardPrompt(const guardrails::RuleSet& rules, Prompt prompt,
-                          const std::string& tools);
+GuardedPrompt GuardPrompt(const guardrails::RuleSet& rules, Prompt prompt, const std::string& tools,
+                          const std::string& param = "prompt");
 
 }  // namespace floe::gateway

@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
@@ -23,6 +26,29 @@ void RequireCall(ToolFormat format, Request& request) {
   const std::string_view key = format == ToolFormat::kBare ? "parameters" : "arguments";
   ask.response_format = {ResponseFormat::Kind::kJsonSchema,
                          openai::CallSchema(ask.tools.tools, key), "tools"};
+}
+
+std::string OperationOf(const Ask& ask) {
+  if (ask.embedding) return "embedding";
+  return ask.is_chat() ? "chat" : "completion";
+}
+
+absl::Status CheckInput(size_t index, int64_t tokens, int64_t context) {
+  if (tokens >= 1 && tokens <= context) return absl::OkStatus();
+  const std::string param = absl::StrCat("input[", index, "]");
+  return WithReason(
+      absl::InvalidArgumentError(
+          tokens == 0 ? absl::StrCat(param, " has no tokens; write at least one character")
+                      : absl::StrCat("This model's maximum context length is ", context,
+                                     " tokens, and ", param, " has ", tokens, "; shorten it.")),
+      tokens == 0 ? "INVALID_VALUE" : "CONTEXT_LENGTH_EXCEEDED", {{"param", param}});
+}
+
+absl::Status TooManyInputs() {
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat("input has more than ", kMaxInputTokens,
+                                              " tokens in all; send it in several requests")),
+      "REQUEST_TOO_LARGE", {{"param", "input"}});
 }
 
 std::string WhatMakesItLong(const Ask& ask) {
@@ -69,7 +95,7 @@ absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int
       "CONTEXT_LENGTH_EXCEEDED", {{"param", param}});
 }
 
-Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
+Awaitable<absl::Status> QuoteStage::CountPrompt(Request& request) {
   absl::StatusOr<EncodedPrompt> encoded = co_await parts_.prompts.Encode(
       request.scope, request.model, request.ask.prompt, request.ask.tools);
   if (!encoded.ok()) co_return encoded.status();
@@ -84,6 +110,33 @@ Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
     request.ask.sampling.seed = parts_.draw_seed();
     request.seed_drawn = true;
   }
+  co_return absl::OkStatus();
+}
+
+Awaitable<absl::Status> QuoteStage::CountInputs(Request& request) {
+  const auto executor = co_await boost::asio::this_coro::executor;
+  const std::vector<Prompt>& inputs = request.ask.embedding->inputs;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const absl::StatusOr<EncodedPrompt> encoded =
+        co_await parts_.prompts.Encode(request.scope, request.model, inputs[i], request.ask.tools);
+    if (!encoded.ok()) co_return encoded.status();
+    const std::vector<uint32_t>& ids = encoded->ids;
+    const absl::Status fits =
+        CheckInput(i, static_cast<int64_t>(ids.size()), request.model.context);
+    if (!fits.ok()) co_return fits;
+    request.prompt_ids.insert(request.prompt_ids.end(), ids.begin(), ids.end());
+    request.input_ends.push_back(request.prompt_ids.size());
+    if (request.prompt_ids.size() > kMaxInputTokens) co_return TooManyInputs();
+    // Many short texts are as much work as a long one: others have their turn in between.
+    co_await boost::asio::post(executor, boost::asio::use_awaitable);
+  }
+  co_return absl::OkStatus();
+}
+
+Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
+  auto counting = request.ask.embedding ? CountInputs(request) : CountPrompt(request);
+  const absl::Status counted = co_await std::move(counting);
+  if (!counted.ok()) co_return counted;
   const absl::Status priced = Price(request);
   if (!priced.ok()) co_return priced;
   co_return co_await ChargeTokens(request);
@@ -122,8 +175,8 @@ std::string ModelOf(std::string_view version) {
 absl::Status QuoteStage::Price(Request& request) const {
   // The book by the time of arrival: a price change does not reach into a request.
   FLOE_ASSIGN_OR_RETURN(request.prices, parts_.prices.Resolve(request.arrived));
-  request.priced = {request.ask.is_chat() ? "chat" : "completion", ModelOf(request.model.version),
-                    request.ask.tier, request.retrieved.has_value()};
+  request.priced = {OperationOf(request.ask), ModelOf(request.model.version), request.ask.tier,
+                    request.retrieved.has_value()};
   if (request.prices == nullptr) return absl::OkStatus();
   absl::StatusOr<Cost> worst =
       request.prices->WorstCase(request.priced, static_cast<int64_t>(request.prompt_ids.size()),

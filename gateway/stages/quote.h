@@ -12,6 +12,9 @@ namespace floe::gateway {
 // Completions without max_tokens get this many, as OpenAI's do; chats get what the context leaves.
 inline constexpr int64_t kDefaultCompletionTokens = 16;
 
+// The most tokens of all texts that one request may have embedded, as OpenAI's API.
+inline constexpr size_t kMaxInputTokens = 300'000;
+
 // Thread-safe. Borrows its parts. What is charged too much goes back when the admit stage leaves.
 class QuoteStage final : public Stage {
  public:
@@ -32,6 +35,8 @@ class QuoteStage final : public Stage {
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
+  Awaitable<absl::Status> CountPrompt(Request& request);
+  Awaitable<absl::Status> CountInputs(Request& request);
   absl::Status Price(Request& request) const;
   Awaitable<absl::Status> ChargeTokens(Request& request);
 

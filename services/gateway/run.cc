@@ -182,6 +182,7 @@ absl::StatusOr<std::unique_ptr<Serving>> MakeServing(const ServiceOptions& optio
                                                  .prompts = *serving->prompts,
                                                  .cache = *serving->shared.cache,
                                                  .generator = *serving->workers,
+                                                 .embedder = *serving->workers,
                                                  .prices = serving->accounts->prices(),
                                                  .budgets = serving->accounts->budgets(),
                                                  .steps = serving->accounts->steps(),

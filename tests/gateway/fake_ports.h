@@ -25,7 +25,8 @@ class FakePorts final : public KeyLookup,
                         public Retriever,
                         public PromptEncoder,
                         public cache::AnswerCache,
-                        public Generator {
+                        public Generator,
+                        public Embedder {
  public:
   FakePorts() { SetPolicy(""); }
 
@@ -38,6 +39,7 @@ class FakePorts final : public KeyLookup,
             .prompts = *this,
             .cache = *this,
             .generator = *this,
+            .embedder = *this,
             .prices = free,
             .budgets = free,
             .steps = free,
@@ -118,6 +120,16 @@ class FakePorts final : public KeyLookup,
     co_return std::make_unique<Stream>(*this, script == scripts.end() ? pieces : script->second);
   }
 
+  Awaitable<absl::StatusOr<std::vector<std::vector<float>>>> Embed(const CallScope&,
+                                                                   const EmbedCall& call) override {
+    ++embeds;
+    embedded_ids = call.ids;
+    embedded_ends = call.input_ends;
+    asked_pooling = call.pooling;
+    ++call.meter->attempts;
+    co_return vectors;
+  }
+
   absl::StatusOr<Identity> identity = Identity{"nlp", Role::kConsumer, "k"};
   absl::StatusOr<ResolvedModel> model =
       ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", "", 100, {}};
@@ -133,6 +145,11 @@ class FakePorts final : public KeyLookup,
   absl::StatusOr<std::vector<Passage>> passages = std::vector<Passage>();
   std::string decoded;  // what the ids of any prompt say
   absl::Status start;
+  absl::StatusOr<std::vector<std::vector<float>>> vectors = std::vector<std::vector<float>>{{1, 0}};
+  int embeds = 0;
+  std::vector<uint32_t> embedded_ids;
+  std::vector<size_t> embedded_ends;
+  EmbeddingAsk::Pooling asked_pooling = EmbeddingAsk::Pooling::kMean;
   std::shared_ptr<const policy::Policy> policy;
   absl::StatusOr<limits::Admission> admission = limits::Admission{};
   absl::StatusOr<limits::Charge> charge = limits::Charge{};

@@ -217,6 +217,7 @@ TEST_F(GovernanceTest, ARequestKeepsThePolicyThatItBeganWith) {
                                                 .prompts = ports.prompts,
                                                 .cache = ports.cache,
                                                 .generator = ports.generator,
+                                                .embedder = ports.embedder,
                                                 .prices = ports.prices,
                                                 .budgets = ports.budgets,
                                                 .steps = ports.steps,

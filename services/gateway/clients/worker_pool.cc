@@ -17,6 +17,8 @@
 namespace floe::gateway {
 namespace {
 
+namespace pb = inference::v1;
+
 constexpr char kLowestTier[] = "flex";
 
 // What another worker would say as well, or what ended the request itself.
@@ -36,6 +38,20 @@ bool TookNothing(const absl::Status& status) {
   const std::optional<ErrorReason> reason = ReasonOf(status);
   return absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status) ||
          (reason && reason->reason == "DRAINING");
+}
+
+absl::StatusOr<std::vector<std::vector<float>>> VectorsOf(const pb::EmbedResponse& answer,
+                                                          size_t inputs) {
+  if (static_cast<size_t>(answer.embeddings_size()) != inputs) {
+    return absl::InternalError(absl::StrCat("a worker gave ", answer.embeddings_size(),
+                                            " vectors for ", inputs, " texts"));
+  }
+  std::vector<std::vector<float>> vectors;
+  vectors.reserve(inputs);
+  for (const auto& one : answer.embeddings()) {
+    vectors.emplace_back(one.values().begin(), one.values().end());
+  }
+  return vectors;
 }
 
 // When a worker that refuses would have room.
@@ -330,6 +346,39 @@ Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> WorkerPool::Start(
   const absl::Status begun = co_await answer->Begin();
   if (!begun.ok()) co_return begun;
   co_return answer;
+}
+
+Awaitable<absl::StatusOr<std::vector<std::vector<float>>>> WorkerPool::Embed(
+    const CallScope& scope, const EmbedCall& call) {
+  const runtime::OutgoingCall outgoing = OutgoingFor(scope, absl::InfiniteDuration());
+  const pb::EmbedRequest request = ToProto(call);
+  std::vector<bool> tried(slots_.size(), false);
+  std::optional<int> retry_after;
+  absl::Status last = absl::UnavailableError("no workers are configured");
+  while (const std::optional<size_t> worker = Take(tried, call.model.digest)) {
+    tried[*worker] = true;
+    const Ticket ticket(*this, *worker);
+    ++call.meter->attempts;
+    auto method = [stub = slots_[*worker].stub.get()](
+                      grpc::ClientContext* context, const pb::EmbedRequest* ask,
+                      pb::EmbedResponse* answer, std::function<void(grpc::Status)> done) {
+      stub->async()->Embed(context, ask, answer, std::move(done));
+    };
+    const absl::StatusOr<pb::EmbedResponse> answer =
+        co_await CallUnary<pb::EmbedResponse>(outgoing, request, std::move(method));
+    if (answer.ok()) {
+      NoteAnswer(*worker);
+      co_return VectorsOf(*answer, call.input_ends.size());
+    }
+    last = answer.status();
+    if (const std::optional<int> after = RetryAfterOf(last)) {
+      retry_after = std::min(*after, retry_after.value_or(*after));
+    }
+    if (TookNothing(last)) --call.meter->attempts;
+    absl::IsUnavailable(last) ? NoteFailure(*worker, last) : NoteAnswer(*worker);
+    if (IsFinal(last)) co_return last;
+  }
+  co_return AllFailed(last, retry_after);
 }
 
 }  // namespace floe::gateway

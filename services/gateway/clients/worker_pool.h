@@ -22,7 +22,7 @@ namespace floe::gateway {
 // function of ids, seed and position, the answer goes on as if nothing had happened. A worker that
 // cannot be reached, or shuts down, rests for a while, longer with each failure in a row. Must
 // outlive the streams that it gives.
-class WorkerPool final : public Generator {
+class WorkerPool final : public Generator, public Embedder {
  public:
   struct Worker {
     std::string address;
@@ -37,6 +37,9 @@ class WorkerPool final : public Generator {
 
   Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(const CallScope& scope,
                                                                 const GenerateCall& call) override;
+
+  Awaitable<absl::StatusOr<std::vector<std::vector<float>>>> Embed(const CallScope& scope,
+                                                                   const EmbedCall& call) override;
 
   // Workers that do not rest; for readiness.
   size_t healthy() const;

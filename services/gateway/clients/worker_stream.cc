@@ -102,6 +102,23 @@ pb::GenerateRequest ToProto(const GenerateCall& call) {
   return request;
 }
 
+pb::EmbedRequest ToProto(const EmbedCall& call) {
+  pb::EmbedRequest request;
+  request.set_checkpoint_digest(call.model.digest);
+  size_t begin = 0;
+  for (const size_t end : call.input_ends) {
+    auto& ids = *request.add_sequences()->mutable_ids();
+    ids.Add(call.ids.begin() + static_cast<std::ptrdiff_t>(begin),
+            call.ids.begin() + static_cast<std::ptrdiff_t>(end));
+    begin = end;
+  }
+  request.set_service_tier(std::string(TierName(call.tier)));
+  request.set_pooling(call.pooling == EmbeddingAsk::Pooling::kLast ? pb::EmbedRequest::LAST
+                                                                   : pb::EmbedRequest::MEAN);
+  request.set_usage_id(call.usage_id);
+  return request;
+}
+
 struct WorkerStream::Event {
   std::optional<pb::GenerateResponse> message;
   grpc::Status status;  // without a message: how the call ended

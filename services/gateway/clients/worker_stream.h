@@ -11,6 +11,7 @@
 namespace floe::gateway {
 
 inference::v1::GenerateRequest ToProto(const GenerateCall& call);
+inference::v1::EmbedRequest ToProto(const EmbedCall& call);
 
 // At most one message is read ahead, so a slow taker slows the worker by HTTP/2's flow control.
 // Destroying it cancels the call. Used on the executor that it was made on.

@@ -47,6 +47,13 @@ absl::Status EncodedBody(std::string_view encoding) {
                     "UNSUPPORTED_ENCODING", {{"http_status", "415"}});
 }
 
+using Parser = absl::StatusOr<Ask> (*)(std::string_view);
+
+Parser ParserOf(Endpoint endpoint) {
+  if (endpoint == Endpoint::kEmbeddings) return openai::ParseEmbedding;
+  return endpoint == Endpoint::kChat ? openai::ParseChat : openai::ParseCompletion;
+}
+
 }  // namespace
 
 // Logs and counts one exchange when it ends, however it ends.
@@ -109,6 +116,7 @@ class Api::Record {
 Api::Api(const Parts& parts)
     : parts_(parts),
       generating_(GeneratingPipeline(parts.ports)),
+      embedding_(EmbeddingPipeline(parts.ports)),
       looking_(LookingPipeline(parts.ports)) {}
 
 std::pair<HttpHead, std::string> Api::Refuse(const absl::Status& why) {
@@ -138,7 +146,8 @@ Request Api::Arrive(const HttpRequest& http, std::string_view route) const {
 }
 
 Awaitable<absl::Status> Api::SendError(const Request& request, HttpReply& reply,
-                                       const absl::Status& status, Record& record) {
+                                       const absl::Status& status, Record& record,
+                                       std::string_view allowed) {
   openai::ErrorAnswer answer = openai::ToErrorAnswer(status, request.id);
   record.Failed(answer, status);
   HttpHead head = HeadFor(request, answer.http_status);
@@ -146,9 +155,7 @@ Awaitable<absl::Status> Api::SendError(const Request& request, HttpReply& reply,
     head.headers.emplace_back("Retry-After", absl::StrCat(*answer.retry_after_seconds));
   }
   if (answer.http_status == 401) head.headers.emplace_back("WWW-Authenticate", "Bearer");
-  if (answer.http_status == 405) {
-    head.headers.emplace_back("Allow", request.what.ends_with("completions") ? "POST" : "GET");
-  }
+  if (answer.http_status == 405) head.headers.emplace_back("Allow", std::string(allowed));
   co_return co_await reply.Send(std::move(head), std::move(answer.body));
 }
 
@@ -166,13 +173,16 @@ Awaitable<void> Api::Handle(HttpRequest http, HttpReply& reply) {
     const std::string_view path = route == nullptr ? "" : route->path;
     Request request = Arrive(http, path);
     Record record(parts_, path, request);
-    (void)co_await SendError(request, reply, refusal, record);
+    const std::string_view allowed = route == nullptr ? "" : route->method;
+    (void)co_await SendError(request, reply, refusal, record, allowed);
     co_return;
   }
   switch (route->endpoint) {
     case Endpoint::kChat:
     case Endpoint::kCompletions:
       co_return co_await Generate(std::move(http), reply, *route);
+    case Endpoint::kEmbeddings:
+      co_return co_await Embed(std::move(http), reply, *route);
     case Endpoint::kModels:
       co_return co_await ListModels(http, reply, *route);
     case Endpoint::kModel:
@@ -198,26 +208,48 @@ Awaitable<void> Api::SendText(const HttpRequest& http, HttpReply& reply, const R
   if (sent.ok()) record.Answered(200);
 }
 
-Awaitable<absl::StatusOr<Ask>> Api::Parse(std::string body, bool chat) {
-  const auto parse = chat ? openai::ParseChat : openai::ParseCompletion;
-  if (body.size() <= kInlineBytes) co_return parse(body);
-  auto work = [parse, body = std::move(body)] { return parse(body); };
-  co_return co_await RunOn(parts_.pool, std::move(work));
+Awaitable<absl::Status> Api::Read(std::string body, const Route& route, Request& request) {
+  const auto parse = ParserOf(route.endpoint);
+  absl::StatusOr<Ask> ask = Ask{};
+  if (body.size() <= kInlineBytes) {
+    ask = parse(body);
+  } else {
+    auto work = [parse, body = std::move(body)] { return parse(body); };
+    ask = co_await RunOn(parts_.pool, std::move(work));
+  }
+  if (ask.ok()) {
+    request.ask = *std::move(ask);
+    co_return absl::OkStatus();
+  }
+  // Who has no key learns nothing else.
+  const absl::Status known = co_await looking_.Run(request);
+  co_return known.ok() ? ask.status() : known;
+}
+
+Awaitable<void> Api::Embed(HttpRequest http, HttpReply& reply, const Route& route) {
+  Request request = Arrive(http, route.path);
+  Record record(parts_, route.path, request);
+  absl::Status status = co_await Read(std::move(http.body), route, request);
+  if (status.ok()) {
+    VectorSink sink(reply, parts_.pool);
+    request.sink = &sink;
+    status = co_await embedding_.Run(request);
+  }
+  if (status.ok()) {
+    record.Answered(200);
+    co_return;
+  }
+  (void)co_await SendError(request, reply, status, record);
 }
 
 Awaitable<void> Api::Generate(HttpRequest http, HttpReply& reply, const Route& route) {
-  const bool chat = route.endpoint == Endpoint::kChat;
   Request request = Arrive(http, route.path);
   Record record(parts_, route.path, request);
-  absl::StatusOr<Ask> ask = co_await Parse(std::move(http.body), chat);
-  if (!ask.ok()) {
-    // Who has no key learns nothing else.
-    absl::Status status = co_await looking_.Run(request);
-    if (status.ok()) status = ask.status();
-    (void)co_await SendError(request, reply, status, record);
+  const absl::Status read = co_await Read(std::move(http.body), route, request);
+  if (!read.ok()) {
+    (void)co_await SendError(request, reply, read, record);
     co_return;
   }
-  request.ask = *std::move(ask);
   WholeSink whole(reply);
   EventSink events(reply);
   request.sink = request.ask.stream ? static_cast<AnswerSink*>(&events) : &whole;

@@ -42,16 +42,20 @@ class Api final : public HttpHandler {
 
   Request Arrive(const HttpRequest& http, std::string_view route) const;
   Awaitable<void> Generate(HttpRequest http, HttpReply& reply, const Route& route);
-  Awaitable<absl::StatusOr<Ask>> Parse(std::string body, bool chat);
+  Awaitable<void> Embed(HttpRequest http, HttpReply& reply, const Route& route);
+  // What the body asks; an error after it has been told to nobody but who has a key.
+  Awaitable<absl::Status> Read(std::string body, const Route& route, Request& request);
   Awaitable<void> ListModels(const HttpRequest& http, HttpReply& reply, const Route& route);
   Awaitable<void> GetModel(const HttpRequest& http, HttpReply& reply, const Route& route);
   Awaitable<void> SendText(const HttpRequest& http, HttpReply& reply, const Route& route,
                            std::string_view type, std::string_view text);
   Awaitable<absl::Status> SendError(const Request& request, HttpReply& reply,
-                                    const absl::Status& status, Record& record);
+                                    const absl::Status& status, Record& record,
+                                    std::string_view allowed = "");
 
   const Parts parts_;
   const Pipeline generating_;
+  const Pipeline embedding_;
   const Pipeline looking_;
 };
 

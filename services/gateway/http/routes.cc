@@ -5,9 +5,10 @@
 namespace floe::gateway {
 namespace {
 
-constexpr std::array<Route, 6> kRoutes = {{
+constexpr std::array<Route, 7> kRoutes = {{
     {Endpoint::kChat, "POST", "/v1/chat/completions"},
     {Endpoint::kCompletions, "POST", "/v1/completions"},
+    {Endpoint::kEmbeddings, "POST", "/v1/embeddings"},
     {Endpoint::kModels, "GET", "/v1/models"},
     {Endpoint::kModel, "GET", "/v1/models/{id}"},
     {Endpoint::kOpenApi, "GET", "/openapi.json"},

@@ -7,7 +7,7 @@
 
 namespace floe::gateway {
 
-enum class Endpoint { kChat, kCompletions, kModels, kModel, kOpenApi, kDocs };
+enum class Endpoint { kChat, kCompletions, kEmbeddings, kModels, kModel, kOpenApi, kDocs };
 
 struct Route {
   Endpoint endpoint;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/thread_pool.hpp>
+
 #include "gateway/openai/answer_format.h"
 #include "gateway/request.h"
 #include "services/gateway/http/exchange.h"
@@ -27,6 +29,17 @@ class WholeSink final : public AnswerSink {
  private:
   HttpReply& reply_;
   std::vector<openai::AnswerText> answers_;
+};
+
+// Sends request.vectors. Many are written on `pool`. One a request; borrows both.
+class VectorSink final : public AnswerSink {
+ public:
+  VectorSink(HttpReply& reply, boost::asio::thread_pool& pool) : reply_(reply), pool_(pool) {}
+  Awaitable<absl::Status> Write(const Request& request, const Piece& piece) override;
+
+ private:
+  HttpReply& reply_;
+  boost::asio::thread_pool& pool_;
 };
 
 // text/event-stream: the head goes out with the first piece, so that what fails before it is still

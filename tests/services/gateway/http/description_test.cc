@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -57,13 +58,16 @@ TEST(DescriptionTest, NamesEveryRouteAndNoOther) {
 
 TEST(DescriptionTest, NamesEveryFieldThatIsReadAndNoOther) {
   const json document = Description();
-  for (const bool chat : {true, false}) {
-    const std::string path = chat ? "/v1/chat/completions" : "/v1/completions";
+  using openai::Body;
+  for (const auto& [kind, path] :
+       std::map<Body, std::string>{{Body::kChat, "/v1/chat/completions"},
+                                   {Body::kCompletion, "/v1/completions"},
+                                   {Body::kEmbedding, "/v1/embeddings"}}) {
     const json body =
         document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"];
     std::set<std::string> described;
     Collect(document, body, "", described);
-    const std::vector<std::string> known = openai::KnownFields(chat);
+    const std::vector<std::string> known = openai::KnownFields(kind);
     EXPECT_EQ(described, std::set<std::string>(known.begin(), known.end())) << path;
   }
 }
@@ -102,6 +106,16 @@ TEST(DescriptionTest, RealAnswersHaveTheFieldsThatAreDescribed) {
     for (const auto& [name, value] : given.items()) EXPECT_TRUE(described.contains(name)) << name;
     for (const auto& [name, value] : described.items()) EXPECT_TRUE(given.contains(name)) << name;
   }
+}
+
+TEST(DescriptionTest, VectorsHaveTheFieldsThatAreDescribed) {
+  FakeFleet fleet;
+  HttpClient client(fleet.port());
+  const json answer =
+      json::parse(client.Post("/v1/embeddings", R"({"model": "hamlet", "input": "Hello"})").body);
+  const json described = Description()["components"]["schemas"]["EmbeddingAnswer"]["properties"];
+  for (const auto& [name, value] : answer.items()) EXPECT_TRUE(described.contains(name)) << name;
+  for (const auto& [name, value] : described.items()) EXPECT_TRUE(answer.contains(name)) << name;
 }
 
 TEST(DescriptionTest, IsServedToAnyoneAsAFileAndAsAPage) {

@@ -308,6 +308,29 @@ grpc::Status FakeWorker::Generate(grpc::ServerContext* context, const pb::Genera
   return status;
 }
 
+std::vector<pb::EmbedRequest> FakeWorker::embeds() const {
+  const std::lock_guard lock(mutex_);
+  return embeds_;
+}
+
+void FakeWorker::RefuseEmbeds(grpc::Status refusal) {
+  const std::lock_guard lock(mutex_);
+  embed_refusal_ = std::move(refusal);
+}
+
+grpc::Status FakeWorker::Embed(grpc::ServerContext*, const pb::EmbedRequest* request,
+                               pb::EmbedResponse* answer) {
+  const std::lock_guard lock(mutex_);
+  embeds_.push_back(*request);
+  if (!embed_refusal_.ok()) return embed_refusal_;
+  for (const auto& sequence : request->sequences()) {
+    auto& values = *answer->add_embeddings()->mutable_values();
+    values.Add(static_cast<float>(sequence.ids(0)));
+    values.Add(static_cast<float>(sequence.ids_size()));
+  }
+  return grpc::Status::OK;
+}
+
 void FakeRetrieval::SetAway(grpc::Status away) {
   const std::lock_guard lock(mutex_);
   away_ = std::move(away);
@@ -418,6 +441,7 @@ FakeFleet::FakeFleet(const FakeFleetOptions& options) : registry_(options.chat_t
             .prompts = *prompts_,
             .cache = options.cache == nullptr ? no_cache_ : *options.cache,
             .generator = *worker_pool_,
+            .embedder = *worker_pool_,
             .prices = money.prices == nullptr ? free_ : *money.prices,
             .budgets = money.budgets == nullptr ? free_ : *money.budgets,
             .steps = money.steps == nullptr ? free_ : *money.steps,

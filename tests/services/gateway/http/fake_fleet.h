@@ -97,16 +97,23 @@ class FakeWorker final : public inference::v1::InferenceService::Service {
   static Behaviour Flood(size_t bytes_a_piece);
 
   std::vector<inference::v1::GenerateRequest> requests() const;
+  std::vector<inference::v1::EmbedRequest> embeds() const;
+  // What every Embed answers while it is not OK; else (first id, number of ids) of each sequence.
+  void RefuseEmbeds(grpc::Status refusal);
   // Whether that many calls have been seen, or have ended by cancellation, within 20 s.
   bool WaitForCalls(int count);
   bool WaitForCancelled(int count);
 
   grpc::Status Generate(grpc::ServerContext* context, const inference::v1::GenerateRequest* request,
                         Writer* writer) override;
+  grpc::Status Embed(grpc::ServerContext* context, const inference::v1::EmbedRequest* request,
+                     inference::v1::EmbedResponse* answer) override;
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  grpc::Status embed_refusal_;                            // guarded by mutex_
+  std::vector<inference::v1::EmbedRequest> embeds_;       // guarded by mutex_
   Behaviour behaviour_;                                   // guarded by mutex_
   std::vector<inference::v1::GenerateRequest> requests_;  // guarded by mutex_
   int cancelled_ = 0;                                     // guarded by mutex_

@@ -143,7 +143,7 @@ TEST_F(RefusalsTest, IdsOutsideTheVocabularyAreNamed) {
 TEST_F(RefusalsTest, UnknownPathsAndMethodsHaveTheSameShape) {
   ErrorOf(client_.Get("/"), 404, "unknown_url");
   ErrorOf(client_.Get("/v1/models/"), 404, "unknown_url");
-  ErrorOf(client_.Get("/v1/embeddings"), 404, "unknown_url");
+  ErrorOf(client_.Get("/v1/images"), 404, "unknown_url");
   const HttpAnswer get = client_.Get(kChat);
   ErrorOf(get, 405, "method_not_allowed");
   EXPECT_EQ(get.headers.at("allow"), "POST");

@@ -111,6 +111,28 @@ TEST_F(MoneyHttpTest, ARequestMayNotCostMoreThanItSays) {
   EXPECT_EQ(served.status, 200) << served.body;
 }
 
+TEST_F(MoneyHttpTest, VectorsPayTheirInputs) {
+  HttpClient client(fleet_.port());
+  const HttpAnswer answer =
+      client.Post("/v1/embeddings", R"({"model": "hamlet", "input": ["abc", "de"]})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json floe = json::parse(answer.body)["floe"];
+  EXPECT_EQ(answer.headers.at("x-floe-cost"), floe["cost"]["amount"]);
+  ASSERT_TRUE(till_.Flush());
+  const pb::ExplainUsageResponse usage = billing_.Explain(floe["usage_id"]);
+  EXPECT_EQ(usage.charge().picodollars(), Picos(5 * kInputPicos + kCallPicos));
+  EXPECT_EQ(usage.event().operation(), "embedding");
+}
+
+TEST_F(MoneyHttpTest, VectorsNeedRoomInABudget) {
+  billing_.CreateBudget("little", 4 * kInputPicos);
+  HttpClient client(fleet_.port());
+  const HttpAnswer refused =
+      client.Post("/v1/embeddings", R"({"model": "hamlet", "input": ["abc", "de"]})");
+  EXPECT_EQ(refused.status, 402);
+  EXPECT_EQ(CodeOf(refused), "budget_exceeded");
+}
+
 TEST_F(MoneyHttpTest, AnAnswerThatRestsOnDocumentsPaysTheSearchAsACallOfItsOwn) {
   constexpr int64_t kSearchPicos = 500'000'000;  // the book's 0.0004 and its margin
   const HttpAnswer answer = Post(R"({"model": "hamlet", "prompt": "abc", "max_tokens": 4,
