@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMaxId = 256;
 constexpr size_t kMaxTags = 16;
+constexpr size_t kMaxReceipts = 200;
 constexpr std::array<std::string_view, 4> kOutcomes = {"completed", "disconnected", "failed",
                                                        "blocked"};
 constexpr std::array<std::string_view, 4> kAttemptOutcomes = {"unknown", "finished", "cancelled",
@@ -120,6 +121,13 @@ absl::Status Validate(const UsageEvent& event) {
   for (const std::string& slice : event.slices) {
     FLOE_RETURN_IF_ERROR(CheckText("a slice", slice, true));
   }
+  if (event.receipts.size() > kMaxReceipts) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("receipts has ", event.receipts.size(), " entries; at most ", kMaxReceipts));
+  }
+  for (const std::string& receipt : event.receipts) {
+    FLOE_RETURN_IF_ERROR(CheckText("a receipt", receipt, true));
+  }
   return absl::OkStatus();
 }
 
@@ -147,6 +155,8 @@ int64_t Fingerprint(const UsageEvent& e) {
     add(value);
   }
   for (const std::string& slice : e.slices) add(slice);
+  // Events from before there were receipts keep their fingerprint.
+  for (const std::string& receipt : e.receipts) add(receipt);
   const std::string hex = Sha256::Hex(all);
   uint64_t bits = 0;
   for (const char digit : std::string_view(hex).substr(0, 16)) {
@@ -160,6 +170,10 @@ absl::Status Validate(const Attempt& attempt) {
   FLOE_RETURN_IF_ERROR(CheckText("usage_id", attempt.usage_id, true));
   FLOE_RETURN_IF_ERROR(CheckText("worker", attempt.worker, false));
   FLOE_RETURN_IF_ERROR(CheckText("checkpoint_digest", attempt.checkpoint_digest, false));
+  FLOE_RETURN_IF_ERROR(CheckText("receipt.chain", attempt.receipt.chain, false));
+  FLOE_RETURN_IF_ERROR(
+      CheckText("receipt.previous_digest", attempt.receipt.previous_digest, false));
+  FLOE_RETURN_IF_ERROR(CheckText("receipt.digest", attempt.receipt.digest, false));
   FLOE_RETURN_IF_ERROR(CheckCount("prompt_tokens", attempt.prompt_tokens));
   FLOE_RETURN_IF_ERROR(CheckCount("prefix_cached_tokens", attempt.prefix_cached_tokens));
   FLOE_RETURN_IF_ERROR(CheckCount("computed_tokens", attempt.computed_tokens));

@@ -44,8 +44,9 @@ struct UsageEvent {
   absl::Duration queue_time;
   absl::Duration time_to_first_token;
   absl::Duration total_time;
-  std::vector<std::string> slices;  // `budgets/{budget}/slices/{slice}`
-  bool presumed = false;            // of an end that nobody saw: it contradicts no other event
+  std::vector<std::string> slices;    // `budgets/{budget}/slices/{slice}`
+  bool presumed = false;              // of an end that nobody saw: it contradicts no other event
+  std::vector<std::string> receipts;  // digests of workers', as they came with answers
 };
 
 // INVALID_ARGUMENT names the field: ids that are missing or too long, negative amounts, too many
@@ -59,6 +60,14 @@ int64_t Fingerprint(const UsageEvent& event);
 enum class AttemptOutcome : uint8_t { kUnknown, kFinished, kCancelled, kFailed };
 std::string_view Name(AttemptOutcome outcome);  // unknown, finished, cancelled, failed
 
+// A record's place in its worker's chain (receipt.h).
+struct Receipt {
+  std::string chain;  // one run of the worker; empty: there is no receipt
+  int64_t sequence = 0;
+  std::string previous_digest;
+  std::string digest;
+};
+
 // One computation on a worker.
 struct Attempt {
   std::string attempt_id;
@@ -71,6 +80,12 @@ struct Attempt {
   int64_t computed_tokens = 0;
   int64_t sent_tokens = 0;
   AttemptOutcome outcome = AttemptOutcome::kUnknown;
+  int64_t model_tokens = 0;  // run through the model
+  absl::Duration queue_time;
+  absl::Duration prefill_time;   // to the first token
+  absl::Duration decode_time;    // from there to the end
+  absl::Duration kv_block_time;  // blocks of the KV cache times how long they were held
+  Receipt receipt;
 };
 absl::StatusOr<AttemptOutcome> ParseAttemptOutcome(std::string_view text);
 absl::Status Validate(const Attempt& attempt);

@@ -90,6 +90,11 @@ Explanation Explain(const RequestCounts& c) {
       out.unexplained = "charged, and no worker has reported an attempt";
       out.incomplete = true;
     }
+  } else if (!c.missing_receipt.empty() && c.unknown_attempts == 0) {
+    // A worker that dies may have handed out a receipt that its record does not hold yet.
+    out.unexplained = absl::StrCat("the gateway holds the receipt ", c.missing_receipt,
+                                   ", and no worker's record has it");
+    out.incomplete = true;
   } else {
     out.unexplained = ExplainOutput(c, out);
     if (out.unexplained.empty()) out.unexplained = ExplainInput(c, out);

@@ -40,6 +40,7 @@ struct RequestCounts {
   int64_t prompt_tokens = 0;        // of all attempts
   int64_t computed_tokens = 0;
   int64_t sent_tokens = 0;
+  std::string missing_receipt;  // one that the gateway was handed, and no attempt of it has
 };
 
 // How the counts of one request come together.
@@ -68,8 +69,10 @@ struct VerifyReport {
   JobQuantities jobs_counted;
   JobQuantities jobs_billed;
   std::vector<std::string> ledger_faults;
+  int64_t receipts = 0;
+  std::vector<std::string> receipt_faults;  // the first of each kind
 
-  bool clean() const { return unexplained == 0 && ledger_faults.empty(); }
+  bool clean() const { return unexplained == 0 && ledger_faults.empty() && receipt_faults.empty(); }
   // Takes one request into the sums.
   void Take(const RequestCounts& counts, size_t max_differences);
 };

@@ -125,6 +125,7 @@ struct UsageRecord {
   absl::Duration time_to_first_token;
   absl::Duration total_time;
   std::vector<std::string> slices;
+  std::vector<std::string> receipts;
 };
 
 class UsageLog {

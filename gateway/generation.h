@@ -32,6 +32,7 @@ struct Finish {
   absl::Duration queue_time;
   absl::Duration time_to_first_token;
   absl::Duration total_time;
+  std::string receipt;  // digest of the worker's own record of this; empty: it keeps none
 };
 
 struct TokenLogProb {

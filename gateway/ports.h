@@ -131,7 +131,8 @@ struct Meter {
   absl::Status failure;  // why it ended, if not by a finish
   // Ids of the prompt that the first worker to answer had cached; nothing while none has.
   std::optional<int64_t> cached_prompt;
-  absl::Duration first_token;  // from the request's arrival; zero: none has come
+  absl::Duration first_token;         // from the request's arrival; zero: none has come
+  std::vector<std::string> receipts;  // of the workers that finished its answers
 };
 
 struct GenerateCall {

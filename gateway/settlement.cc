@@ -81,6 +81,7 @@ UsageRecord RecordOf(const Request& request, absl::Time now) {
   if (request.policy != nullptr) record.policy_version = request.policy->digest();
   record.quantities = ChargedQuantities(request);
   record.arrived_tokens = request.meter.arrived;
+  record.receipts = request.meter.receipts;
   record.cache_hit = request.cache == CacheUse::kHit;
   record.outcome = EndOf(request);
   record.workflow = request.ask.workflow;

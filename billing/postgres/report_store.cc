@@ -69,7 +69,8 @@ constexpr char kEntries[] =
 constexpr char kAttempts[] =
     "SELECT attempt_id, worker, checkpoint_digest,"
     " (extract(epoch FROM started_at) * 1000000)::bigint, prompt_tokens, prefix_cached_tokens,"
-    " computed_tokens, sent_tokens, outcome FROM billing.worker_attempt"
+    " computed_tokens, sent_tokens, outcome, model_tokens, queue_us, prefill_us, decode_us,"
+    " kv_block_us, chain, sequence, previous_digest, digest FROM billing.worker_attempt"
     " WHERE usage_id = $1 ORDER BY started_at, attempt_id LIMIT 1000";
 constexpr char kSteps[] =
     "SELECT " FLOE_USAGE_SELECT
@@ -126,15 +127,22 @@ absl::StatusOr<std::vector<ReportRow>> RunQuery(pqxx::transaction_base& sql,
 absl::Status ReadAttempts(pqxx::transaction_base& sql, ExplainedUsage& explained) {
   const std::string& usage_id = explained.rated.event.usage_id;
   for (const auto& row : sql.exec_params(kAttempts, usage_id)) {
-    Attempt attempt{.attempt_id = row[0].c_str(),
-                    .usage_id = usage_id,
-                    .worker = row[1].c_str(),
-                    .checkpoint_digest = row[2].c_str(),
-                    .time = TimeOf(row[3]),
-                    .prompt_tokens = row[4].as<int64_t>(),
-                    .prefix_cached_tokens = row[5].as<int64_t>(),
-                    .computed_tokens = row[6].as<int64_t>(),
-                    .sent_tokens = row[7].as<int64_t>()};
+    Attempt attempt{
+        .attempt_id = row[0].c_str(),
+        .usage_id = usage_id,
+        .worker = row[1].c_str(),
+        .checkpoint_digest = row[2].c_str(),
+        .time = TimeOf(row[3]),
+        .prompt_tokens = row[4].as<int64_t>(),
+        .prefix_cached_tokens = row[5].as<int64_t>(),
+        .computed_tokens = row[6].as<int64_t>(),
+        .sent_tokens = row[7].as<int64_t>(),
+        .model_tokens = row[9].as<int64_t>(),
+        .queue_time = absl::Microseconds(row[10].as<int64_t>()),
+        .prefill_time = absl::Microseconds(row[11].as<int64_t>()),
+        .decode_time = absl::Microseconds(row[12].as<int64_t>()),
+        .kv_block_time = absl::Microseconds(row[13].as<int64_t>()),
+        .receipt = {row[14].c_str(), row[15].as<int64_t>(), row[16].c_str(), row[17].c_str()}};
     FLOE_ASSIGN_OR_RETURN(attempt.outcome, ParseAttemptOutcome(row[8].c_str()));
     explained.attempts.push_back(std::move(attempt));
   }

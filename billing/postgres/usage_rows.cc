@@ -82,6 +82,7 @@ void ReadTexts(const pqxx::row& row, UsageEvent& event) {
   event.step = Text(row, "step");
   event.request_id = Text(row, "request_id");
   event.trace_id = Text(row, "trace_id");
+  event.receipts = Split(row, "receipts", '\n');
   event.slices = Split(row, "slices", '\n');
 }
 
@@ -130,6 +131,7 @@ std::array<std::string, kUsageFields> UsageFields(const RatedEvent& rated) {
   for (std::string& array : LineArrays(rated.charge)) add(std::move(array));
   add(rated.charge.total.ToString());
   add(rated.credit.ToString());
+  add(SqlArray(e.receipts));
   add(rated.parked_reason);
   return fields;
 }

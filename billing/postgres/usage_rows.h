@@ -21,7 +21,7 @@ namespace floe::billing {
   "input_tokens, cached_input_tokens, output_tokens, cached_output_tokens, calls, "       \
   "arrived_tokens, cache_hit, outcome, workflow_id, parent_id, step, tags, request_id, "  \
   "trace_id, queue_us, first_token_us, total_us, slices, line_kind, line_quantity, "      \
-  "line_price, line_amount, line_cost, charge, credit"
+  "line_price, line_amount, line_cost, charge, credit, receipts"
 
 // What ReadUsage needs selected.
 #define FLOE_USAGE_SELECT                                                                       \
@@ -36,10 +36,10 @@ namespace floe::billing {
   "array_to_string(line_price, ',') AS line_price, "                                            \
   "array_to_string(line_amount, ',') AS line_amount, "                                          \
   "array_to_string(line_cost, ',') AS line_cost, charge::text AS charge, "                      \
-  "credit::text AS credit"
+  "credit::text AS credit, array_to_string(receipts, E'\\n') AS receipts"
 
 // How many columns those are, and `reason` of parked_usage behind them.
-inline constexpr size_t kUsageFields = 41;
+inline constexpr size_t kUsageFields = 42;
 std::array<std::string, kUsageFields> UsageFields(const RatedEvent& rated);
 // INTERNAL when a row holds what no program of this version writes.
 absl::StatusOr<RatedEvent> ReadUsage(const pqxx::row& row);

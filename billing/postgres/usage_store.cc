@@ -20,22 +20,23 @@ namespace {
 // A column an array, a row an event; what are arrays themselves travel as text. (COPY into a
 // temporary table was measured to be little faster, and needs a right on the database that a
 // service's role does not have.)
-#define FLOE_STAGED                                                                            \
-  "WITH staged AS (SELECT usage_id, fingerprint, occurred_at, tenant, team, key_id, gateway, " \
-  "operation, model, model_version, checkpoint_digest, tier, served_tier, price_book, "        \
-  "policy_version, input_tokens, cached_input_tokens, output_tokens, cached_output_tokens, "   \
-  "calls, arrived_tokens, cache_hit, outcome, workflow_id, parent_id, step, "                  \
-  "tags::jsonb AS tags, request_id, trace_id, queue_us, first_token_us, total_us, "            \
-  "slices::text[] AS slices, line_kind::text[] AS line_kind, "                                 \
-  "line_quantity::bigint[] AS line_quantity, line_price::numeric[] AS line_price, "            \
-  "line_amount::numeric[] AS line_amount, line_cost::numeric[] AS line_cost, charge, credit, " \
-  "reason FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[], "   \
-  "$6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], "    \
-  "$13::text[], $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], "       \
-  "$19::bigint[], $20::bigint[], $21::bigint[], $22::boolean[], $23::text[], $24::text[], "    \
-  "$25::text[], $26::text[], $27::text[], $28::text[], $29::text[], $30::bigint[], "           \
-  "$31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::text[], $36::text[], "         \
-  "$37::text[], $38::text[], $39::numeric[], $40::numeric[], $41::text[]) "                    \
+#define FLOE_STAGED                                                                                \
+  "WITH staged AS (SELECT usage_id, fingerprint, occurred_at, tenant, team, key_id, gateway, "     \
+  "operation, model, model_version, checkpoint_digest, tier, served_tier, price_book, "            \
+  "policy_version, input_tokens, cached_input_tokens, output_tokens, cached_output_tokens, "       \
+  "calls, arrived_tokens, cache_hit, outcome, workflow_id, parent_id, step, "                      \
+  "tags::jsonb AS tags, request_id, trace_id, queue_us, first_token_us, total_us, "                \
+  "slices::text[] AS slices, line_kind::text[] AS line_kind, "                                     \
+  "line_quantity::bigint[] AS line_quantity, line_price::numeric[] AS line_price, "                \
+  "line_amount::numeric[] AS line_amount, line_cost::numeric[] AS line_cost, charge, credit, "     \
+  "receipts::text[] AS receipts, reason FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], " \
+  "$4::text[], $5::text[], "                                                                       \
+  "$6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], "        \
+  "$13::text[], $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], "           \
+  "$19::bigint[], $20::bigint[], $21::bigint[], $22::boolean[], $23::text[], $24::text[], "        \
+  "$25::text[], $26::text[], $27::text[], $28::text[], $29::text[], $30::bigint[], "               \
+  "$31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::text[], $36::text[], "             \
+  "$37::text[], $38::text[], $39::numeric[], $40::numeric[], $41::text[], $42::text[]) "           \
   "AS s (" FLOE_USAGE_COLUMNS ", reason))"
 
 // What is parked stands, as what is charged does: only the same event can be charged for it.
@@ -79,10 +80,40 @@ constexpr char kParked[] =
     ", reason FROM billing.parked_usage WHERE usage_id > $1 ORDER BY usage_id LIMIT $2";
 constexpr char kAttempts[] =
     "INSERT INTO billing.worker_attempt (attempt_id, usage_id, worker, checkpoint_digest,"
-    " started_at, prompt_tokens, prefix_cached_tokens, computed_tokens, sent_tokens, outcome)"
+    " started_at, prompt_tokens, prefix_cached_tokens, computed_tokens, sent_tokens, outcome,"
+    " model_tokens, queue_us, prefill_us, decode_us, kv_block_us, chain, sequence,"
+    " previous_digest, digest)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],"
-    " $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[])"
+    " $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bigint[],"
+    " $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[], $17::bigint[],"
+    " $18::text[], $19::text[])"
     " ON CONFLICT (attempt_id) DO NOTHING";
+constexpr size_t kAttemptFields = 19;
+
+std::array<std::string, kAttemptFields> AttemptFields(const Attempt& a) {
+  const auto micros = [](absl::Duration time) {
+    return absl::StrCat(absl::ToInt64Microseconds(time));
+  };
+  return {a.attempt_id,
+          a.usage_id,
+          a.worker,
+          a.checkpoint_digest,
+          SqlTime(a.time),
+          absl::StrCat(a.prompt_tokens),
+          absl::StrCat(a.prefix_cached_tokens),
+          absl::StrCat(a.computed_tokens),
+          absl::StrCat(a.sent_tokens),
+          std::string(Name(a.outcome)),
+          absl::StrCat(a.model_tokens),
+          micros(a.queue_time),
+          micros(a.prefill_time),
+          micros(a.decode_time),
+          micros(a.kv_block_time),
+          a.receipt.chain,
+          absl::StrCat(a.receipt.sequence),
+          a.receipt.previous_digest,
+          a.receipt.digest};
+}
 
 // The first event with each id; what follows in the same call is judged against it.
 std::unordered_map<std::string_view, size_t> FirstOfEach(const std::vector<RatedEvent>& events) {
@@ -207,21 +238,12 @@ absl::StatusOr<std::vector<RatedEvent>> PostgresUsageStore::Parked(std::string_v
 
 absl::StatusOr<int64_t> PostgresUsageStore::AppendAttempts(const std::vector<Attempt>& attempts) {
   if (attempts.empty()) return 0;
-  std::array<std::vector<std::string>, 10> columns;
-  for (const Attempt& a : attempts) {
-    const std::array<std::string, 10> fields = {a.attempt_id,
-                                                a.usage_id,
-                                                a.worker,
-                                                a.checkpoint_digest,
-                                                SqlTime(a.time),
-                                                absl::StrCat(a.prompt_tokens),
-                                                absl::StrCat(a.prefix_cached_tokens),
-                                                absl::StrCat(a.computed_tokens),
-                                                absl::StrCat(a.sent_tokens),
-                                                std::string(Name(a.outcome))};
+  std::array<std::vector<std::string>, kAttemptFields> columns;
+  for (const Attempt& attempt : attempts) {
+    const auto fields = AttemptFields(attempt);
     for (size_t i = 0; i < fields.size(); ++i) columns[i].push_back(fields[i]);
   }
-  std::array<std::string, 10> arrays;
+  std::array<std::string, kAttemptFields> arrays;
   std::transform(columns.begin(), columns.end(), arrays.begin(), SqlArray);
   return pool_.Transaction([&](pqxx::transaction_base& sql) -> absl::StatusOr<int64_t> {
     return std::apply(

@@ -6,6 +6,7 @@
 #include "billing/postgres/job_usage_store.h"
 #include "billing/postgres/report_store.h"
 #include "billing/postgres/sql_values.h"
+#include "billing/postgres/verify_receipts.h"
 
 namespace floe::billing {
 namespace {
@@ -18,13 +19,13 @@ constexpr char kCounts[] =
     "WITH event AS ("
     " SELECT usage_id, '' AS parked, cache_hit, outcome,"
     "   input_tokens + cached_input_tokens AS input,"
-    "   output_tokens + cached_output_tokens AS output, arrived_tokens AS arrived, received_at"
-    " FROM billing.usage_event"
+    "   output_tokens + cached_output_tokens AS output, arrived_tokens AS arrived, received_at,"
+    "   receipts FROM billing.usage_event"
     " WHERE occurred_at >= $1::timestamptz AND occurred_at < $2::timestamptz"
     "   AND ($3 = '' OR team = $3)"
     " UNION ALL"
     " SELECT usage_id, reason, cache_hit, outcome, input_tokens + cached_input_tokens,"
-    "   output_tokens + cached_output_tokens, arrived_tokens, received_at"
+    "   output_tokens + cached_output_tokens, arrived_tokens, received_at, receipts"
     " FROM billing.parked_usage"
     " WHERE occurred_at >= $1::timestamptz AND occurred_at < $2::timestamptz"
     "   AND ($3 = '' OR team = $3)"
@@ -39,7 +40,8 @@ constexpr char kCounts[] =
     " SELECT usage_id, count(*) AS attempts, count(*) FILTER (WHERE outcome <> 'finished') AS"
     "   unfinished, count(*) FILTER (WHERE outcome = 'unknown') AS unknown,"
     "   sum(prompt_tokens)::bigint AS prompt, sum(computed_tokens)::bigint AS computed,"
-    "   sum(sent_tokens)::bigint AS sent, max(received_at) AS received_at"
+    "   sum(sent_tokens)::bigint AS sent, max(received_at) AS received_at,"
+    "   array_agg(digest) AS digests"
     " FROM worked GROUP BY usage_id"
     "), counts AS ("
     " SELECT usage_id, e.usage_id IS NOT NULL AS known, coalesce(parked, '') AS parked,"
@@ -49,16 +51,19 @@ constexpr char kCounts[] =
     "   coalesce(unfinished, 0) AS unfinished, coalesce(unknown, 0) AS unknown,"
     "   coalesce(prompt, 0) AS prompt, coalesce(computed, 0) AS computed,"
     "   coalesce(sent, 0) AS sent, greatest(e.received_at, a.received_at)"
-    "     > now() - $4::bigint * interval '1 microsecond' AS recent"
+    "     > now() - $4::bigint * interval '1 microsecond' AS recent,"
+    "   coalesce((SELECT min(r) FROM unnest(receipts) r WHERE digests IS NULL"
+    "     OR r <> ALL (digests)), '') AS missing"
     " FROM event e FULL JOIN attempt a USING (usage_id)"
     "), judged AS ("
     " SELECT *, known AND parked = '' AND NOT cache_hit AND attempts = 1 AND prompt = input"
-    "   AND computed = sent AND sent = arrived AND arrived = output AS even FROM counts"
+    "   AND computed = sent AND sent = arrived AND arrived = output AND missing = '' AS even"
+    " FROM counts"
     ") SELECT '', count(*), false, '', false, '', 0, coalesce(sum(output), 0)::bigint,"
     "   coalesce(sum(arrived), 0)::bigint, 0, 0, 0, 0, coalesce(sum(computed), 0)::bigint,"
-    "   coalesce(sum(sent), 0)::bigint, false FROM judged WHERE even"
+    "   coalesce(sum(sent), 0)::bigint, false, '' FROM judged WHERE even"
     " UNION ALL (SELECT usage_id, 1, known, parked, cache_hit, outcome, input, output, arrived,"
-    "   attempts, unfinished, unknown, prompt, computed, sent, recent"
+    "   attempts, unfinished, unknown, prompt, computed, sent, recent, missing"
     "   FROM judged WHERE NOT even ORDER BY usage_id)";
 
 // A transaction is posted by one statement, so all of it has one time.
@@ -96,6 +101,7 @@ absl::StatusOr<RequestCounts> ReadCounts(const pqxx::row& row) {
                          &counts.prompt_tokens, &counts.computed_tokens, &counts.sent_tokens}) {
     *count = row[at++].as<int64_t>();
   }
+  counts.missing_receipt = row[16].c_str();
   return counts;
 }
 
@@ -140,6 +146,8 @@ absl::StatusOr<VerifyReport> PostgresReportStore::Verify(const VerifyQuery& quer
         }
         CheckBooks(sql, start, end, query.team, report);
         CheckJobUsage(sql, query.team, report);
+        // Receipts have no team.
+        if (query.team.empty()) CheckReceipts(sql, start, end, query.margin, report);
         return report;
       },
       postgres::Isolation::kRepeatableRead);

@@ -178,8 +178,9 @@ struct VerifyFlags {
 absl::Status Verdict(const pb::VerifyUsageResponse& answer) {
   if (answer.clean()) return absl::OkStatus();
   return WithReason(absl::FailedPreconditionError(absl::StrCat(
-                        answer.unexplained(), " requests and ", answer.ledger_faults_size(),
-                        " faults of the ledger are not explained")),
+                        answer.unexplained(), " requests, ", answer.ledger_faults_size(),
+                        " faults of the ledger and ", answer.receipt_faults_size(),
+                        " of workers' receipts are not explained")),
                     "USAGE_UNEXPLAINED");
 }
 
@@ -222,10 +223,16 @@ absl::Status Verify(Session& session, const VerifyFlags& flags) {
   for (const auto& difference : answer.differences()) {
     session.out() << difference.usage_id() << "  " << difference.what() << "\n";
   }
-  for (const std::string& fault : answer.ledger_faults()) session.out() << fault << "\n";
+  for (const auto* faults : {&answer.ledger_faults(), &answer.receipt_faults()}) {
+    for (const std::string& fault : *faults) session.out() << fault << "\n";
+  }
   if (answer.clean()) {
     session.out() << "clean: all of " << HumanCount(answer.requests())
                   << " requests are explained, and every transaction sums to zero\n";
+  }
+  if (answer.receipts() > 0 && answer.receipt_faults().empty()) {
+    session.out() << "whole: each of " << HumanCount(answer.receipts())
+                  << " receipts of workers is as signed, and none is missing\n";
   }
   if (answer.on_the_way() > 0) {
     session.out() << "on their way: " << HumanCount(answer.on_the_way())
@@ -264,8 +271,8 @@ void AddReportCommands(CommandLine& line, CLI::App& bill) {
 
   auto& verify = line.Keep<VerifyFlags>();
   command = AddCommand(bill, "verify",
-                       "Compare what workers computed, gateways counted and the ledger charged; "
-                       "fails when a difference is not explained",
+                       "Compare what workers computed, gateways counted and the ledger charged, "
+                       "and check workers' receipts; fails when a difference is not explained",
                        "  floe bill verify\n  floe bill verify --month 2026-11");
   AddIntervalOptions(*command, verify.interval, "this month so far");
   line.OnRun(command, [&verify](Session& session) { return Verify(session, verify); });

@@ -38,33 +38,6 @@ v1::UsageEvent::Outcome ToProto(domain::Outcome outcome) {
   return v1::UsageEvent::OUTCOME_UNSPECIFIED;
 }
 
-domain::AttemptOutcome OutcomeOf(v1::Attempt::Outcome outcome) {
-  switch (outcome) {
-    case v1::Attempt::FINISHED:
-      return domain::AttemptOutcome::kFinished;
-    case v1::Attempt::CANCELLED:
-      return domain::AttemptOutcome::kCancelled;
-    case v1::Attempt::FAILED:
-      return domain::AttemptOutcome::kFailed;
-    default:
-      return domain::AttemptOutcome::kUnknown;
-  }
-}
-
-v1::Attempt::Outcome ToProto(domain::AttemptOutcome outcome) {
-  switch (outcome) {
-    case domain::AttemptOutcome::kFinished:
-      return v1::Attempt::FINISHED;
-    case domain::AttemptOutcome::kCancelled:
-      return v1::Attempt::CANCELLED;
-    case domain::AttemptOutcome::kFailed:
-      return v1::Attempt::FAILED;
-    case domain::AttemptOutcome::kUnknown:
-      break;
-  }
-  return v1::Attempt::OUTCOME_UNSPECIFIED;
-}
-
 domain::Quantities FromProto(const v1::Quantities& q) {
   return {.input_tokens = q.input_tokens(),
           .cached_input_tokens = q.cached_input_tokens(),
@@ -163,6 +136,7 @@ absl::StatusOr<domain::UsageEvent> FromProto(const v1::UsageEvent& event) {
   out.total_time = FromProto(event.total_time());
   out.slices.assign(event.slices().begin(), event.slices().end());
   out.presumed = event.presumed();
+  out.receipts.assign(event.receipts().begin(), event.receipts().end());
   return out;
 }
 
@@ -196,6 +170,7 @@ v1::UsageEvent ToProto(const domain::UsageEvent& event) {
   *out.mutable_time_to_first_token() = ToProto(event.time_to_first_token);
   *out.mutable_total_time() = ToProto(event.total_time);
   out.mutable_slices()->Add(event.slices.begin(), event.slices.end());
+  out.mutable_receipts()->Add(event.receipts.begin(), event.receipts.end());
   return out;
 }
 
@@ -220,34 +195,6 @@ v1::IngestUsageResponse::Result ToProto(const std::string& usage_id,
       out.set_state(v1::IngestUsageResponse::Result::PARKED);
       break;
   }
-  return out;
-}
-
-domain::Attempt FromProto(const v1::Attempt& attempt) {
-  return {.attempt_id = attempt.attempt_id(),
-          .usage_id = attempt.usage_id(),
-          .worker = attempt.worker(),
-          .checkpoint_digest = attempt.checkpoint_digest(),
-          .time = FromProto(attempt.time()),
-          .prompt_tokens = attempt.prompt_tokens(),
-          .prefix_cached_tokens = attempt.prefix_cached_tokens(),
-          .computed_tokens = attempt.computed_tokens(),
-          .sent_tokens = attempt.sent_tokens(),
-          .outcome = OutcomeOf(attempt.outcome())};
-}
-
-v1::Attempt ToProto(const domain::Attempt& attempt) {
-  v1::Attempt out;
-  out.set_attempt_id(attempt.attempt_id);
-  out.set_usage_id(attempt.usage_id);
-  out.set_worker(attempt.worker);
-  out.set_checkpoint_digest(attempt.checkpoint_digest);
-  *out.mutable_time() = ToProto(attempt.time);
-  out.set_prompt_tokens(attempt.prompt_tokens);
-  out.set_prefix_cached_tokens(attempt.prefix_cached_tokens);
-  out.set_computed_tokens(attempt.computed_tokens);
-  out.set_sent_tokens(attempt.sent_tokens);
-  out.set_outcome(ToProto(attempt.outcome));
   return out;
 }
 

@@ -41,9 +41,6 @@ v1::UsageEvent ToProto(const domain::UsageEvent& event);
 v1::IngestUsageResponse::Result ToProto(const std::string& usage_id,
                                         const domain::IngestUsage::Outcome& outcome);
 
-domain::Attempt FromProto(const v1::Attempt& attempt);
-v1::Attempt ToProto(const domain::Attempt& attempt);
-
 domain::JobUsage FromProto(const v1::JobUsage& usage, const std::string& queue);
 domain::JobCount FromProto(const v1::JobCount& count, const std::string& queue);
 

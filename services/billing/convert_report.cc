@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "billing/budget.h"
 #include "services/billing/convert.h"
+#include "services/usage/attempt_proto.h"
 
 namespace floe::services::billing {
 namespace {
@@ -124,7 +125,7 @@ absl::StatusOr<v1::ExplainUsageResponse> ToProto(const domain::ExplainedUsage& e
     *to.mutable_amount() = ToProto(entry.amount);
   }
   for (const domain::Attempt& attempt : explained.attempts) {
-    *out.add_attempts() = ToProto(attempt);
+    *out.add_attempts() = usage::ToProto(attempt);
   }
   *out.mutable_receive_time() = ToProto(explained.receive_time);
   return out;
@@ -187,6 +188,8 @@ v1::VerifyUsageResponse ToProto(const domain::VerifyReport& report) {
   *out.mutable_jobs_counted() = ToProto(report.jobs_counted);
   *out.mutable_jobs_billed() = ToProto(report.jobs_billed);
   out.mutable_ledger_faults()->Add(report.ledger_faults.begin(), report.ledger_faults.end());
+  out.set_receipts(report.receipts);
+  out.mutable_receipt_faults()->Add(report.receipt_faults.begin(), report.receipt_faults.end());
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "base/view.h"
 #include "services/billing/access.h"
 #include "services/billing/convert.h"
+#include "services/usage/attempt_proto.h"
 
 namespace floe::services::billing {
 namespace {
@@ -64,7 +65,7 @@ grpc::Status UsageRpc::IngestAttempts(grpc::ServerContext* context,
     FLOE_RETURN_IF_ERROR(CheckBatch(request->attempts_size(), "attempts"));
     std::vector<domain::Attempt> attempts;
     for (const v1::Attempt& attempt : request->attempts()) {
-      attempts.push_back(FromProto(attempt));
+      attempts.push_back(usage::FromProto(attempt));
       const absl::Status valid = Validate(attempts.back());
       if (!valid.ok()) return At("attempts", attempts.size() - 1, valid);
     }

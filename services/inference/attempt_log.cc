@@ -3,17 +3,11 @@
 #include <utility>
 
 #include "base/status_macros.h"
-#include "services/runtime/proto_time.h"
+#include "services/usage/attempt_proto.h"
 #include "services/usage/billing_senders.h"
 #include "services/usage/lasting_name.h"
 
 namespace floe::inference {
-namespace {
-
-namespace pb = billing::v1;
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<AttemptLog>> AttemptLog::Open(
     const std::filesystem::path& folder, const std::shared_ptr<grpc::Channel>& billing,
     const Parts& parts) {
@@ -37,41 +31,60 @@ bool AttemptLog::Flush(absl::Duration timeout) {
   return delivery_ == nullptr || delivery_->Flush(timeout);
 }
 
+void AttemptLog::End(billing::Attempt& record) {
+  const std::lock_guard lock(mutex_);
+  chain_.Sign(record);
+  work_->End(record.attempt_id, usage::ToProto(record).SerializeAsString(),
+             [](const absl::Status&) {});
+}
+
 AttemptLog::Attempt::Attempt(AttemptLog* log, const Work& work, absl::Time now)
     : log_(work.usage_id.empty() ? nullptr : log) {
   if (log_ == nullptr) return;
-  record_.set_attempt_id(log_->parts_.ids.Next());
-  record_.set_usage_id(work.usage_id);
-  record_.set_worker(log_->name_);
-  record_.set_checkpoint_digest(work.checkpoint_digest);
-  record_.set_prompt_tokens(work.prompt_tokens);
-  *record_.mutable_time() = runtime::ToProto(now);
+  record_.attempt_id = log_->parts_.ids.Next();
+  record_.usage_id = work.usage_id;
+  record_.worker = log_->name_;
+  record_.checkpoint_digest = work.checkpoint_digest;
+  record_.prompt_tokens = work.prompt_tokens;
+  record_.time = absl::FromUnixMicros(absl::ToUnixMicros(now));  // as it will be kept
 }
 
 void AttemptLog::Attempt::Begin() {
   if (log_ == nullptr) return;
   begun_ = true;
-  record_.set_outcome(pb::Attempt::OUTCOME_UNSPECIFIED);
-  log_->work_->Begin(record_.attempt_id(), record_.SerializeAsString());
-  record_.set_outcome(pb::Attempt::CANCELLED);  // unless it comes to an end
+  log_->work_->Begin(record_.attempt_id, usage::ToProto(record_).SerializeAsString());
+  record_.outcome = billing::AttemptOutcome::kCancelled;  // unless it comes to an end
 }
 
 void AttemptLog::Attempt::NoteEnd(const absl::Status& status) {
   if (absl::IsCancelled(status)) return;
   refused_ = absl::IsResourceExhausted(status) && computed_tokens == 0;
-  record_.set_outcome(status.ok() ? pb::Attempt::FINISHED : pb::Attempt::FAILED);
+  record_.outcome =
+      status.ok() ? billing::AttemptOutcome::kFinished : billing::AttemptOutcome::kFailed;
+}
+
+void AttemptLog::Attempt::NoteUsage(const Usage& usage) {
+  record_.model_tokens += usage.computed_tokens;
+  record_.queue_time += usage.queue_time;
+  const bool answered = usage.time_to_first_token > absl::ZeroDuration();
+  const absl::Duration first = answered ? usage.time_to_first_token : usage.total_time;
+  record_.prefill_time += first - usage.queue_time;
+  record_.decode_time += usage.total_time - first;
+  record_.kv_block_time += usage.kv_block_time;
+}
+
+const std::string& AttemptLog::Attempt::Sign() {
+  if (!begun_ || refused_ || std::exchange(signed_, true)) return record_.receipt.digest;
+  record_.prefix_cached_tokens = prefix_cached_tokens;
+  record_.computed_tokens = computed_tokens;
+  record_.sent_tokens = sent_tokens;
+  log_->End(record_);
+  return record_.receipt.digest;
 }
 
 AttemptLog::Attempt::~Attempt() {
-  if (!begun_) return;
-  if (refused_) {
-    log_->work_->Drop(record_.attempt_id());
-    return;
-  }
-  record_.set_prefix_cached_tokens(prefix_cached_tokens);
-  record_.set_computed_tokens(computed_tokens);
-  record_.set_sent_tokens(sent_tokens);
-  log_->work_->End(record_.attempt_id(), record_.SerializeAsString(), [](const absl::Status&) {});
+  if (begun_ && refused_) log_->work_->Drop(record_.attempt_id);
+  Sign();
 }
 
 }  // namespace floe::inference

@@ -1,5 +1,6 @@
 // The worker's own count of what it computed and sent, one record a call: beside the
-// gateway's count and the ledger it makes three, and `floe bill verify` compares them.
+// gateway's count and the ledger it makes three, and `floe bill verify` compares them. Each record
+// that ends gets a receipt (billing/receipt.h), whose digest goes to the gateway with the answer.
 //
 //   <folder>/begun/  <folder>/ended/    of services/usage/work_journal.h
 //   <folder>/name                       what bills call this worker
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -19,7 +21,8 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "floe/billing/v1/usage.pb.h"
+#include "billing/receipt.h"
+#include "inference/scheduler/request.h"
 #include "services/usage/delivery.h"
 #include "services/usage/work_journal.h"
 
@@ -59,6 +62,11 @@ class AttemptLog {
     void Begin();
     // A refusal that came while it waited (RESOURCE_EXHAUSTED) leaves no record, like one at once.
     void NoteEnd(const absl::Status& status);
+    // What the scheduler says that one of its sequences took; adds up.
+    void NoteUsage(const Usage& usage);
+    // Writes the end now: nothing that is noted later counts. The receipt's digest; empty when no
+    // record is kept.
+    const std::string& Sign();
 
     int64_t prefix_cached_tokens = 0;
     int64_t computed_tokens = 0;
@@ -66,9 +74,10 @@ class AttemptLog {
 
    private:
     AttemptLog* const log_;  // null: no record
-    billing::v1::Attempt record_;
+    billing::Attempt record_;
     bool begun_ = false;
     bool refused_ = false;
+    bool signed_ = false;
   };
 
   // Waits until what was noted so far is on disk.
@@ -77,9 +86,14 @@ class AttemptLog {
   bool Flush(absl::Duration timeout);
 
  private:
-  explicit AttemptLog(const Parts& parts) : parts_(parts) {}
+  explicit AttemptLog(const Parts& parts) : parts_(parts), chain_(parts.ids.Next()) {}
+  // Signs the record, and writes it: in the order of the chain, so that a worker that is killed
+  // leaves the beginning of its chain.
+  void End(billing::Attempt& record);
 
   const Parts parts_;
+  std::mutex mutex_;
+  billing::ReceiptChain chain_;  // guarded by mutex_
   std::string name_;
   std::unique_ptr<usage::WorkJournal> work_;
   std::unique_ptr<usage::JournalDelivery> delivery_;

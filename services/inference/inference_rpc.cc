@@ -69,6 +69,7 @@ class InFlight {
     if (event.has_value() && attempt_ != nullptr) {
       attempt_->computed_tokens += static_cast<int64_t>(event->ids.size());
       attempt_->prefix_cached_tokens += event->cached_tokens;
+      if (event->finish.has_value()) attempt_->NoteUsage(event->finish->usage);
     }
     return event;
   }
@@ -147,7 +148,10 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
     // An id whose text is still incomplete is sent all the same: ids are counted as they come.
     // Before the write: what a call that is cancelled meanwhile had handed over may have arrived.
     attempt.sent_tokens += static_cast<int64_t>(event.ids.size());
-    if (!writer.Write(ToProto(event, *model))) return CallerLeft(call);
+    v1::GenerateResponse response = ToProto(event, *model);
+    // Signed ahead of its last message, which carries the receipt.
+    if (event.finish.has_value()) response.mutable_finish()->set_receipt(attempt.Sign());
+    if (!writer.Write(response)) return CallerLeft(call);
     if (event.finish.has_value()) return absl::OkStatus();
     FLOE_RETURN_IF_ERROR(MayGoOn(call));
   }

@@ -75,6 +75,7 @@ pb::UsageEvent ToProto(const UsageRecord& record, const std::string& gateway) {
   *event.mutable_time_to_first_token() = ToProto(record.time_to_first_token);
   *event.mutable_total_time() = ToProto(record.total_time);
   for (const std::string& slice : record.slices) event.add_slices(slice);
+  for (const std::string& receipt : record.receipts) event.add_receipts(receipt);
   return event;
 }
 

@@ -43,7 +43,8 @@ Piece FromProto(pb::GenerateResponse& response) {
       .tier_met = finish.service_tier_met(),
       .queue_time = runtime::FromProto(finish.queue_time()),
       .time_to_first_token = runtime::FromProto(finish.time_to_first_token()),
-      .total_time = runtime::FromProto(finish.total_time())};
+      .total_time = runtime::FromProto(finish.total_time()),
+      .receipt = finish.receipt()};
   return piece;
 }
 

@@ -8,6 +8,8 @@
 #include <optional>
 #include <set>
 
+#include "billing/receipt.h"
+#include "services/usage/attempt_proto.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_ids.h"
 #include "tests/support/temp_dir.h"
@@ -96,6 +98,66 @@ TEST_F(AttemptLogTest, AttemptsNameTheirWorkerWhichStaysTheSameAfterARestart) {
   EXPECT_EQ(ended.at("u1").worker(), ended.at("u2").worker());
 }
 
+TEST_F(AttemptLogTest, ReceiptsAreAChainOverAllThatARecordSays) {
+  Open();
+  std::string told;
+  {
+    AttemptLog::Attempt left(log_.get(), Ask("u1"), clock_.Now());
+    left.Begin();
+  }
+  {
+    AttemptLog::Attempt finished(log_.get(), Ask("u2"), clock_.Now() + absl::Nanoseconds(1));
+    finished.Begin();
+    finished.computed_tokens = finished.sent_tokens = 5;
+    finished.NoteEnd(absl::OkStatus());
+    Usage usage;
+    usage.computed_tokens = 7;
+    usage.queue_time = absl::Milliseconds(1);
+    usage.time_to_first_token = absl::Milliseconds(11);
+    usage.total_time = absl::Milliseconds(111);
+    usage.kv_block_time = absl::Seconds(3);
+    finished.NoteUsage(usage);
+    told = finished.Sign();
+    finished.sent_tokens = 99;  // too late to count
+  }
+  {
+    AttemptLog::Attempt failed(log_.get(), Ask("u3"), clock_.Now());
+    failed.Begin();
+    failed.NoteEnd(absl::InternalError("x"));
+    AttemptLog::Attempt shed(log_.get(), Ask("u4"), clock_.Now());  // takes no number
+    shed.Begin();
+    shed.NoteEnd(absl::ResourceExhaustedError("full"));
+    EXPECT_EQ(shed.Sign(), "");
+    EXPECT_EQ(AttemptLog::Attempt(nullptr, Ask("u5"), clock_.Now()).Sign(), "");
+  }
+  const auto ended = Ended();
+  ASSERT_EQ(ended.size(), 3u);
+  std::string previous;
+  int64_t sequence = 0;
+  for (const char* id : {"u1", "u2", "u3"}) {
+    const billing::Attempt attempt = usage::FromProto(ended.at(id));
+    EXPECT_EQ(attempt.receipt.chain, ended.at("u1").receipt().chain());
+    EXPECT_EQ(attempt.receipt.sequence, ++sequence);
+    EXPECT_EQ(attempt.receipt.previous_digest, previous);
+    EXPECT_EQ(attempt.receipt.digest, billing::ReceiptDigest(attempt)) << id;
+    previous = attempt.receipt.digest;
+  }
+  const pb::Attempt& u2 = ended.at("u2");
+  EXPECT_EQ(u2.receipt().digest(), told);
+  EXPECT_EQ(u2.sent_tokens(), 5);
+  EXPECT_EQ(u2.model_tokens(), 7);
+  EXPECT_EQ(u2.queue_time().nanos(), 1'000'000);
+  EXPECT_EQ(u2.prefill_time().nanos(), 10'000'000);
+  EXPECT_EQ(u2.decode_time().nanos(), 100'000'000);
+  EXPECT_EQ(u2.kv_block_time().seconds(), 3);
+  // Another run has a chain of its own.
+  Open();
+  { AttemptLog::Attempt(log_.get(), Ask("u6"), clock_.Now()).Begin(); }
+  const pb::Attempt next = Ended().at("u6");
+  EXPECT_NE(next.receipt().chain(), u2.receipt().chain());
+  EXPECT_EQ(next.receipt().sequence(), 1);
+}
+
 TEST_F(AttemptLogTest, WhatAKilledWorkerBeganIsReportedAsNotKnown) {
   Open();
   {
@@ -118,6 +180,7 @@ TEST_F(AttemptLogTest, WhatAKilledWorkerBeganIsReportedAsNotKnown) {
   EXPECT_EQ(ended.at("u1").outcome(), pb::Attempt::CANCELLED);  // its own end counts
   EXPECT_EQ(ended.at("u2").outcome(), pb::Attempt::OUTCOME_UNSPECIFIED);
   EXPECT_EQ(ended.at("u2").prompt_tokens(), 3);
+  EXPECT_FALSE(ended.at("u2").has_receipt()) << "nobody signed for it";
 }
 
 }  // namespace

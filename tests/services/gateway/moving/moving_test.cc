@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
 
+#include "billing/receipt.h"
+#include "services/usage/attempt_proto.h"
 #include "tests/services/gateway/http/http_client.h"
 #include "tests/services/gateway/money/till.h"
 #include "tests/services/gateway/moving/worker_process.h"
@@ -120,6 +122,25 @@ class MovingTest : public testing::Test {
     }
   }
 
+  // Every worker's own record is as signed, and the gateway holds the receipt of whoever finished.
+  void ExpectSigned(const pb::ExplainUsageResponse& usage) {
+    ASSERT_EQ(usage.event().receipts_size(), 1);
+    int finished = 0;
+    for (const pb::Attempt& attempt : usage.attempts()) {
+      if (attempt.outcome() == pb::Attempt::OUTCOME_UNSPECIFIED) continue;
+      const billing::Attempt record = usage::FromProto(attempt);
+      EXPECT_EQ(record.receipt.digest, billing::ReceiptDigest(record));
+      EXPECT_GT(attempt.model_tokens(), 0);
+      EXPECT_GT(record.prefill_time, absl::ZeroDuration());
+      EXPECT_GT(record.decode_time, absl::ZeroDuration());
+      EXPECT_GT(record.kv_block_time, absl::ZeroDuration());
+      if (attempt.outcome() != pb::Attempt::FINISHED) continue;
+      ++finished;
+      EXPECT_EQ(attempt.receipt().digest(), usage.event().receipts(0));
+    }
+    EXPECT_EQ(finished, 1);
+  }
+
   // What is charged is what arrived: the prompt once and each token once.
   void ExpectChargedOnce(const pb::ExplainUsageResponse& usage) {
     EXPECT_EQ(usage.event().arrived_tokens(), kLongAnswer);
@@ -156,9 +177,11 @@ TEST_F(MovingTest, AStreamOfAWorkerThatMustEndGoesOnElsewhereAsIfNothingHadHappe
   const pb::ExplainUsageResponse usage = ExplainAttempts(moved, 2);
   EXPECT_EQ(usage.attempts_size(), 2);
   ExpectChargedOnce(usage);
+  ExpectSigned(usage);
   const auto verified = billing_.Verify();
   EXPECT_TRUE(verified.clean()) << verified.DebugString();
   EXPECT_EQ(verified.charged_tokens(), 2 * kLongAnswer);
+  EXPECT_EQ(verified.receipts(), 3) << "of the undisturbed one, and two of the other";
 }
 
 TEST_F(MovingTest, AWorkerThatDrainsFinishesWhatItHasAndIsNotAskedAgain) {
