@@ -425,9 +425,13 @@ FakeFleet::FakeFleet(const FakeFleetOptions& options) : registry_(options.chat_t
   if (!options.checkpoint.empty()) registry_.Publish(options.checkpoint);
   StartWorkers(options);
   const auto channel = ChannelTo(registry_port_);
-  registry_client_ = std::make_unique<registry::RegistryClient>(channel);
+  const auto versions =
+      options.registry_address.empty()
+          ? channel
+          : *runtime::MakeChannel(options.registry_address, {}, /*insecure=*/true);
+  registry_client_ = std::make_unique<registry::RegistryClient>(versions);
   tokenizers_ = std::make_unique<Tokenizers>(*registry_client_, 4);
-  models_ = std::make_unique<RegistryModels>(channel, clock_, options.models);
+  models_ = std::make_unique<RegistryModels>(versions, clock_, options.models);
   retriever_ = std::make_unique<RetrievalClient>(options.retrieval ? channel : nullptr);
   prompts_ = std::make_unique<TokenizerPrompts>(*tokenizers_, pool_, clock_);
   policies_.Set(options.policy);

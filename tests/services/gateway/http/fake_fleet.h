@@ -179,6 +179,7 @@ struct FakeFleetOptions {
   int workers = 1;
   std::vector<std::string> worker_addresses;  // of real ones, instead
   std::string checkpoint;                     // a folder: the version; empty: a made-up one
+  std::string registry_address;               // of a real one, instead
   std::string policy;                         // YAML
   limits::RateLimits* counting = nullptr;     // borrowed; null: nothing is counted
   cache::AnswerCache* cache = nullptr;        // borrowed; null: nothing is kept

@@ -1,13 +1,9 @@
 #include "tests/services/gateway/moving/worker_process.h"
 
-#include <cstdlib>
-#include <iostream>
-
-#include "absl/strings/str_cat.h"
-#include <nlohmann/json.hpp>
-
 #include "base/files.h"
 #include "services/runtime/client.h"
+#include "services/runtime/status.h"
+#include "tests/services/gateway/moving/started.h"
 
 namespace floe::gateway {
 
@@ -15,16 +11,8 @@ WorkerProcess::WorkerProcess(const WorkerProcessOptions& options) {
   test::ChildProcess::Options child;
   child.argv = {FLOE_INFERENCE_PROGRAM,
                 "--insecure",
-                "--blob-dir",
-                options.blobs,
                 "--cache-dir",
                 dir_ / "cache",
-                "--journal-dir",
-                dir_ / "journal",
-                "--billing",
-                options.billing,
-                "--preload",
-                options.preload,
                 "--threads",
                 "1",
                 "--kv-mib",
@@ -33,17 +21,16 @@ WorkerProcess::WorkerProcess(const WorkerProcessOptions& options) {
                 absl::FormatDuration(options.drain_grace),
                 "--ports-file",
                 dir_ / "ports"};
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) child.argv.insert(child.argv.end(), {name, value});
+  };
+  add("--blob-dir", options.blobs);
+  add("--registry", options.registry);
+  add("--preload", options.preload);
+  add("--billing", options.billing);
+  if (!options.billing.empty()) add("--journal-dir", dir_ / "journal");
   child.output = dir_ / "log";
-  auto process = test::ChildProcess::Start(child);
-  if (process.ok()) process_ = *std::move(process);
-  while (!std::filesystem::exists(dir_ / "ports")) {
-    if (!process_.running() || process_.Wait(absl::Milliseconds(20))) {
-      std::cerr << "floe-inference did not start: " << Log() << std::endl;
-      std::abort();
-    }
-  }
-  const int port = nlohmann::json::parse(*ReadFile(dir_ / "ports"))["grpc"].get<int>();
-  address_ = absl::StrCat("127.0.0.1:", port);
+  address_ = AddressOf(StartServing(child, dir_ / "ports", process_));
   stub_ = inference::v1::InferenceService::NewStub(
       *runtime::MakeChannel(address_, {}, /*insecure=*/true));
 }
@@ -58,6 +45,14 @@ int64_t WorkerProcess::running() {
   const grpc::Status asked =
       stub_->GetWorkerStatus(&context, inference::v1::GetWorkerStatusRequest(), &status);
   return asked.ok() ? status.requests_running() : 0;
+}
+
+absl::Status WorkerProcess::Unload(const std::string& digest) {
+  grpc::ClientContext context;
+  inference::v1::UnloadCheckpointRequest request;
+  request.set_digest(digest);
+  inference::v1::UnloadCheckpointResponse response;
+  return runtime::FromGrpcStatus(stub_->UnloadCheckpoint(&context, request, &response));
 }
 
 }  // namespace floe::gateway

@@ -1,10 +1,10 @@
 // floe-inference as a process.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 #include "floe/inference/v1/inference.grpc.pb.h"
@@ -14,9 +14,10 @@
 namespace floe::gateway {
 
 struct WorkerProcessOptions {
-  std::filesystem::path blobs;  // the store that it takes checkpoints from
-  std::string preload;          // a digest
-  std::string billing;          // host:port
+  std::string blobs;     // the folder that it takes checkpoints from; or
+  std::string registry;  // host:port
+  std::string preload;   // a digest; empty: none
+  std::string billing;   // host:port; empty: it keeps no records
   absl::Duration drain_grace = absl::Seconds(20);
 };
 
@@ -31,6 +32,7 @@ class WorkerProcess {
   std::string Log() const;
   // Requests that it computes now; nothing when it does not answer.
   int64_t running();
+  absl::Status Unload(const std::string& digest);
   test::ChildProcess& process() { return process_; }
 
  private:
