@@ -174,4 +174,9 @@ double MeasureGemmGflops(std::span<const MatrixProduct> products, int rounds) {
   return best;
 }
 
+double MeasureStepGflops(const model::Blueprint& blueprint, int64_t tokens) {
+  constexpr int kRounds = 3;
+  return MeasureGemmGflops(SampleProducts(blueprint, tokens), kRounds);
+}
+
 }  // namespace floe::trainer

@@ -55,6 +55,9 @@ double MeasureGemmGflops();
 // of them can reach at most.
 double MeasureGemmGflops(std::span<const MatrixProduct> products, int rounds = 10);
 
+// The same of the products of a model's step over so many tokens, measured in a moment.
+double MeasureStepGflops(const model::Blueprint& blueprint, int64_t tokens);
+
 // OK when the processor multiplies bf16 numbers itself, by what /proc/cpuinfo says; without,
 // FAILED_PRECONDITION: LibTorch would compute them one by one, slower than f32. Pure.
 absl::Status JudgeBf16(std::string_view cpuinfo);

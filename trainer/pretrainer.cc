@@ -1,6 +1,7 @@
 #include "trainer/pretrainer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -95,6 +96,10 @@ class NextToken final : public Objective {
     return 3.0 * static_cast<double>(model::ForwardFlopsPerToken(options_.blueprint, attended));
   }
 
+  double LossOfGuessing() const override {
+    return std::log(static_cast<double>(options_.blueprint.vocab_size));
+  }
+
  private:
   const PretrainOptions& options_;
   const tokenizer::Tokenizer& tokenizer_;
@@ -121,15 +126,12 @@ absl::StatusOr<Execution> ExecutionOf(const TrainSettings& settings,
   return execution;
 }
 
-// What the machine makes of the model's own products alone; all processes together.
+// Of all processes together.
 double GemmGflops(const PretrainOptions& options) {
-  constexpr int kRounds = 3;
   const TrainSettings& settings = options.settings;
   const int processes = options.group == nullptr ? 1 : options.group->size();
   return processes *
-         MeasureGemmGflops(
-             SampleProducts(options.blueprint, settings.batch_size * settings.sequence_length),
-             kRounds);
+         MeasureStepGflops(options.blueprint, settings.batch_size * settings.sequence_length);
 }
 
 }  // namespace

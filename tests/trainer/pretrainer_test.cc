@@ -159,7 +159,20 @@ TEST_F(PretrainerTest, ADivergingRunStopsItself) {
   Recorder recorder;
   const absl::Status diverged = Make("a")->Run(recorder, {}).status();
   EXPECT_EQ(diverged.code(), absl::StatusCode::kFailedPrecondition) << diverged;
-  EXPECT_THAT(diverged.message(), HasSubstr("no finite number at step"));
+  EXPECT_THAT(diverged.message(), HasSubstr("training diverged: the loss"));
+}
+
+// Clipped and with normed activations nothing becomes infinite: weights explode all the same.
+TEST_F(PretrainerTest, ALearningRateThatExplodesStopsTheRunWhileTheLossIsStillANumber) {
+  options_.settings.learning_rate = 10;
+  options_.settings.min_learning_rate = 10;
+  options_.settings.warmup_steps = 0;
+  options_.settings.steps = 200;
+  Recorder recorder;
+  const absl::Status diverged = Make("a")->Run(recorder, {}).status();
+  EXPECT_EQ(diverged.code(), absl::StatusCode::kFailedPrecondition) << diverged;
+  EXPECT_THAT(diverged.message(), HasSubstr("of guessing without any knowledge at step"));
+  EXPECT_THAT(diverged.message(), HasSubstr("(learning rate 10); lower learning_rate"));
 }
 
 TEST_F(PretrainerTest, ADamagedStateIsToldAndTheOneBeforeTaken) {

@@ -77,6 +77,9 @@ struct Aligner::State {
                       {.settings = options.settings,
                        .identity = RunIdentity(options),
                        .folder = options.state_folder.string(),
+                       .gemm_gflops = MeasureStepGflops(
+                           transformer.blueprint(),
+                           options.settings.batch_size * transformer.blueprint().context),
                        .threads = options.threads});
     return loop.Run(observer, stop);
   }

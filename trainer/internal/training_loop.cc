@@ -27,6 +27,7 @@ class Silence final : public TrainingObserver {
 // steps fall too steeply to be judged.
 constexpr double kMeanShare = 0.05;
 constexpr int64_t kStepsBeforeSpikes = 20;
+constexpr double kExplodedLoss = 2;  // times the loss of guessing
 constexpr absl::Duration kReportInterval = absl::Seconds(1);
 
 // The most that this process held at once.
@@ -113,6 +114,23 @@ int64_t TrainingLoop::BaseStep() const {
 // To the last state of checkpoint_interval, and past the data that led astray: all of it since that
 // state, up to and with the step that diverged (as PaLM did, arXiv:2204.02311, section 5.1). Saved
 // at once, so that an attempt which is killed now goes on past it too.
+std::string TrainingLoop::WhatDiverged(double loss, double norm) const {
+  if (!std::isfinite(loss)) return "the loss is no finite number";
+  if (!std::isfinite(norm)) return "the gradient's norm is no finite number";
+  const double guessing = parts_.objective.LossOfGuessing();
+  if (guessing > 0 && loss > kExplodedLoss * guessing) {
+    return absl::StrFormat(
+        "the loss %.4f is more than %g times the %.4f of guessing without any knowledge", loss,
+        kExplodedLoss, guessing);
+  }
+  const double factor = options_.settings.spike_factor;
+  if (factor > 0 && position_.step >= kStepsBeforeSpikes && loss > factor * position_.mean_loss) {
+    return absl::StrFormat("the loss %.4f is more than %g times the recent mean %.4f", loss, factor,
+                           position_.mean_loss);
+  }
+  return "";
+}
+
 absl::Status TrainingLoop::GoBack(TrainingObserver& observer, std::string_view what, double rate) {
   const int64_t diverged = position_.step + 1;
   if (position_.rewinds >= options_.settings.max_rewinds) {
@@ -153,16 +171,8 @@ absl::StatusOr<bool> TrainingLoop::OneStep(TrainingObserver& observer,
                       static_cast<double>(result.tokens) * parts_.objective.FlopsPerToken());
   stopping_ = shared[1] > 0;
   const double norm = std::isfinite(result.loss) ? GradNorm(parts_.transformer.parameters()) : 0;
-  const double factor = options_.settings.spike_factor;
-  const bool spike = factor > 0 && position_.step >= kStepsBeforeSpikes &&
-                     result.loss > factor * position_.mean_loss;
-  if (!std::isfinite(result.loss) || !std::isfinite(norm) || spike) {
-    const std::string what =
-        !std::isfinite(result.loss) ? "the loss is no finite number"
-        : !std::isfinite(norm)
-            ? "the gradient's norm is no finite number"
-            : absl::StrFormat("the loss %.4f is more than %g times the recent mean %.4f",
-                              result.loss, factor, position_.mean_loss);
+  const std::string what = WhatDiverged(result.loss, norm);
+  if (!what.empty()) {
     FLOE_RETURN_IF_ERROR(GoBack(observer, what, rate));
     return false;
   }

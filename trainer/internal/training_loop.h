@@ -56,6 +56,9 @@ class Objective {
   virtual void Sample(TrainingObserver& observer, std::string_view when) = 0;
   // Operations that one token of StepResult costs.
   virtual double FlopsPerToken() const = 0;
+  // The loss of a model that takes every answer for equally likely; 0 where that says nothing. A
+  // loss of twice as much is no state of learning: the weights have exploded.
+  virtual double LossOfGuessing() const { return 0; }
 };
 
 // One run. Borrows its parts, which outlive it. Not thread-safe. Of several processes rank 0
@@ -90,6 +93,8 @@ class TrainingLoop {
   absl::StatusOr<std::optional<StateFile>> Load(TrainingObserver& observer);
   // False: training diverged, and stands at the last saved state again.
   absl::StatusOr<bool> OneStep(TrainingObserver& observer, const std::stop_token& stop);
+  // Why the step that gave these is not to be taken; empty when it may be.
+  std::string WhatDiverged(double loss, double norm) const;
   absl::Status GoBack(TrainingObserver& observer, std::string_view what, double rate);
   absl::Status Evaluate();
   bool StoppedEarly() const;

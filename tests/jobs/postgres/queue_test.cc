@@ -345,6 +345,7 @@ TEST_F(QueueTest, TheViewOfTrainingHasAColumnForEachMeasurementAndHeldOutLossWhe
                                               {"grad_norm", 0.5},
                                               {"tokens_per_second", 8000},
                                               {"gflops", 70},
+                                              {"gemm_peak_share", 0.625},
                                               {"peak_memory_bytes", 3e8}}}};
     ASSERT_TRUE(leasing_->Heartbeat("nlp", job.id, 1, {event}).ok());
   }
@@ -353,15 +354,16 @@ TEST_F(QueueTest, TheViewOfTrainingHasAColumnForEachMeasurementAndHeldOutLossWhe
         std::vector<std::string> texts;
         for (const pqxx::row& row : sql.exec(
                  "SELECT concat_ws(' ', step, attempt, tokens, loss, coalesce(held_out_loss, -1),"
-                 " learning_rate, gradient_norm, tokens_per_second, gflops, peak_memory_bytes)"
+                 " learning_rate, gradient_norm, tokens_per_second, gflops, peak_memory_bytes,"
+                 " gemm_peak_share)"
                  " FROM trainer.training_metrics ORDER BY step")) {
           texts.push_back(row[0].as<std::string>());
         }
         return texts;
       });
   ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_THAT(*rows, ElementsAre("100 1 1000000 2.5 2.75 0.004 0.5 8000 70 300000000",
-                                 "150 1 1000000 NaN -1 0.004 0.5 8000 70 300000000"));
+  EXPECT_THAT(*rows, ElementsAre("100 1 1000000 2.5 2.75 0.004 0.5 8000 70 300000000 0.625",
+                                 "150 1 1000000 NaN -1 0.004 0.5 8000 70 300000000 0.625"));
 }
 
 TEST_F(QueueTest, ATeamAtItsLimitWaitsWhileOthersAreTaken) {

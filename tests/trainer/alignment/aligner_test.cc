@@ -69,6 +69,8 @@ TEST_F(AlignerTest, SftLowersTheHeldOutLossAndNamesItsParent) {
   EXPECT_NEAR(*recorder.reports.front().held_out_loss, std::log(403.0), 0.5);
   EXPECT_LT(outcome->held_out_loss, 2.5);
   EXPECT_GT(recorder.reports.front().metrics.at("answer_tokens"), 0);
+  EXPECT_GT(recorder.reports.back().metrics.at("gemm_peak_share"), 0);
+  EXPECT_LE(recorder.reports.back().metrics.at("gemm_peak_share"), 1);
   ASSERT_EQ(recorder.samples.size(), 2u);
   EXPECT_THAT(recorder.samples[0], HasSubstr("before: n1 -> "));
   EXPECT_THAT(recorder.samples[1], HasSubstr("after: n1 -> m"));
