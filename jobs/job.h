@@ -116,8 +116,9 @@ struct Job {
   State state = State::kQueued;
   int attempt = 0;  // how often it was started; the number of the newest attempt, and its fence
   int max_attempts = 1;
-  int priority = 0;     // higher ones are taken first, older ones among equals
-  int handed_back = 0;  // attempts that a runner gave back and that do not count
+  int priority = 0;          // higher ones are taken first, older ones among equals
+  int64_t memory_bytes = 0;  // about what it takes of a runner's; 0: not known
+  int handed_back = 0;       // attempts that a runner gave back and that do not count
   std::string error;
   std::string result;
   std::optional<Progress> progress;  // the newest

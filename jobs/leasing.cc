@@ -5,9 +5,10 @@
 namespace floe::jobs {
 
 absl::StatusOr<std::optional<Job>> Leasing::Acquire(const std::vector<std::string>& kinds,
-                                                    const std::string& runner) {
+                                                    const std::string& runner,
+                                                    int64_t memory_bytes) {
   const absl::Time now = clock_.Now();
-  return queue_.TakeNext({kinds, now, options_.limits}, [&](Job job) {
+  return queue_.TakeNext({kinds, now, options_.limits, memory_bytes}, [&](Job job) {
     return Start(std::move(job), runner, now, options_.lease);
   });
 }

@@ -25,9 +25,10 @@ class Leasing {
   Leasing(JobQueue& queue, const Clock& clock, Options options)
       : queue_(queue), clock_(clock), options_(options) {}
 
-  // Starts the next attempt of the job that is first in the queue. Does not wait.
+  // Starts the next attempt of the first job in the queue that a runner with so much memory (0: not
+  // told) has room for. Does not wait.
   absl::StatusOr<std::optional<Job>> Acquire(const std::vector<std::string>& kinds,
-                                             const std::string& runner);
+                                             const std::string& runner, int64_t memory_bytes = 0);
 
   // Extends the lease, appends events and notes what the attempt used so far; ABORTED (LEASE_LOST)
   // when the attempt holds it no more.

@@ -68,10 +68,11 @@ class JobQueue {
     std::vector<std::string> kinds;
     absl::Time now;
     TeamLimits limits;
+    int64_t memory_bytes = 0;  // that there is for it; 0: not known
   };
   // Changes the queued job of one of the kinds that has the highest priority, and among those the
   // one that has been due longest, passing over jobs that another caller is taking at this moment,
-  // and teams that are at their limit. Nothing when none is due.
+  // teams that are at their limit, and jobs that need more memory. Nothing when none is due.
   virtual absl::StatusOr<std::optional<Job>> TakeNext(const Wanted& wanted,
                                                       CertainTransition transition) = 0;
 

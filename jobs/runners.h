@@ -20,6 +20,18 @@ struct Runner {
 // A runner that was not seen for so long, and holds no job, is taken to be gone.
 inline constexpr absl::Duration kRunnerForgotten = absl::Minutes(5);
 
+// Those of one kind that are there.
+struct RunnersOfKind {
+  int64_t count = 0;
+  int64_t untold = 0;          // of them: have not told their memory
+  int64_t largest_memory = 0;  // of those that have; 0: none has
+};
+
+// For people: why none of them takes a job of `kind` that needs so much memory (0: not known);
+// empty when one may. Pure.
+std::string WhyNoRunner(const RunnersOfKind& runners, const std::string& kind,
+                        int64_t memory_bytes);
+
 // Thread-safe.
 class RunnerStore {
  public:
@@ -27,8 +39,7 @@ class RunnerStore {
 
   virtual absl::Status Note(const Runner& runner, absl::Time now) = 0;
 
-  // The largest memory that a runner of `kind` told; 0 when none that is there has told any.
-  virtual absl::StatusOr<int64_t> LargestMemory(const std::string& kind, absl::Time now) = 0;
+  virtual absl::StatusOr<RunnersOfKind> OfKind(const std::string& kind, absl::Time now) = 0;
 };
 
 }  // namespace floe::jobs

@@ -19,6 +19,7 @@ absl::StatusOr<Job> Submission::Submit(Order order) {
   job.spec = std::move(order.spec);
   job.max_attempts = order.max_attempts;
   job.priority = order.priority;
+  job.memory_bytes = order.memory_bytes;
   job.creator = std::move(order.creator);
   job.request_id = std::move(order.request_id);
   return queue_.Insert(jobs::Submit(std::move(job), clock_.Now()));

@@ -22,6 +22,7 @@ class Submission {
     std::string creator;
     std::string request_id;
     int priority = 0;
+    int64_t memory_bytes = 0;
   };
 
   // `service` is the prefix of the ids.

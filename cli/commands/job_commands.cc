@@ -158,6 +158,9 @@ absl::Status Show(Session& session, const JobFlags& flags) {
   }
   if (!job.held_back().empty()) fields.Add("held back", job.held_back());
   fields.Add("priority", absl::StrCat(job.priority()));
+  if (job.memory_bytes() > 0) {
+    fields.Add("memory", absl::StrCat("about ", HumanBytes(job.memory_bytes())));
+  }
   if (!job.error().empty()) fields.Add("error", job.error());
   if (!job.result().empty()) fields.Add("result", job.result());
   fields.Add("attempt", absl::StrCat(job.attempt(), " of ", job.max_attempts()));

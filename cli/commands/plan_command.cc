@@ -28,7 +28,7 @@ struct PlanFlags {
   std::optional<double> utilization;
   double memory_share = 0.9;
   int64_t devices = 1;
-  std::string precision, optimizer = "adamw";
+  std::string precision, optimizer;
   bool activation_checkpointing = false;
   bool shard_optimizer = false;
   bool offline = false;
@@ -72,16 +72,18 @@ absl::StatusOr<model::PlanRequest> RequestOf(Session& session, const PlanFlags& 
     FLOE_ASSIGN_OR_RETURN(request.tokens, ParseQuantity(flags.tokens));
   }
   model::TrainingMemoryOptions& training = request.training;
-  if (planned.batch_size > 0) training.batch_size = planned.batch_size;
+  if (planned.run) {
+    training = *planned.run;
+  } else {
+    training.precision = request.hardware.BestPrecision();
+  }
   if (flags.batch_size) training.batch_size = *flags.batch_size;
-  training.sequence_length =
-      flags.sequence_length > 0 ? flags.sequence_length : planned.sequence_length;
-  training.precision = request.hardware.BestPrecision();
+  if (flags.sequence_length > 0) training.sequence_length = flags.sequence_length;
   if (flags.precision == "f32") training.precision = model::TrainingPrecision::kF32;
   if (flags.precision == "bf16") training.precision = model::TrainingPrecision::kBf16Mixed;
-  training.optimizer =
-      flags.optimizer == "muon" ? model::OptimizerKind::kMuon : model::OptimizerKind::kAdamW;
-  training.activation_checkpointing = flags.activation_checkpointing;
+  if (flags.optimizer == "muon") training.optimizer = model::OptimizerKind::kMuon;
+  if (flags.optimizer == "adamw") training.optimizer = model::OptimizerKind::kAdamW;
+  if (flags.activation_checkpointing) training.activation_checkpointing = true;
   training.devices = flags.devices;
   training.shard_optimizer = flags.shard_optimizer;
   return request;
@@ -123,17 +125,18 @@ absl::Status Plan(Session& session, const PlanFlags& flags) {
 void AddRunOptions(CLI::App& command, PlanFlags& flags) {
   command
       .add_option("--batch-size", flags.batch_size,
-                  "Sequences a device trains on, or serves, at once [8]")
+                  "Sequences a device trains on, or serves, at once [8, or the job file's]")
       ->check(CLI::PositiveNumber);
   command.add_option("--sequence-length", flags.sequence_length, "Tokens of each [the context]")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--tokens", flags.tokens,
                      "Tokens to train on, such as 300B [20 a parameter, or the job file's]");
-  command.add_option("--precision", flags.precision, "f32, or bf16 mixed [what is faster there]")
+  command
+      .add_option("--precision", flags.precision,
+                  "f32, or bf16 mixed [what is faster there, or the job file's]")
       ->check(CLI::IsMember({"f32", "bf16"}));
-  command.add_option("--optimizer", flags.optimizer, "adamw or muon")
-      ->check(CLI::IsMember({"adamw", "muon"}))
-      ->capture_default_str();
+  command.add_option("--optimizer", flags.optimizer, "adamw or muon [adamw, or the job file's]")
+      ->check(CLI::IsMember({"adamw", "muon"}));
   command.add_flag("--activation-checkpointing", flags.activation_checkpointing,
                    "Keep what enters each layer, compute the rest again");
   command.add_option("--devices", flags.devices, "Data-parallel devices")

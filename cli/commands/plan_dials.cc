@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "model/dials.h"
 #include "model/presets.h"
+#include "trainer/spec/memory.h"
 #include "trainer/spec/pretrain_spec.h"
 
 namespace floe::cli {
@@ -110,8 +111,13 @@ absl::StatusOr<PlannedDials> FromJob(Session& session, const DialFlags& flags, b
                           VocabularyOf(session, flags.job, spec->tokenizer, offline));
   }
   FLOE_RETURN_IF_ERROR(TurnDials(flags, planned.blueprint));
-  planned.batch_size = spec->train.batch_size;
-  planned.sequence_length = spec->train.sequence_length;
+  // On one device: the processes of a job share a machine, and do not make it two.
+  trainer::TrainSettings alone = spec->train;
+  alone.processes = 1;
+  planned.run = trainer::MemoryOptionsOf(alone);
+  if (spec->train.precision == trainer::PrecisionKind::kBf16) {
+    planned.run->precision = model::TrainingPrecision::kBf16Mixed;
+  }
   planned.tokens = spec->train.steps * spec->train.batch_size * spec->train.gradient_accumulation *
                    spec->train.sequence_length;
   return planned;

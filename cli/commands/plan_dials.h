@@ -31,9 +31,8 @@ struct PlannedDials {
   model::Blueprint blueprint;
   int64_t target = 0;                     // parameters that were wanted; 0: none
   std::vector<model::Blueprint> nearest;  // to those, best first; the blueprint is the first
-  // What a job file says of its run; zeros where there is none.
-  int64_t batch_size = 0;
-  int64_t sequence_length = 0;
+  // What a job file says of its run; nothing where there is none.
+  std::optional<model::TrainingMemoryOptions> run;
   int64_t tokens = 0;
 };
 

@@ -176,6 +176,7 @@ Json ToJson(const jobs::v1::Job& job) {
                {"end_time", Stamp(job.has_end_time(), job.end_time())},
                {"spec", Parsed(job.spec())}};
   if (job.queue_position() > 0) json["queue_position"] = job.queue_position();
+  if (job.memory_bytes() > 0) json["memory_bytes"] = job.memory_bytes();
   if (!job.held_back().empty()) json["held_back"] = job.held_back();
   if (job.has_progress()) json["progress"] = ToJson(job.progress());
   if (job.attempts_size() > 0) json["attempts"] = ToJsonArray(job.attempts());

@@ -21,8 +21,8 @@ namespace {
 
 constexpr char kInsert[] =
     "INSERT INTO jobs (id, team, kind, spec, state, max_attempts, creator, request_id, create_time,"
-    " due_time, last_sequence, reported_sequence, priority)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    " due_time, last_sequence, reported_sequence, priority, memory_bytes)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     " ON CONFLICT (team, request_id) WHERE request_id <> '' DO NOTHING";
 constexpr char kByRequest[] = "SELECT " FLOE_JOB_COLUMNS
                               " FROM jobs WHERE team = $1 AND request_id = $2 AND request_id <> ''";
@@ -39,6 +39,7 @@ constexpr char kNext[] = "SELECT " FLOE_JOB_COLUMNS
                          " OR (SELECT count(*) FROM jobs held"
                          " WHERE held.team = jobs.team AND held.lease_expire_time IS NOT NULL)"
                          " < coalesce(($4::json ->> team)::integer, $3))"
+                         " AND ($5::bigint = 0 OR memory_bytes <= $5)"
                          " ORDER BY -priority, due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED";
 constexpr char kHeld[] =
     "SELECT count(*) FROM jobs WHERE team = $1 AND lease_expire_time IS NOT NULL";
@@ -100,10 +101,11 @@ class PostgresQueue final : public JobQueue {
   absl::StatusOr<Job> Insert(const Change& submitted) override {
     return In([&](Sql& sql) -> absl::StatusOr<Job> {
       const Job& job = submitted.job;
-      const pqxx::result inserted = sql.exec_params(
-          kInsert, job.id, job.team, job.kind, job.spec, std::string(StateName(job.state)),
-          job.max_attempts, job.creator, job.request_id, Timestamp(job.create_time),
-          Timestamp(job.due_time), job.last_sequence, job.reported_sequence, job.priority);
+      const pqxx::result inserted =
+          sql.exec_params(kInsert, job.id, job.team, job.kind, job.spec,
+                          std::string(StateName(job.state)), job.max_attempts, job.creator,
+                          job.request_id, Timestamp(job.create_time), Timestamp(job.due_time),
+                          job.last_sequence, job.reported_sequence, job.priority, job.memory_bytes);
       if (inserted.affected_rows() == 1) {
         AppendHistory(sql, submitted);
         return JobFromRow(sql.exec_params(kGet, job.team, job.id)[0]);
@@ -174,9 +176,9 @@ class PostgresQueue final : public JobQueue {
     return In([&](Sql& sql) -> absl::StatusOr<std::optional<Job>> {
       const TeamLimits& limits = wanted.limits;
       if (limits.usual > 0 || !limits.exceptions.empty()) sql.exec_params(kTakeTurns, schema_);
-      const pqxx::result rows =
-          sql.exec_params(kNext, nlohmann::json(wanted.kinds).dump(), Timestamp(wanted.now),
-                          limits.usual, nlohmann::json(limits.exceptions).dump());
+      const pqxx::result rows = sql.exec_params(
+          kNext, nlohmann::json(wanted.kinds).dump(), Timestamp(wanted.now), limits.usual,
+          nlohmann::json(limits.exceptions).dump(), wanted.memory_bytes);
       if (rows.empty()) return std::nullopt;
       FLOE_ASSIGN_OR_RETURN(Job job, JobFromRow(rows[0]));
       Change change = transition(std::move(job));

@@ -38,6 +38,7 @@ absl::StatusOr<Job> JobFromRow(const pqxx::row& row) {
   job.reported_sequence = next().as<int64_t>();
   job.queue_position = next().as<int64_t>();
   job.priority = next().as<int>();
+  job.memory_bytes = next().as<int64_t>();
   return job;
 }
 

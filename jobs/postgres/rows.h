@@ -23,7 +23,7 @@ namespace floe::jobs {
   " last_sequence, reported_sequence,"                                                        \
   " CASE WHEN state = 'QUEUED' THEN (SELECT count(*) FROM jobs ahead"                         \
   " WHERE ahead.state = 'QUEUED' AND (-ahead.priority, ahead.due_time, ahead.id)"             \
-  " <= (-jobs.priority, jobs.due_time, jobs.id)) ELSE 0 END, priority"
+  " <= (-jobs.priority, jobs.due_time, jobs.id)) ELSE 0 END, priority, memory_bytes"
 
 absl::StatusOr<Job> JobFromRow(const pqxx::row& row);
 

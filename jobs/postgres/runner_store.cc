@@ -20,8 +20,9 @@ constexpr char kNote[] =
 constexpr char kForget[] =
     "DELETE FROM runners WHERE seen_time < $1 AND NOT EXISTS"
     " (SELECT FROM jobs WHERE runner = runners.name AND lease_expire_time IS NOT NULL)";
-constexpr char kLargest[] =
-    "SELECT coalesce(max(memory_bytes), 0) FROM runners WHERE $1 = ANY (kinds)"
+constexpr char kOfKind[] =
+    "SELECT count(*), count(*) FILTER (WHERE memory_bytes = 0), coalesce(max(memory_bytes), 0) "
+    "FROM runners WHERE $1 = ANY (kinds)"
     " AND (seen_time >= $2 OR EXISTS"
     " (SELECT FROM jobs WHERE runner = runners.name AND lease_expire_time IS NOT NULL))";
 
@@ -39,10 +40,12 @@ class PostgresRunnerStore final : public RunnerStore {
     });
   }
 
-  absl::StatusOr<int64_t> LargestMemory(const std::string& kind, absl::Time now) override {
-    return InSchema(pool_, schema_, [&](pqxx::transaction_base& sql) -> absl::StatusOr<int64_t> {
-      return sql.exec_params1(kLargest, kind, Timestamp(now - kRunnerForgotten))[0].as<int64_t>();
-    });
+  absl::StatusOr<RunnersOfKind> OfKind(const std::string& kind, absl::Time now) override {
+    return InSchema(
+        pool_, schema_, [&](pqxx::transaction_base& sql) -> absl::StatusOr<RunnersOfKind> {
+          const pqxx::row row = sql.exec_params1(kOfKind, kind, Timestamp(now - kRunnerForgotten));
+          return RunnersOfKind{row[0].as<int64_t>(), row[1].as<int64_t>(), row[2].as<int64_t>()};
+        });
   }
 
  private:

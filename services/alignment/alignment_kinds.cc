@@ -1,23 +1,27 @@
 #include "services/alignment/alignment_kinds.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
 #include "model/checkpoint.h"
-#include "services/alignment/references.h"
 
 namespace floe::services::alignment {
 namespace {
 
 namespace pb = ::floe::registry::v1;
 
-absl::Status CheckFormat(const std::string& key, const pb::Dataset& dataset,
-                         trainer::AlignKind kind) {
-  const std::string wanted = kind == trainer::AlignKind::kSft ? "chat" : "preference";
-  if (dataset.format() == wanted) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      key, ": ", dataset.name(), " has the format \"", dataset.format(), "\"; this kind of job ",
-      "learns from ", wanted, " (floe data import FILE --format ", wanted, ")"));
+// Not longer than the base takes; its context when the specification does not say.
+absl::Status CheckLength(const pb::ModelVersion& base, trainer::AlignSpec& spec) {
+  FLOE_ASSIGN_OR_RETURN(const model::Manifest manifest, model::Manifest::Parse(base.manifest()));
+  if (spec.sequence_length > manifest.blueprint.context) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("sequence_length is ", spec.sequence_length, ", more than the context ",
+                     manifest.blueprint.context, " of ", base.name()));
+  }
+  if (spec.sequence_length == 0) spec.sequence_length = manifest.blueprint.context;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -27,34 +31,46 @@ std::string AlignmentKind::name() const {
                                                        : trainer::kDpoJobKind);
 }
 
-absl::StatusOr<std::string> AlignmentKind::Validate(const runtime::CallContext& call,
-                                                    const std::string& team,
-                                                    const std::string& text) {
-  FLOE_ASSIGN_OR_RETURN(trainer::AlignSpec spec, trainer::ParseAlignSpec(kind_, text));
+absl::StatusOr<jobs::CheckedSpec> AlignmentKind::Validate(const runtime::CallContext& call,
+                                                          const std::string& team,
+                                                          const std::string& text) {
+  trainer::AlignSpec spec;
+  std::vector<absl::Status> found = {trainer::ReadAlignSpec(kind_, text, spec)};
   References references(registry_, call, team);
-  FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion base, references.Version("base", spec.base));
-  FLOE_ASSIGN_OR_RETURN(const model::Manifest manifest, model::Manifest::Parse(base.manifest()));
-  if (spec.sequence_length > manifest.blueprint.context) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("sequence_length is ", spec.sequence_length, ", more than the context ",
-                     manifest.blueprint.context, " of ", base.name()));
+  absl::StatusOr<pb::ModelVersion> base;
+  if (!spec.base.empty()) {
+    base = references.Version("base", spec.base);
+    found.push_back(base.ok() ? CheckLength(*base, spec) : base.status());
   }
-  if (spec.sequence_length == 0) spec.sequence_length = manifest.blueprint.context;
-  FLOE_ASSIGN_OR_RETURN(const pb::Dataset dataset, references.Dataset("dataset", spec.dataset));
-  FLOE_RETURN_IF_ERROR(CheckFormat("dataset", dataset, kind_));
+  absl::StatusOr<pb::Dataset> dataset, held_out;
+  if (!spec.dataset.empty()) {
+    dataset = DatasetFor("dataset", spec.dataset, references);
+    found.push_back(dataset.status());
+  }
   if (!spec.held_out.empty()) {
-    FLOE_ASSIGN_OR_RETURN(const pb::Dataset held_out,
-                          references.Dataset("held_out", spec.held_out));
-    FLOE_RETURN_IF_ERROR(CheckFormat("held_out", held_out, kind_));
-    if (held_out.digest() == dataset.digest()) {
-      return absl::InvalidArgumentError(
-          "held_out and dataset are the same bytes; hold out examples that are not trained on");
+    held_out = DatasetFor("held_out", spec.held_out, references);
+    found.push_back(held_out.status());
+    if (held_out.ok() && dataset.ok() && held_out->digest() == dataset->digest()) {
+      found.push_back(absl::InvalidArgumentError(
+          "held_out and dataset are the same bytes; hold out examples that are not trained on"));
     }
-    spec.held_out = Pinned(held_out);
   }
-  spec.base = Pinned(base);
-  spec.dataset = Pinned(dataset);
+  FLOE_RETURN_IF_ERROR(jobs::AllMistakes(found));
+  spec.base = Pinned(*base);
+  spec.dataset = Pinned(*dataset);
+  if (held_out.ok()) spec.held_out = Pinned(*held_out);
   return trainer::AlignSpecJson(kind_, spec);
+}
+
+absl::StatusOr<pb::Dataset> AlignmentKind::DatasetFor(const std::string& key,
+                                                      const std::string& reference,
+                                                      References& references) const {
+  FLOE_ASSIGN_OR_RETURN(pb::Dataset dataset, references.Dataset(key, reference));
+  const std::string wanted = kind_ == trainer::AlignKind::kSft ? "chat" : "preference";
+  if (dataset.format() == wanted) return dataset;
+  return absl::FailedPreconditionError(absl::StrCat(
+      key, ": ", dataset.name(), " has the format \"", dataset.format(), "\"; this kind of job ",
+      "learns from ", wanted, " (floe data import FILE --format ", wanted, ")"));
 }
 
 }  // namespace floe::services::alignment

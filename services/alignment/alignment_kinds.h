@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 
+#include "services/alignment/references.h"
 #include "services/jobs/job_kinds.h"
 #include "services/registry/client/registry_client.h"
 #include "trainer/alignment/spec/align_spec.h"
@@ -22,11 +23,17 @@ class AlignmentKind final : public jobs::JobKind {
   // trainer/alignment/spec/align_spec.h; base and datasets must be the team's, and are pinned to
   // digests. FAILED_PRECONDITION when a dataset has another format than the kind learns from;
   // INVALID_ARGUMENT when training and held-out data are the same bytes, or texts may be longer
-  // than the base's context.
-  absl::StatusOr<std::string> Validate(const runtime::CallContext& call, const std::string& team,
-                                       const std::string& spec) override;
+  // than the base's context. All that is wrong with these is told at once.
+  absl::StatusOr<jobs::CheckedSpec> Validate(const runtime::CallContext& call,
+                                             const std::string& team,
+                                             const std::string& spec) override;
 
  private:
+  // Of the format that the kind learns from.
+  absl::StatusOr<registry::v1::Dataset> DatasetFor(const std::string& key,
+                                                   const std::string& reference,
+                                                   References& references) const;
+
   const trainer::AlignKind kind_;
   registry::RegistryClient& registry_;
 };

@@ -19,8 +19,9 @@ class EvaluateKind final : public jobs::JobKind {
 
   // trainer/alignment/spec/evaluate_spec.h; models and datasets must be the team's, and are pinned
   // to digests. FAILED_PRECONDITION for a dataset's format without an evaluation.
-  absl::StatusOr<std::string> Validate(const runtime::CallContext& call, const std::string& team,
-                                       const std::string& spec) override;
+  absl::StatusOr<jobs::CheckedSpec> Validate(const runtime::CallContext& call,
+                                             const std::string& team,
+                                             const std::string& spec) override;
 
  private:
   registry::RegistryClient& registry_;

@@ -19,8 +19,9 @@ class InspectKind final : public jobs::JobKind {
 
   // trainer/alignment/spec/inspect_spec.h; versions and dataset must be the team's, and are pinned
   // to digests. FAILED_PRECONDITION for a dataset that is no plain text.
-  absl::StatusOr<std::string> Validate(const runtime::CallContext& call, const std::string& team,
-                                       const std::string& spec) override;
+  absl::StatusOr<jobs::CheckedSpec> Validate(const runtime::CallContext& call,
+                                             const std::string& team,
+                                             const std::string& spec) override;
 
  private:
   registry::RegistryClient& registry_;

@@ -86,17 +86,15 @@ grpc::Status JobRpc::CreateJob(grpc::ServerContext* context, const v1::CreateJob
   return parts_.calls.Run(*context, "jobs.CreateJob",
                           [&](runtime::CallContext& call) -> absl::Status {
                             FLOE_ASSIGN_OR_RETURN(const Job job, Create(call, *request));
-                            FLOE_ASSIGN_OR_RETURN(*response, Tell(job));
+                            WaitReasons reasons = Reasons();
+                            FLOE_ASSIGN_OR_RETURN(*response, Tell(job, reasons));
                             return absl::OkStatus();
                           });
 }
 
-absl::StatusOr<v1::Job> JobRpc::Tell(const Job& job) {
+absl::StatusOr<v1::Job> JobRpc::Tell(const Job& job, WaitReasons& reasons) {
   v1::Job proto = ToProto(job);
-  if (job.state == State::kQueued && parts_.limits.Of(job.team) > 0) {
-    FLOE_ASSIGN_OR_RETURN(const int held, parts_.queue.CountHeld(job.team));
-    proto.set_held_back(WhyHeldBack(parts_.limits, job.team, held));
-  }
+  FLOE_ASSIGN_OR_RETURN(*proto.mutable_held_back(), reasons.Of(job));
   return proto;
 }
 
@@ -115,11 +113,12 @@ absl::StatusOr<Job> JobRpc::Create(runtime::CallContext& call,
         absl::StrCat("spec has ", request.spec().size(), " bytes; the limit is ", kMaxSpecBytes));
   }
   FLOE_ASSIGN_OR_RETURN(JobKind * kind, parts_.kinds.Find(request.kind()));
-  FLOE_ASSIGN_OR_RETURN(std::string spec, kind->Validate(call, team, request.spec()));
+  FLOE_ASSIGN_OR_RETURN(CheckedSpec checked, kind->Validate(call, team, request.spec()));
   FLOE_ASSIGN_OR_RETURN(
       Job job,
-      parts_.submission.Submit({team, kind->name(), std::move(spec), kind->max_attempts(),
-                                call.identity().key_id, request.request_id(), request.priority()}));
+      parts_.submission.Submit({team, kind->name(), std::move(checked.spec), kind->max_attempts(),
+                                call.identity().key_id, request.request_id(), request.priority(),
+                                checked.memory_bytes}));
   parts_.work.Notify();
   call.logger().Info("job submitted", {{"job", job.name()}, {"kind", job.kind}});
   return job;
@@ -130,7 +129,8 @@ grpc::Status JobRpc::GetJob(grpc::ServerContext* context, const v1::GetJobReques
   return parts_.calls.Run(*context, "jobs.GetJob", [&](runtime::CallContext& call) -> absl::Status {
     FLOE_ASSIGN_OR_RETURN(const JobName name, NameOf(call, request->name()));
     FLOE_ASSIGN_OR_RETURN(const Job job, parts_.queue.Get(name.team, name.id));
-    FLOE_ASSIGN_OR_RETURN(*response, Tell(job));
+    WaitReasons reasons = Reasons();
+    FLOE_ASSIGN_OR_RETURN(*response, Tell(job, reasons));
     FLOE_ASSIGN_OR_RETURN(const std::vector<Attempt> attempts, parts_.queue.Attempts(name.id));
     for (const Attempt& attempt : attempts) *response->add_attempts() = ToProto(attempt);
     return absl::OkStatus();
@@ -155,8 +155,9 @@ absl::Status JobRpc::List(runtime::CallContext& call, const v1::ListJobsRequest&
   const int limit =
       request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMaxPage);
   FLOE_ASSIGN_OR_RETURN(const JobPage page, parts_.queue.List(team, before, limit));
+  WaitReasons reasons = Reasons();
   for (const Job& job : page.jobs) {
-    FLOE_ASSIGN_OR_RETURN(*response.add_jobs(), Tell(job));
+    FLOE_ASSIGN_OR_RETURN(*response.add_jobs(), Tell(job, reasons));
   }
   if (page.more) response.set_next_page_token(PageToken(page.jobs.back().id));
   return absl::OkStatus();

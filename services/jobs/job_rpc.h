@@ -3,9 +3,11 @@
 
 #include "absl/time/time.h"
 
+#include "base/clock.h"
 #include "floe/jobs/v1/jobs.grpc.pb.h"
 #include "jobs/ports.h"
 #include "jobs/submission.h"
+#include "jobs/wait_reasons.h"
 #include "services/jobs/change_signal.h"
 #include "services/jobs/job_kinds.h"
 #include "services/runtime/call.h"
@@ -20,6 +22,8 @@ class JobRpc final : public v1::JobService::Service {
     JobQueue& queue;
     Submission& submission;
     const JobKinds& kinds;
+    RunnerStore& runners;
+    const Clock& clock;
     const TeamLimits& limits;
     ChangeSignal& work;     // notified when a job is queued
     ChangeSignal& changes;  // notified when anything happens to any job
@@ -47,7 +51,10 @@ class JobRpc final : public v1::JobService::Service {
 
  private:
   // Also why it waits.
-  absl::StatusOr<v1::Job> Tell(const Job& job);
+  absl::StatusOr<v1::Job> Tell(const Job& job, WaitReasons& reasons);
+  WaitReasons Reasons() {
+    return {parts_.queue, parts_.runners, parts_.limits, parts_.clock.Now()};
+  }
   absl::StatusOr<Job> Create(runtime::CallContext& call, const v1::CreateJobRequest& request);
   absl::Status List(runtime::CallContext& call, const v1::ListJobsRequest& request,
                     v1::ListJobsResponse& response);

@@ -55,8 +55,8 @@ struct JobServices::Parts {
         submission(*queue, from.clock, from.ids, options.service),
         leasing(*queue, from.clock, {options.lease, options.retry, options.limits}),
         reaper(*queue, from.clock, {options.lease, options.retry}),
-        job_rpc({from.calls, *queue, submission, from.kinds, options.limits, work, changes,
-                 options.poll_interval}),
+        job_rpc({from.calls, *queue, submission, from.kinds, *runners, from.clock, options.limits,
+                 work, changes, options.poll_interval}),
         lease_rpc({from.calls, leasing, *runners, from.clock, work, changes, options.poll_interval,
                    options.heartbeat_interval}),
         usage(options.billing == nullptr

@@ -59,7 +59,7 @@ absl::Status LeaseRpc::Acquire(runtime::CallContext& call, const v1::AcquireLeas
     }
     if (call.cancelled()) return absl::CancelledError("the runner left");
     FLOE_ASSIGN_OR_RETURN(const std::optional<Job> job,
-                          parts_.leasing.Acquire(runner.kinds, runner.name));
+                          parts_.leasing.Acquire(runner.kinds, runner.name, runner.memory_bytes));
     if (job && call.cancelled()) {  // nobody hears of this lease
       AttemptEnd end{.attempt = job->attempt, .outcome = Outcome::kHandedBack};
       FLOE_RETURN_IF_ERROR(parts_.leasing.Finish(job->team, job->id, end).status());

@@ -18,8 +18,9 @@ constexpr absl::Duration kRegistryTime = absl::Seconds(10);
 
 std::string TrainKind::name() const { return std::string(floe::tokenizer::kTrainJobKind); }
 
-absl::StatusOr<std::string> TrainKind::Validate(const runtime::CallContext& call,
-                                                const std::string& team, const std::string& text) {
+absl::StatusOr<jobs::CheckedSpec> TrainKind::Validate(const runtime::CallContext& call,
+                                                      const std::string& team,
+                                                      const std::string& text) {
   FLOE_ASSIGN_OR_RETURN(floe::tokenizer::TrainSpec spec, floe::tokenizer::ParseTrainSpec(text));
   const std::string prefix = absl::StrCat("teams/", team, "/datasets/");
   if (!absl::StartsWith(spec.dataset, "teams/")) spec.dataset = prefix + spec.dataset;

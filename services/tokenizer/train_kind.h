@@ -19,8 +19,9 @@ class TrainKind final : public jobs::JobKind {
 
   // tokenizer/train_spec.h, and the dataset must be the team's; it is pinned to its revision:
   // teams/<team>/datasets/<id>@sha256:<digest>.
-  absl::StatusOr<std::string> Validate(const runtime::CallContext& call, const std::string& team,
-                                       const std::string& spec) override;
+  absl::StatusOr<jobs::CheckedSpec> Validate(const runtime::CallContext& call,
+                                             const std::string& team,
+                                             const std::string& spec) override;
 
  private:
   registry::RegistryClient& registry_;

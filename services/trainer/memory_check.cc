@@ -6,29 +6,36 @@
 #include "absl/strings/str_format.h"
 
 #include "model/training_memory.h"
+#include "trainer/spec/memory.h"
 
 namespace floe::services::trainer {
+namespace {
+
+// Of one process.
+model::TrainingMemory EstimateOf(const model::Blueprint& blueprint,
+                                 const floe::trainer::TrainSettings& train) {
+  model::TrainingMemory memory =
+      model::EstimateTrainingMemory(blueprint, floe::trainer::MemoryOptionsOf(train));
+  // Copies of the layers' weights; what backward reads is then no more than with f32 alone.
+  if (train.precision == floe::trainer::PrecisionKind::kBf16) memory.weights += memory.weights / 2;
+  return memory;
+}
+
+}  // namespace
+
+int64_t NeededMemory(const model::Blueprint& blueprint, const floe::trainer::TrainSettings& train) {
+  const double bytes = static_cast<double>(EstimateOf(blueprint, train).Total()) *
+                       static_cast<double>(train.processes);
+  return static_cast<int64_t>(std::min(bytes, 0x1p62));  // no machine has that
+}
 
 absl::Status CheckMemory(const model::Blueprint& blueprint,
                          const floe::trainer::TrainSettings& train, int64_t runner_memory_mib) {
   if (runner_memory_mib == 0) return absl::OkStatus();
   const int64_t processes = train.processes;
-  const int64_t sequences = train.batch_size * train.gradient_accumulation;
-  model::TrainingMemoryOptions options;
-  // A process takes its share of the step's sequences, in micro-batches of up to batch_size.
-  options.batch_size = std::min(train.batch_size, (sequences + processes - 1) / processes);
-  options.sequence_length = train.sequence_length;
-  options.optimizer = train.optimizer == floe::trainer::OptimizerKind::kMuon
-                          ? model::OptimizerKind::kMuon
-                          : model::OptimizerKind::kAdamW;
-  options.activation_checkpointing = train.activation_checkpointing;
-  options.devices = processes;
-  options.shard_optimizer = processes > 1;
-  model::TrainingMemory memory = model::EstimateTrainingMemory(blueprint, options);
-  // Copies of the layers' weights; what backward reads is then no more than with f32 alone.
-  if (train.precision == floe::trainer::PrecisionKind::kBf16) memory.weights += memory.weights / 2;
+  const model::TrainingMemory memory = EstimateOf(blueprint, train);
   const auto gib = [](double bytes) { return bytes / (1 << 30); };
-  const double needed = static_cast<double>(memory.Total()) * static_cast<double>(processes);
+  const auto needed = static_cast<double>(NeededMemory(blueprint, train));
   const double there = static_cast<double>(runner_memory_mib) * (1 << 20);
   if (needed <= there) return absl::OkStatus();
   const auto part = [&](int64_t bytes) {

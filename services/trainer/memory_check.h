@@ -10,9 +10,11 @@
 
 namespace floe::services::trainer {
 
-// INVALID_ARGUMENT when the estimate (model/training_memory.h) of all processes together, which
-// share one machine, is more than `runner_memory_mib`; it names the parts and what to change. OK
-// when the memory is not known (0). The blueprint is valid and has its vocabulary.
+// The estimate (model/training_memory.h) of all processes together, which share one machine.
+int64_t NeededMemory(const model::Blueprint& blueprint, const floe::trainer::TrainSettings& train);
+
+// INVALID_ARGUMENT when the estimate is more than `runner_memory_mib`; it names the parts and what
+// to change. OK when the memory is not known (0). The blueprint is valid and has its vocabulary.
 absl::Status CheckMemory(const model::Blueprint& blueprint,
                          const floe::trainer::TrainSettings& train, int64_t runner_memory_mib);
 

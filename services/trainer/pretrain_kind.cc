@@ -1,12 +1,10 @@
 #include "services/trainer/pretrain_kind.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
@@ -63,29 +61,15 @@ absl::StatusOr<registry::v1::Tokenizer> FindTokenizer(registry::RegistryClient& 
   return tokenizer;
 }
 
-bool IsMistake(const absl::Status& status) {
-  return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ||
-         absl::IsFailedPrecondition(status);
-}
-
-// One mistake as it is; several under one another. What is no mistake of the person goes before.
-absl::Status AllOf(const std::vector<absl::Status>& found) {
-  std::vector<absl::Status> mistakes;
-  for (const absl::Status& status : found) {
-    if (status.ok()) continue;
-    if (!IsMistake(status)) return status;
-    mistakes.push_back(status);
-  }
-  if (mistakes.empty()) return absl::OkStatus();
-  if (mistakes.size() == 1) return mistakes[0];
-  const auto text = [](std::string* out, const absl::Status& one) {
-    out->append(one.message().data(), one.message().size());
-  };
-  const bool alike = std::all_of(mistakes.begin(), mistakes.end(), [&](const absl::Status& one) {
-    return one.code() == mistakes[0].code();
-  });
-  return absl::Status(alike ? mistakes[0].code() : absl::StatusCode::kInvalidArgument,
-                      absl::StrJoin(mistakes, "\n", text));
+// What cannot be enough, whatever the tokenizer: a token stands for a byte or more, or ends a
+// document.
+absl::Status CheckLength(const registry::v1::Dataset& dataset,
+                         const floe::trainer::TrainSettings& train) {
+  if (dataset.size_bytes() + dataset.documents() > train.sequence_length) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("dataset: ", dataset.name(), " has ", dataset.size_bytes(),
+                   " bytes, which is too little for one sequence of sequence_length ",
+                   train.sequence_length, ": add text or shorten it"));
 }
 
 }  // namespace
@@ -93,32 +77,45 @@ absl::Status AllOf(const std::vector<absl::Status>& found) {
 std::string PretrainKind::name() const { return std::string(floe::trainer::kPretrainJobKind); }
 
 absl::StatusOr<int64_t> PretrainKind::RunnerMemoryMib() {
-  FLOE_ASSIGN_OR_RETURN(const int64_t told,
-                        parts_.runners.LargestMemory(name(), parts_.clock.Now()));
-  return told > 0 ? told >> 20 : parts_.usual_memory_mib;
+  FLOE_ASSIGN_OR_RETURN(const jobs::RunnersOfKind told,
+                        parts_.runners.OfKind(name(), parts_.clock.Now()));
+  return told.largest_memory > 0 ? told.largest_memory >> 20 : parts_.usual_memory_mib;
 }
 
-absl::StatusOr<std::string> PretrainKind::Validate(const runtime::CallContext& call,
-                                                   const std::string& team,
-                                                   const std::string& text) {
-  FLOE_ASSIGN_OR_RETURN(floe::trainer::PretrainSpec spec, floe::trainer::ParsePretrainSpec(text));
+absl::StatusOr<jobs::CheckedSpec> PretrainKind::Validate(const runtime::CallContext& call,
+                                                         const std::string& team,
+                                                         const std::string& text) {
+  floe::trainer::PretrainSpec spec;
+  const absl::Status legible = floe::trainer::ReadPretrainSpec(text, spec);
   auto outgoing = runtime::OutgoingCall::From(call, kRegistryTime);
   outgoing.identity.team = team;  // also when a service asks on its own behalf
-  const auto dataset = FindDataset(parts_.registry, outgoing, team, spec.dataset);
-  const auto tokenizer = FindTokenizer(parts_.registry, outgoing, team, spec.tokenizer);
-  absl::Status fits;
-  if (tokenizer.ok()) {
+  std::vector<absl::Status> found = {legible};
+  absl::StatusOr<registry::v1::Dataset> dataset;
+  if (!spec.dataset.empty()) {
+    dataset = FindDataset(parts_.registry, outgoing, team, spec.dataset);
+    found.push_back(dataset.status());
+    if (dataset.ok() && legible.ok()) found.push_back(CheckLength(*dataset, spec.train));
+  }
+  absl::StatusOr<registry::v1::Tokenizer> tokenizer;
+  if (!spec.tokenizer.empty()) {
+    tokenizer = FindTokenizer(parts_.registry, outgoing, team, spec.tokenizer);
+    found.push_back(tokenizer.status());
+  }
+  int64_t memory_bytes = 0;
+  if (legible.ok() && tokenizer.ok()) {
     model::Blueprint blueprint = spec.blueprint;
     blueprint.vocab_size = tokenizer->vocab_size();
-    fits = blueprint.Validate();
+    absl::Status fits = blueprint.Validate();
     FLOE_ASSIGN_OR_RETURN(const int64_t memory_mib, RunnerMemoryMib());
     if (fits.ok()) fits = CheckMemory(blueprint, spec.train, memory_mib);
+    if (fits.ok()) memory_bytes = NeededMemory(blueprint, spec.train);
+    found.push_back(fits);
   }
-  FLOE_RETURN_IF_ERROR(AllOf({dataset.status(), tokenizer.status(), fits}));
+  FLOE_RETURN_IF_ERROR(jobs::AllMistakes(found));
 
   spec.dataset = absl::StrCat(dataset->name(), "@sha256:", dataset->digest());
   spec.tokenizer = absl::StrCat(tokenizer->name(), "@sha256:", tokenizer->digest());
-  return floe::trainer::PretrainSpecJson(spec);
+  return jobs::CheckedSpec(floe::trainer::PretrainSpecJson(spec), memory_bytes);
 }
 
 }  // namespace floe::services::trainer

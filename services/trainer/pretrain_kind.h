@@ -30,8 +30,9 @@ class PretrainKind final : public jobs::JobKind {
   // revisions: teams/<team>/datasets/<id>@sha256:<digest>. The blueprint is checked with the
   // tokenizer's vocabulary, and its memory with what the runners have. All that is wrong with these
   // is told at once.
-  absl::StatusOr<std::string> Validate(const runtime::CallContext& call, const std::string& team,
-                                       const std::string& spec) override;
+  absl::StatusOr<jobs::CheckedSpec> Validate(const runtime::CallContext& call,
+                                             const std::string& team,
+                                             const std::string& spec) override;
 
  private:
   // Of the largest runner; 0: not known.

@@ -100,11 +100,13 @@ TEST_F(JobCommandsTest, AQueuedJobSaysItsPriorityItsPlaceAndWhatHoldsItBack) {
   job.set_state(jobs::v1::Job::QUEUED);
   job.set_priority(-20);
   job.set_queue_position(2);
+  job.set_memory_bytes(int64_t{3} << 29);
   job.set_held_back("team default has 1 job in work and may have 1");
   fleet_.PutJob(job, {}, {});
   ASSERT_EQ(Run({"jobs", "show", "trainer-01a"}), 0) << err_;
   EXPECT_THAT(out_, testing::ContainsRegex("priority +-20"));
   EXPECT_THAT(out_, HasSubstr("1 before it"));
+  EXPECT_THAT(out_, testing::ContainsRegex("memory +about 1.5 GiB"));
   EXPECT_THAT(out_, testing::ContainsRegex("held back +team default has 1 job in work"));
   ASSERT_EQ(Run({"jobs", "ls"}), 0) << err_;
   EXPECT_THAT(out_, testing::ContainsRegex("queued [(]2[.][)] +-20 "));

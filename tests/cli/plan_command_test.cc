@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -130,6 +131,21 @@ TEST_F(PlanTest, AJobFileSaysTheRunAndTheFleetItsVocabulary) {
   EXPECT_EQ(given["workload"]["batch_size"], 4);
   EXPECT_EQ(given["hardware"]["name"], "cpu");
   EXPECT_EQ(given["training"]["precision"], "f32");
+  // What the job leaves out is its recipe's, not the planner's: Muon keeps less than AdamW.
+  const auto optimizer_bytes = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"--job", "job.yaml", "--vocab-size", "4096", "--offline"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Plan(words)["memory"]["training"]["optimizer"].get<int64_t>();
+  };
+  EXPECT_EQ(optimizer_bytes({}), optimizer_bytes({"--optimizer", "muon"}));
+  EXPECT_LT(optimizer_bytes({}), optimizer_bytes({"--optimizer", "adamw"}));
+  dir_.Write("less.yaml", absl::StrReplaceAll(kJob, {{"{steps",
+                                                      "{activation_checkpointing: true, "
+                                                      "steps"}}));
+  EXPECT_LT(Plan({"--job", "less.yaml", "--vocab-size", "4096",
+                  "--offline"})["memory"]["training"]["activations"]
+                .get<int64_t>(),
+            given["memory"]["training"]["activations"].get<int64_t>());
   EXPECT_EQ(Run({"plan", "--job", "job.yaml", "--offline"}), 2);
   EXPECT_THAT(err_, HasSubstr("give its size with --vocab-size"));
   EXPECT_EQ(Run({"plan", "--job", "job.yaml"}), 2);

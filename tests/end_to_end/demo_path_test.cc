@@ -155,6 +155,21 @@ class DemoPathTest : public testing::Test {
     return {};
   }
 
+  // A job's work stands at billing soon after its end, as much as the recipe says, and no less.
+  void ExpectAccountedFor(const std::string& job, int64_t tokens) {
+    const auto of_job = [&](json& usage) {
+      return std::any_of(usage["rows"].begin(), usage["rows"].end(), [&](const json& row) {
+        return row["job"] == job && row["used"]["attempts"] == 1 && row["jobs"] == 1 &&
+               row["used"]["tokens"] == tokens && row["used"]["gigaflop"] > 0 &&
+               row["used"]["core_time"] > 0;
+      });
+    };
+    FloeUntil({"bill", "training", "usage", "--jobs"}, of_job);
+    const Said said = fleet_.Floe({"bill", "training", "usage"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_THAT(said.out, testing::ContainsRegex("pretrain +tiny@1 +1 +1 "));
+  }
+
   // The three counts: right after the traffic nobody is blamed for what still travels, and soon all
   // of the `requests` have come and agree.
   json ExpectVerified(size_t requests) {
@@ -287,7 +302,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_EQ(fleet_.FloeJson(
                 {"plan", "--job", "job.yaml", "--vocab-size", "320"})["blueprint"]["hidden_size"],
             64);
-  said = fleet_.Floe({"train", "job.yaml", "--watch", "--json"});
+  said = fleet_.Floe({"train", "job.yaml", "--watch", "--json", "--priority", "1"});
   ASSERT_EQ(said.code, 0) << said.out << said.err;
   std::vector<double> losses;
   std::istringstream events(said.out);
@@ -306,7 +321,10 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   EXPECT_EQ(version["lineage"]["dataset_digest"], Sha256::Hex(corpus));
   EXPECT_EQ(version["lineage"]["dataset"], "teams/default/datasets/corpus");
   EXPECT_EQ(version["lineage"]["tokenizer_digest"], encoded["tokenizer_digest"]);
-  EXPECT_THAT(version["lineage"]["job"].get<std::string>(), HasSubstr("/jobs/trainer-"));
+  const std::string job = version["lineage"]["job"];
+  EXPECT_THAT(job, HasSubstr("/jobs/trainer-"));
+  EXPECT_EQ(fleet_.FloeJson({"jobs", "show", job})["priority"], 1);
+  ExpectAccountedFor(job, 60 * 8 * 32);
   EXPECT_EQ(fleet_.Floe({"models", "verify", "tiny"}).code, 0);
   const json inspected = fleet_.FloeJson({"models", "inspect", "tiny@1"});
   EXPECT_EQ(inspected["model_digest"], version["digest"]);

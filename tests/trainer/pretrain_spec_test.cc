@@ -134,6 +134,32 @@ TEST(PretrainSpecTest, NamesAllMistakesOfAllPartsAtOnce) {
           HasSubstr("line 6: learning_rate"), HasSubstr("line 5: unknown key \"stepps\"")));
 }
 
+TEST(PretrainSpecTest, NamesAllThatDoesNotFitTogetherAtOnce) {
+  const std::string refusal = RefusalOf(
+      "model: m\n"
+      "dataset: d\n"
+      "tokenizer: t\n"
+      "preset: tiny\n"
+      "train: {steps: 10, warmup_steps: 11, learning_rate: 0.1, min_learning_rate: 1,\n"
+      "        sequence_length: 100000, spike_factor: 0.5, processes: 64, batch_size: 1,\n"
+      "        schedule: linear, held_out_fraction: 0, keep_best: true}\n");
+  EXPECT_THAT(
+      absl::StrSplit(refusal, '\n'),
+      testing::ElementsAre(
+          HasSubstr("line 7: schedule is"), HasSubstr("line 5: warmup_steps is 11"),
+          HasSubstr("line 5: min_learning_rate is 1"), HasSubstr("line 6: spike_factor is 0.5"),
+          HasSubstr("line 6: spike_factor without max_rewinds"),
+          HasSubstr("line 6: sequence_length is 100000"), HasSubstr("line 7: keep_best goes by"),
+          HasSubstr("line 6: processes is 64")));
+}
+
+TEST(PretrainSpecTest, WhatAWrongFileNamesCanBeReadNevertheless) {
+  PretrainSpec spec;
+  EXPECT_FALSE(ReadPretrainSpec("{model: m, dataset: d, tokenizer: '?', colour: red}", spec).ok());
+  EXPECT_EQ(spec.dataset, "d");
+  EXPECT_EQ(spec.tokenizer, "") << "no reference";
+}
+
 TEST(PretrainSpecTest, KeepsTheTextOfManyMistakesShortEnoughForAnRpc) {
   std::string text = kSpec;
   for (int i = 0; i < 500; ++i) absl::StrAppend(&text, "key", i, ": 1\n");

@@ -129,30 +129,33 @@ absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context,
   ReadPrecision(map, train.precision);
   map.Read("processes", train.processes, {.least = 1, .most = 64});
   FLOE_RETURN_IF_ERROR(map.Finish());
-  FLOE_RETURN_IF_ERROR(CheckTrainKeys(map, train, schedule));
+  // What is right by itself and not together: all of it too.
+  CheckTrainKeys(map, train, schedule);
   if (context > 0 && train.sequence_length > context) {
-    return BadYaml(map.At("sequence_length"),
-                   absl::StrCat("sequence_length is ", train.sequence_length,
-                                ", more than the context ", context));
+    map.Fail(BadYaml(map.At("sequence_length"),
+                     absl::StrCat("sequence_length is ", train.sequence_length,
+                                  ", more than the context ", context)));
   }
   const char* of_held_out = train.early_stopping > 0 ? "early_stopping" : "keep_best";
   if (train.held_out_fraction == 0 && (train.early_stopping > 0 || train.keep_best)) {
-    return BadYaml(map.At(of_held_out),
-                   absl::StrCat(of_held_out,
-                                " goes by the held-out loss, and held_out_fraction is "
-                                "0: raise it"));
+    map.Fail(BadYaml(map.At(of_held_out),
+                     absl::StrCat(of_held_out,
+                                  " goes by the held-out loss, and held_out_fraction is "
+                                  "0: raise it")));
   }
   if (train.processes > train.batch_size * train.gradient_accumulation) {
-    return BadYaml(map.At("processes"),
-                   absl::StrCat("processes is ", train.processes, ", more than the ",
-                                train.batch_size * train.gradient_accumulation,
-                                " sequences of a step (batch_size times gradient_accumulation)"));
+    map.Fail(
+        BadYaml(map.At("processes"),
+                absl::StrCat("processes is ", train.processes, ", more than the ",
+                             train.batch_size * train.gradient_accumulation,
+                             " sequences of a step (batch_size times gradient_accumulation)")));
   }
   if (train.sample_prompt.size() > kMaxPromptBytes) {
-    return BadYaml(map.At("sample_prompt"),
-                   absl::StrCat("sample_prompt has ", train.sample_prompt.size(),
-                                " bytes; the limit is ", kMaxPromptBytes));
+    map.Fail(BadYaml(map.At("sample_prompt"),
+                     absl::StrCat("sample_prompt has ", train.sample_prompt.size(),
+                                  " bytes; the limit is ", kMaxPromptBytes)));
   }
+  FLOE_RETURN_IF_ERROR(map.Finish());
   return train;
 }
 
@@ -171,9 +174,8 @@ const Preset* ReadPreset(YamlMap& map) {
   return preset;
 }
 
-absl::StatusOr<PretrainSpec> ReadSpec(const YAML::Node& root) {
+absl::Status ReadSpec(const YAML::Node& root, PretrainSpec& spec) {
   YamlMap map("the specification", root);
-  PretrainSpec spec;
   ReadKind(map, kPretrainJobKind);
   ReadModelId(map, spec.model);
   ReadReference(map, "dataset", "datasets", spec.dataset);
@@ -194,17 +196,19 @@ absl::StatusOr<PretrainSpec> ReadSpec(const YAML::Node& root) {
   FLOE_RETURN_IF_ERROR(JoinMistakes({map.Finish(), dials.status(), settings.status()}));
   spec.blueprint = *std::move(dials);
   spec.train = *std::move(settings);
-  return spec;
+  return absl::OkStatus();
 }
 
 }  // namespace
 
+absl::Status ReadPretrainSpec(std::string_view text, PretrainSpec& spec) {
+  return ReadYaml(text, kMaxSpecBytes,
+                  [&](const YAML::Node& root) { return ReadSpec(root, spec); });
+}
+
 absl::StatusOr<PretrainSpec> ParsePretrainSpec(std::string_view text) {
   PretrainSpec spec;
-  FLOE_RETURN_IF_ERROR(ReadYaml(text, kMaxSpecBytes, [&](const YAML::Node& root) -> absl::Status {
-    FLOE_ASSIGN_OR_RETURN(spec, ReadSpec(root));
-    return absl::OkStatus();
-  }));
+  FLOE_RETURN_IF_ERROR(ReadPretrainSpec(text, spec));
   return spec;
 }
 

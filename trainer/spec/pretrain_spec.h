@@ -94,6 +94,10 @@ std::string_view PrecisionName(PrecisionKind kind);  // "f32", "bf16"
 // the vocabulary decides are checked by the blueprint later.
 absl::StatusOr<PretrainSpec> ParsePretrainSpec(std::string_view text);
 
+// The same, with the model, dataset and tokenizer that could be read also where other keys are
+// wrong, so that what these name can be checked at once with the rest. `spec` is a fresh one.
+absl::Status ReadPretrainSpec(std::string_view text, PretrainSpec& spec);
+
 // The same specification with every default filled in, as one line of JSON that ParsePretrainSpec
 // reads back to an equal value.
 std::string PretrainSpecJson(const PretrainSpec& spec);

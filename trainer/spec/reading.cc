@@ -45,6 +45,7 @@ void ReadReference(YamlMap& map, std::string_view key, std::string_view collecti
       BadYaml(map.At(key), absl::StrCat(AbslView(key), " is \"", absl::CHexEscape(value),
                                         "\"; write its id or teams/<team>/", AbslView(collection),
                                         "/<id>, with @sha256:<digest> for one revision")));
+  value.clear();
 }
 
 bool IsModelReference(std::string_view text) {
@@ -94,34 +95,32 @@ void ReadTrainKeys(YamlMap& map, TrainSettings& train, std::string& schedule) {
   map.Read("grad_clip", train.grad_clip, {.least = 0, .most = 1e6});
 }
 
-absl::Status CheckTrainKeys(const YamlMap& map, TrainSettings& train, const std::string& schedule) {
-  if (schedule == "wsd") {
-    train.schedule = ScheduleKind::kWsd;
-  } else if (schedule == "cosine") {
-    train.schedule = ScheduleKind::kCosine;
-  } else {
-    return BadYaml(map.At("schedule"), absl::StrCat("schedule is \"", absl::CHexEscape(schedule),
-                                                    "\"; known are cosine, wsd"));
+void CheckTrainKeys(YamlMap& map, TrainSettings& train, const std::string& schedule) {
+  const auto fail = [&](const char* key, const std::string& what) {
+    map.Fail(BadYaml(map.At(key), what));
+  };
+  if (schedule != "wsd" && schedule != "cosine") {
+    fail("schedule",
+         absl::StrCat("schedule is \"", absl::CHexEscape(schedule), "\"; known are cosine, wsd"));
   }
+  train.schedule = schedule == "wsd" ? ScheduleKind::kWsd : ScheduleKind::kCosine;
   if (train.warmup_steps > train.steps) {
-    return BadYaml(map.At("warmup_steps"), absl::StrCat("warmup_steps is ", train.warmup_steps,
-                                                        ", more than the steps ", train.steps));
+    fail("warmup_steps", absl::StrCat("warmup_steps is ", train.warmup_steps,
+                                      ", more than the steps ", train.steps));
   }
   if (train.min_learning_rate > train.learning_rate) {
-    return BadYaml(map.At("min_learning_rate"),
-                   absl::StrCat("min_learning_rate is ", train.min_learning_rate,
-                                ", more than learning_rate ", train.learning_rate));
+    fail("min_learning_rate", absl::StrCat("min_learning_rate is ", train.min_learning_rate,
+                                           ", more than learning_rate ", train.learning_rate));
   }
   if (train.spike_factor > 0 && train.spike_factor <= 1) {
-    return BadYaml(map.At("spike_factor"),
-                   absl::StrCat("spike_factor is ", train.spike_factor,
-                                "; a spike is above the recent mean: give more than 1, or 0"));
+    fail("spike_factor",
+         absl::StrCat("spike_factor is ", train.spike_factor,
+                      "; a spike is above the recent mean: give more than 1, or 0"));
   }
   if (train.spike_factor > 0 && train.max_rewinds == 0) {
-    return BadYaml(map.At("spike_factor"),
-                   "spike_factor without max_rewinds: say how often a spike may be gone back from");
+    fail("spike_factor",
+         "spike_factor without max_rewinds: say how often a spike may be gone back from");
   }
-  return absl::OkStatus();
 }
 
 // What a run keeps and how it goes back is left out where it is not asked for: a run's identity,

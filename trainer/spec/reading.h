@@ -23,7 +23,8 @@ void ReadKind(YamlMap& map, std::string_view expected);
 // The id of a model that is to be published, under `model`.
 void ReadModelId(YamlMap& map, std::string& model);
 
-// An id or teams/<team>/<collection>/<id>, with or without @sha256:<digest>.
+// An id or teams/<team>/<collection>/<id>, with or without @sha256:<digest>. What is none leaves
+// `value` empty.
 bool IsReference(std::string_view text, std::string_view collection);
 void ReadReference(YamlMap& map, std::string_view key, std::string_view collection,
                    std::string& value, Presence presence = Presence::kRequired);
@@ -34,8 +35,9 @@ bool IsModelReference(std::string_view text);
 
 // Steps, sizes, rates, intervals and seed of `train`; what only one kind has is read beside it.
 void ReadTrainKeys(YamlMap& map, TrainSettings& train, std::string& schedule);
-// What they must be to one another, at their lines; fills in train.schedule. After map.Finish().
-absl::Status CheckTrainKeys(const YamlMap& map, TrainSettings& train, const std::string& schedule);
+// What they must be to one another: mistakes of the map, at their lines. Fills in train.schedule.
+// Once map.Finish() was OK.
+void CheckTrainKeys(YamlMap& map, TrainSettings& train, const std::string& schedule);
 
 // The same keys as JSON.
 nlohmann::ordered_json TrainJson(const TrainSettings& train);

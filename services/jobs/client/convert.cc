@@ -88,6 +88,7 @@ v1::Job ToProto(const Job& job) {
   proto.set_runner(job.runner);
   proto.set_queue_position(job.queue_position);
   proto.set_priority(job.priority);
+  proto.set_memory_bytes(job.memory_bytes);
   return proto;
 }
 

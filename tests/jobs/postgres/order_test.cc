@@ -88,9 +88,9 @@ class RunnerStoreTest : public QueueTest {
     EXPECT_TRUE(noted.ok()) << noted;
   }
   int64_t Largest(const std::string& kind = "pretrain") {
-    const auto bytes = runners_->LargestMemory(kind, clock_.Now());
-    EXPECT_TRUE(bytes.ok()) << bytes.status();
-    return bytes.value_or(-1);
+    const auto there = runners_->OfKind(kind, clock_.Now());
+    EXPECT_TRUE(there.ok()) << there.status();
+    return there.ok() ? there->largest_memory : -1;
   }
   const std::unique_ptr<RunnerStore> runners_ = MakePostgresRunnerStore(*pool_, "trainer");
 };
@@ -105,6 +105,8 @@ TEST_F(RunnerStoreTest, TheLargestRunnerOfAKindCounts) {
   EXPECT_EQ(Largest("tokenizer.train"), 0);
   Note("host-2", 2 * kGib);  // started again, with less
   EXPECT_EQ(Largest(), 4 * kGib);
+  EXPECT_EQ(runners_->OfKind("sft", clock_.Now())->count, 3);
+  EXPECT_EQ(runners_->OfKind("sft", clock_.Now())->untold, 1);
 }
 
 TEST_F(RunnerStoreTest, ASilentRunnerIsForgottenUnlessItIsAtWork) {
@@ -116,6 +118,32 @@ TEST_F(RunnerStoreTest, ASilentRunnerIsForgottenUnlessItIsAtWork) {
   EXPECT_EQ(Largest(), 8 * kGib);
   Note("host-3", kGib);
   EXPECT_EQ(Largest(), 8 * kGib);
+}
+
+TEST_F(RunnerStoreTest, ARunnerTakesNoJobThatNeedsMoreThanItHas) {
+  const auto submit = [&](int64_t memory) {
+    return submission_->Submit({"nlp", "pretrain", "{}", 3, "key-1", "", 0, memory})->id;
+  };
+  const std::string large = submit(8 * kGib), small = submit(kGib), unknown = submit(0);
+  const auto take = [&](int64_t memory) {
+    const auto job = leasing_->Acquire({"pretrain"}, "host-1", memory);
+    EXPECT_TRUE(job.ok()) << job.status();
+    return job.ok() && *job ? (*job)->id : "";
+  };
+  EXPECT_EQ(take(8 * kGib - 1), small);
+  EXPECT_EQ(take(1), unknown);
+  EXPECT_EQ(take(1), "");
+  EXPECT_EQ(take(0), large) << "who does not tell its memory takes any";
+}
+
+TEST(RunnersTest, WhatNoneOfThemTakesIsSaidWithTheReason) {
+  constexpr int64_t kGib = int64_t{1} << 30;
+  EXPECT_THAT(WhyNoRunner({}, "pretrain", 0), HasSubstr("no runner of pretrain jobs is there"));
+  EXPECT_THAT(WhyNoRunner({2, 0, kGib}, "pretrain", kGib + kGib / 2),
+              HasSubstr("needs about 1.5 GiB, and the largest runner of pretrain jobs has 1.0"));
+  EXPECT_EQ(WhyNoRunner({2, 1, kGib}, "pretrain", 2 * kGib), "") << "one has not told its memory";
+  EXPECT_EQ(WhyNoRunner({2, 0, kGib}, "pretrain", kGib), "");
+  EXPECT_EQ(WhyNoRunner({2, 0, kGib}, "pretrain", 0), "");
 }
 
 }  // namespace

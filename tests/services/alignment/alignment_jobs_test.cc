@@ -231,6 +231,26 @@ TEST_F(AlignmentJobsTest, MistakesAreNamedBeforeAnythingIsQueued) {
   EXPECT_THAT(
       Refusal("sft", sft("base: tiny@1", "base: teams/vision/models/tiny/versions/1"), invalid),
       HasSubstr("of that team"));
+  // All of them at once.
+  EXPECT_THAT(Refusal("sft",
+                      absl::StrReplaceAll(kSft, {{"base: tiny@1", "base: tiny@9"},
+                                                 {"dataset: chats\n", "dataset: none\n"},
+                                                 {"held_out: chats-held-out", "held_out: pairs"}}),
+                      invalid),
+              AllOf(HasSubstr("base: there is no model version tiny@9"),
+                    HasSubstr("teams/nlp/datasets/none"), HasSubstr("held_out: "),
+                    HasSubstr("format \"preference\"")));
+  EXPECT_THAT(
+      Refusal("evaluate", "models: [tiny@1, tiny@9]\ndatasets: [none, nothing]\n",
+              absl::StatusCode::kNotFound),
+      AllOf(HasSubstr("tiny@9"), HasSubstr("datasets/none"), HasSubstr("datasets/nothing")));
+  EXPECT_THAT(
+      Refusal("sft",
+              absl::StrReplaceAll(kSft, {{"dataset: chats\n", "dataset: none\n"},
+                                         {"train:", "colour: red\nsequence_length: 65\ntrain:"}}),
+              invalid),
+      AllOf(HasSubstr("unknown key \"colour\""), HasSubstr("teams/nlp/datasets/none"),
+            HasSubstr("more than the context 64")));
   EXPECT_THAT(Refusal("pretrain", kSft, invalid), HasSubstr("pretrain"));
   EXPECT_THAT(
       Refusal("evaluate", "models: [tiny@1]\ndatasets: [none]\n", absl::StatusCode::kNotFound),

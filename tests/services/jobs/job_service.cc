@@ -18,12 +18,14 @@ constexpr absl::Duration kTooLong = absl::Seconds(60);
 
 }  // namespace
 
-absl::StatusOr<std::string> TestKind::Validate(const runtime::CallContext& call,
-                                               const std::string& team, const std::string& spec) {
+absl::StatusOr<jobs::CheckedSpec> TestKind::Validate(const runtime::CallContext& call,
+                                                     const std::string& team,
+                                                     const std::string& spec) {
   ++validated_;
   if (absl::StrContains(spec, "bad")) {
     return absl::InvalidArgumentError("line 1: unknown key \"bad\"");
   }
+  if (absl::StrContains(spec, "large")) return CheckedSpec(spec, int64_t{8} << 30);
   return spec;
 }
 

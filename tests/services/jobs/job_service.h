@@ -25,13 +25,14 @@ namespace floe::jobs {
 
 inline constexpr char kTestKind[] = "test.work";
 
-// Accepts everything that does not contain `bad`.
+// Accepts everything that does not contain `bad`; what contains `large` needs 8 GiB.
 class TestKind final : public JobKind {
  public:
   std::string name() const override { return kTestKind; }
   int max_attempts() const override { return max_attempts_; }
-  absl::StatusOr<std::string> Validate(const runtime::CallContext& call, const std::string& team,
-                                       const std::string& spec) override;
+  absl::StatusOr<jobs::CheckedSpec> Validate(const runtime::CallContext& call,
+                                             const std::string& team,
+                                             const std::string& spec) override;
   void set_max_attempts(int attempts) { max_attempts_ = attempts; }
   int validated() const { return validated_; }
 

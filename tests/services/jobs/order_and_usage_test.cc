@@ -124,6 +124,9 @@ TEST_F(OrderAndUsageTest, OnlyAnAdminPutsAJobBeforeTheOthers) {
 TEST_F(OrderAndUsageTest, AJobSaysThatItsTeamsLimitHoldsItBack) {
   host_.options().limits = {0, {{"nlp", 1}}};
   host_.Start();
+  EXPECT_THAT(person_.Create("{}", "request-1")->held_back(),
+              HasSubstr("no runner of test.work jobs is there"));
+  EXPECT_TRUE(runner_.Finish(Take(), v1::FinishAttemptRequest::SUCCEEDED).ok());
   ASSERT_TRUE(person_.Create("{}").ok());
   const auto second = person_.Create("{}");
   EXPECT_EQ(second->held_back(), "");
@@ -132,6 +135,24 @@ TEST_F(OrderAndUsageTest, AJobSaysThatItsTeamsLimitHoldsItBack) {
   EXPECT_THAT(person_.List(0)->jobs(0).held_back(), HasSubstr("may have 1"));
   ASSERT_TRUE(runner_.Finish(lease, v1::FinishAttemptRequest::SUCCEEDED).ok());
   EXPECT_EQ(person_.Get(second->name())->held_back(), "");
+}
+
+TEST_F(OrderAndUsageTest, AJobWaitsForARunnerThatHasTheMemory) {
+  host_.Start();
+  constexpr int64_t kGib = int64_t{1} << 30;
+  const auto ask = [&](const std::string& runner, int64_t memory) {
+    return runner_.Acquire(absl::ZeroDuration(), runner, memory)->lease().job().name();
+  };
+  EXPECT_EQ(ask("small", 4 * kGib), "");
+  const std::string large = person_.Create("large")->name();
+  const std::string usual = person_.Create("{}")->name();
+  EXPECT_THAT(person_.Get(large)->held_back(),
+              HasSubstr("needs about 8.0 GiB, and the largest runner of test.work jobs has 4.0"));
+  EXPECT_EQ(person_.Get(large)->memory_bytes(), 8 * kGib);
+  EXPECT_EQ(person_.Get(usual)->held_back(), "");
+  EXPECT_EQ(ask("small", 4 * kGib), usual) << "it goes past what it has no room for";
+  EXPECT_EQ(ask("small", 4 * kGib), "");
+  EXPECT_EQ(ask("big", 8 * kGib), large);
 }
 
 TEST_F(OrderAndUsageTest, WhatAnAttemptUsedReachesBilling) {

@@ -253,16 +253,17 @@ TEST_F(PretrainJobTest, ADivergingJobFailsOnce) {
                                   {"steps: 60", "steps: 500"}})));
   EXPECT_EQ(job.state(), Job::FAILED);
   EXPECT_EQ(job.attempt(), 1);
-  EXPECT_THAT(job.error(), HasSubstr("no finite number at step"));
+  EXPECT_THAT(job.error(), HasSubstr("training diverged: the loss"));
 }
 
+// Which only its tokens tell: its bytes would do.
 TEST_F(PretrainJobTest, ATextThatIsTooShortFailsOnce) {
   const Job job =
       Finish(Submit(absl::StrReplaceAll(kSpec, {{"held_out_fraction: 0.1", "held_out_fraction: 0"},
-                                                {"context: 32", "context: 65536"}})));
+                                                {"context: 32", "context: 12000"}})));
   EXPECT_EQ(job.state(), Job::FAILED);
   EXPECT_EQ(job.attempt(), 1);
-  EXPECT_THAT(job.error(), HasSubstr("sequence_length 65536 needs at least"));
+  EXPECT_THAT(job.error(), HasSubstr("sequence_length 12000 needs at least"));
 }
 
 TEST_F(PretrainJobTest, MistakesAreNamedBeforeAnythingIsQueued) {
@@ -292,6 +293,15 @@ TEST_F(PretrainJobTest, MistakesAreNamedBeforeAnythingIsQueued) {
               invalid);
   EXPECT_THAT(several, AllOf(HasSubstr("teams/nlp/datasets/letters"), HasSubstr("\n"),
                              HasSubstr("the job needs about"), HasSubstr("have 4.0 GiB")));
+  // A slip in the file hides nothing of what it names.
+  EXPECT_THAT(refusal(absl::StrReplaceAll(kSpec, {{"dataset: numbers", "dataset: letters"},
+                                                  {"tokenizer: sample", "tokenizer: none"},
+                                                  {"  steps: 60", "  stepps: 60"}}),
+                      invalid),
+              AllOf(HasSubstr("line 12: unknown key"), HasSubstr("teams/nlp/datasets/letters"),
+                    HasSubstr("teams/nlp/tokenizers/none")));
+  EXPECT_THAT(refusal(absl::StrReplaceAll(kSpec, {{"context: 32", "context: 9999999"}}), invalid),
+              HasSubstr("too little for one sequence of sequence_length 9999999"));
   jobs::JobCaller stranger(fleet_->trainer(), "vision");
   const auto foreign = stranger.Create(kSpec, "", kKind, "teams/vision");
   EXPECT_EQ(foreign.status().code(), absl::StatusCode::kNotFound) << foreign.status();

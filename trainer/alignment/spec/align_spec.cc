@@ -39,7 +39,8 @@ absl::StatusOr<TrainSettings> ReadTrain(AlignKind kind, const YAML::Node& node) 
     train.min_learning_rate = train.learning_rate / 10;
   }
   if (!map.Has("warmup_steps")) train.warmup_steps = std::min(train.warmup_steps, train.steps);
-  FLOE_RETURN_IF_ERROR(CheckTrainKeys(map, train, schedule));
+  CheckTrainKeys(map, train, schedule);
+  FLOE_RETURN_IF_ERROR(map.Finish());
   return train;
 }
 
@@ -61,9 +62,8 @@ absl::StatusOr<PreferenceLossOptions> ReadLoss(const YAML::Node& node) {
   return loss;
 }
 
-absl::StatusOr<AlignSpec> ReadSpec(AlignKind kind, const YAML::Node& root) {
+absl::Status ReadSpec(AlignKind kind, const YAML::Node& root, AlignSpec& spec) {
   YamlMap map("the specification", root);
-  AlignSpec spec;
   std::string too_long = "refuse";
   ReadKind(map, kind == AlignKind::kSft ? kSftJobKind : kDpoJobKind);
   ReadModelId(map, spec.model);
@@ -73,6 +73,7 @@ absl::StatusOr<AlignSpec> ReadSpec(AlignKind kind, const YAML::Node& root) {
                      absl::StrCat("base is \"", absl::CHexEscape(spec.base),
                                   "\"; write <model>@<alias>, <model>@<number>, <model>@latest or "
                                   "sha256:<digest>")));
+    spec.base.clear();
   }
   ReadReference(map, "dataset", "datasets", spec.dataset);
   ReadReference(map, "held_out", "datasets", spec.held_out, Presence::kOptional);
@@ -95,17 +96,19 @@ absl::StatusOr<AlignSpec> ReadSpec(AlignKind kind, const YAML::Node& root) {
   FLOE_RETURN_IF_ERROR(JoinMistakes({map.Finish(), loss_settings.status(), settings.status()}));
   spec.loss = *std::move(loss_settings);
   spec.train = *std::move(settings);
-  return spec;
+  return absl::OkStatus();
 }
 
 }  // namespace
 
+absl::Status ReadAlignSpec(AlignKind kind, std::string_view text, AlignSpec& spec) {
+  return ReadYaml(text, kMaxSpecBytes,
+                  [&](const YAML::Node& root) { return ReadSpec(kind, root, spec); });
+}
+
 absl::StatusOr<AlignSpec> ParseAlignSpec(AlignKind kind, std::string_view text) {
   AlignSpec spec;
-  FLOE_RETURN_IF_ERROR(ReadYaml(text, kMaxSpecBytes, [&](const YAML::Node& root) -> absl::Status {
-    FLOE_ASSIGN_OR_RETURN(spec, ReadSpec(kind, root));
-    return absl::OkStatus();
-  }));
+  FLOE_RETURN_IF_ERROR(ReadAlignSpec(kind, text, spec));
   return spec;
 }
 

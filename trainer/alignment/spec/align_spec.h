@@ -47,6 +47,10 @@ struct AlignSpec {
 // INVALID_ARGUMENT names the line and what is wrong there.
 absl::StatusOr<AlignSpec> ParseAlignSpec(AlignKind kind, std::string_view text);
 
+// The same, with the base and the datasets that could be read also where other keys are wrong, so
+// that what these name can be checked at once with the rest. `spec` is a fresh one.
+absl::Status ReadAlignSpec(AlignKind kind, std::string_view text, AlignSpec& spec);
+
 // The same specification with every default filled in, as one line of JSON that ParseAlignSpec
 // reads back to an equal value.
 std::string AlignSpecJson(AlignKind kind, const AlignSpec& spec);
