@@ -113,7 +113,7 @@ class WorkerPool::Answer final : public TokenStream {
          const boost::asio::any_io_executor& executor)
       : pool_(pool),
         outgoing_(OutgoingFor(scope, absl::InfiniteDuration())),
-        digest_(call.model.digest),
+        key_(PrefixKey(call.model.digest, call.cache_salt, call.prompt_ids)),
         request_(ToProto(call)),
         meter_(call.meter),
         executor_(executor),
@@ -149,7 +149,7 @@ class WorkerPool::Answer final : public TokenStream {
         tried_.assign(tried_.size(), false);
         tried_[worker_] = true;
       }
-      const std::optional<size_t> worker = pool_.Take(tried_, digest_);
+      const std::optional<size_t> worker = pool_.Take(tried_, key_);
       if (!worker) co_return last;
       if (!generated_.empty()) pool_.NoteMove(last);
       tried_[*worker] = true;
@@ -247,7 +247,7 @@ class WorkerPool::Answer final : public TokenStream {
 
   WorkerPool& pool_;
   const runtime::OutgoingCall outgoing_;
-  const std::string digest_;
+  const uint64_t key_;  // of what it shares with others
   const inference::v1::GenerateRequest request_;
   Meter* const meter_;  // of the request that owns this stream; may be null
   const boost::asio::any_io_executor executor_;
@@ -274,18 +274,28 @@ WorkerPool::WorkerPool(std::vector<Worker> workers, Parts parts) : parts_(parts)
   }
 }
 
-std::optional<size_t> WorkerPool::Take(const std::vector<bool>& tried, std::string_view digest) {
+std::optional<size_t> WorkerPool::Take(const std::vector<bool>& tried, uint64_t key) {
   const absl::Duration now = parts_.clock.Monotonic();
-  const std::lock_guard lock(mutex_);
   std::vector<WorkerState> states;
-  states.reserve(slots_.size());
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    const Slot& slot = slots_[i];
-    states.push_back({slot.address, slot.in_flight, slot.failures, slot.resting_until, tried[i]});
+  std::optional<PickedWorker> picked;
+  {
+    const std::lock_guard lock(mutex_);
+    states.reserve(slots_.size());
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      const Slot& slot = slots_[i];
+      states.push_back({slot.address, slot.in_flight, slot.failures, slot.resting_until, tried[i]});
+    }
+    picked = PickWorker(states, key, now);
+    if (picked) ++slots_[picked->index].in_flight;
   }
-  const std::optional<size_t> best = PickWorker(states, digest, now);
-  if (best) ++slots_[*best].in_flight;
-  return best;
+  if (!picked) return std::nullopt;
+  parts_.metrics
+      .Counter("floe_gateway_routed_calls_total",
+               "Calls by why their worker was chosen: it ranks first for the prompt's prefix "
+               "(affinity), the one that does has its part (overflow), or all rest (resting).",
+               {{"choice", std::string(Name(picked->choice))}})
+      .Increment();
+  return picked->index;
 }
 
 void WorkerPool::GiveBack(size_t worker) {
@@ -355,7 +365,9 @@ Awaitable<absl::StatusOr<std::vector<std::vector<float>>>> WorkerPool::Embed(
   std::vector<bool> tried(slots_.size(), false);
   std::optional<int> retry_after;
   absl::Status last = absl::UnavailableError("no workers are configured");
-  while (const std::optional<size_t> worker = Take(tried, call.model.digest)) {
+  // Nothing is shared but the checkpoint.
+  const uint64_t key = PrefixKey(call.model.digest, "", {});
+  while (const std::optional<size_t> worker = Take(tried, key)) {
     tried[*worker] = true;
     const Ticket ticket(*this, *worker);
     ++call.meter->attempts;

@@ -1,4 +1,4 @@
-// The workers that compute: a fixed list, chosen from by load and health.
+// The workers that compute: a fixed list, chosen from by prefix, load and health.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -56,7 +56,7 @@ class WorkerPool final : public Generator, public Embedder {
   };
 
   // A worker not in `tried`, with a call counted on it.
-  std::optional<size_t> Take(const std::vector<bool>& tried, std::string_view digest);
+  std::optional<size_t> Take(const std::vector<bool>& tried, uint64_t key);
   void GiveBack(size_t worker);
   void NoteAnswer(size_t worker);
   void NoteFailure(size_t worker, const absl::Status& status);

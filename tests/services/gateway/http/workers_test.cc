@@ -104,13 +104,50 @@ TEST(WorkersTest, AnotherWorkerAnswersForOneThatIsGone) {
   EXPECT_EQ(fleet.worker(1).requests().size(), 20u);
 }
 
-TEST(WorkersTest, OneCheckpointStaysOnOneWorkerWhileItIsIdle) {
+// Those of one prompt, and those that differ behind the first 64 ids, go to one worker; others
+// share the workers.
+TEST(WorkersTest, PromptsThatBeginAlikeGoToOneWorker) {
   FakeFleet fleet({.workers = 3});
   HttpClient client(fleet.port());
-  for (int i = 0; i < 9; ++i) ASSERT_EQ(client.Post(kChat, kPlain).status, 200);
-  size_t most = 0;
-  for (size_t i = 0; i < 3; ++i) most = std::max(most, fleet.worker(i).requests().size());
-  EXPECT_EQ(most, 9u);
+  const auto ask = [&](const std::string& begin, int end) {
+    const json body = {{"model", "hamlet"},
+                       {"prompt", begin + std::string(64, '.') + std::to_string(end)},
+                       {"max_tokens", 1}};
+    ASSERT_EQ(client.Post("/v1/completions", body.dump()).status, 200);
+  };
+  size_t workers_with_some = 0;
+  std::vector<size_t> before(3);
+  for (int prompt = 0; prompt < 12; ++prompt) {
+    for (int i = 0; i < 5; ++i) ask(std::to_string(prompt), i);
+    size_t took = 0;
+    for (size_t i = 0; i < 3; ++i) {
+      const size_t now = fleet.worker(i).requests().size();
+      took += now > before[i] ? 1 : 0;
+      workers_with_some += before[i] == 0 && now > 0 ? 1 : 0;
+      before[i] = now;
+    }
+    EXPECT_EQ(took, 1u) << prompt;
+  }
+  EXPECT_GT(workers_with_some, 1u);
+  EXPECT_THAT(fleet.metrics(),
+              HasSubstr("floe_gateway_routed_calls_total{choice=\"affinity\"} 60"));
+}
+
+// The worker that has the prefix is busy with it: more than its part goes elsewhere.
+TEST(WorkersTest, AHotPromptOverflowsToOtherWorkers) {
+  FakeFleet fleet({.workers = 2});
+  for (size_t i = 0; i < 2; ++i) fleet.worker(i).Behave(FakeWorker::HangAfter("x"));
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<HttpClient>(fleet.port()));
+    ASSERT_TRUE(clients.back()->Write(PostText(kChat, kStream)));
+    clients.back()->ReadUntil("\"x\"");
+  }
+  const size_t first = fleet.worker(0).requests().size();
+  EXPECT_EQ(first + fleet.worker(1).requests().size(), 8u);
+  EXPECT_GE(first, 3u);
+  EXPECT_LE(first, 5u);
+  EXPECT_THAT(fleet.metrics(), HasSubstr("floe_gateway_routed_calls_total{choice=\"overflow\"} 3"));
 }
 
 TEST(WorkersTest, NoWorkerAtAllIs503WithRetryAfter) {
