@@ -82,7 +82,7 @@ absl::Status MayWait(const QueueState& queue, ServiceTier tier, const QueuedWork
   if (first_token > time_left) {
     return ComeAgain(
         "DEADLINE_TOO_SOON",
-        absl::StrCat("the first token would take about ",
+        absl::StrCat("the first result would take about ",
                      absl::FormatDuration(absl::Trunc(first_token, absl::Milliseconds(1))),
                      " and the deadline leaves ",
                      absl::FormatDuration(absl::Trunc(time_left, absl::Milliseconds(1))),

@@ -81,6 +81,9 @@ class Scheduler {
   // draining. The sink is called only after OK. A request that has not been begun may still end
   // with those two reasons: when others need its place, or when its deadline has come too near.
   absl::StatusOr<RequestId> Submit(Request request, EventSink sink);
+  // Whether sequences of so many tokens together, which are submitted one after the other and give
+  // nothing before their end, can come to it within `time_left`: DEADLINE_TOO_SOON as Submit says.
+  absl::Status CanFinish(ServiceTier tier, int64_t tokens, absl::Duration time_left);
   // Ends the request before the next step, wherever it is: queued, in its prompt, decoding. Its
   // blocks are free when its last event arrives. An id that is not there (any more) is ignored.
   void Cancel(RequestId id);

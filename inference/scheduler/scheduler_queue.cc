@@ -1,5 +1,6 @@
 // The scheduler's queue: who comes in, who has to go, and how much of a step prompts may take.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -51,6 +52,15 @@ absl::StatusOr<RequestId> Scheduler::Submit(Request request, EventSink sink) {
   submitted_.push_back(std::move(active));
   work_.notify_one();
   return id;
+}
+
+absl::Status Scheduler::CanFinish(ServiceTier tier, int64_t tokens, absl::Duration time_left) {
+  constexpr QueueLimits kEndless = {std::numeric_limits<int64_t>::max(),
+                                    std::numeric_limits<int64_t>::max()};
+  const std::lock_guard lock(mutex_);
+  absl::Status can = MayWait(queue_, tier, {1, tokens, 0}, time_left, kEndless, options_.plan);
+  if (!can.ok()) ++stats_.rejected;
+  return can;
 }
 
 void Scheduler::ShedOverflow() {

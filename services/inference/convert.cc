@@ -112,11 +112,14 @@ absl::StatusOr<Request> RequestFromProto(const v1::GenerateRequest& request,
                                                    " bytes; at most ", kMaxCacheSaltBytes));
   }
   out.cache_salt = request.cache_salt();
-  if (!request.service_tier().empty()) {
-    FLOE_ASSIGN_OR_RETURN(out.tier, ParseTier(request.service_tier()));
-  }
+  FLOE_ASSIGN_OR_RETURN(out.tier, TierOf(request.service_tier()));
   out.text = model.NewTextStream();
   return out;
+}
+
+absl::StatusOr<ServiceTier> TierOf(const std::string& service_tier) {
+  if (service_tier.empty()) return ServiceTier::kDefault;
+  return ParseTier(service_tier);
 }
 
 absl::StatusOr<Request> RequestFromProto(const v1::ScoreRequest::Sequence& sequence) {
@@ -135,9 +138,7 @@ absl::StatusOr<Request> EmbeddingFromProto(const v1::EmbedRequest& request, int 
   FLOE_ASSIGN_OR_RETURN(out.prompt, Ids(request.sequences(index).ids(), "ids"));
   out.embed = true;
   out.last_token = request.pooling() == v1::EmbedRequest::LAST;
-  if (!request.service_tier().empty()) {
-    FLOE_ASSIGN_OR_RETURN(out.tier, ParseTier(request.service_tier()));
-  }
+  FLOE_ASSIGN_OR_RETURN(out.tier, TierOf(request.service_tier()));
   return out;
 }
 

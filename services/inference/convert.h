@@ -17,6 +17,9 @@ absl::StatusOr<Request> RequestFromProto(const v1::ScoreRequest::Sequence& seque
 // One sequence of the request.
 absl::StatusOr<Request> EmbeddingFromProto(const v1::EmbedRequest& request, int index);
 
+// Empty: default.
+absl::StatusOr<ServiceTier> TierOf(const std::string& service_tier);
+
 v1::GenerateResponse ToProto(const Event& event, const ServedModel& model);
 v1::ScoreResponse::Scores ToProto(const std::vector<TokenScore>& scores);
 

@@ -34,10 +34,17 @@ v1::WorkerStatus::LoadedCheckpoint ToProto(const ServedModel& model, const KvUsa
   return checkpoint;
 }
 
-int64_t IdsOf(const v1::EmbedRequest& request) {
+// Of all sequences.
+template <typename Call>
+int64_t IdsOf(const Call& request) {
   int64_t ids = 0;
   for (const auto& sequence : request.sequences()) ids += sequence.ids_size();
   return ids;
+}
+
+bool IsTooLate(const absl::Status& status) {
+  const std::optional<ErrorReason> reason = ReasonOf(status);
+  return reason && reason->reason == "DEADLINE_TOO_SOON";
 }
 
 // A request in the scheduler. Cancels it when it is dropped unfinished, and waits until the
@@ -161,7 +168,7 @@ grpc::Status InferenceRpc::Score(grpc::ServerContext* context, const v1::ScoreRe
                                  v1::ScoreResponse* response) {
   return calls_.Run(*context, "inference.Score", [&](runtime::CallContext& call) {
     return RunAll(
-        call, request->checkpoint_digest(), request->sequences_size(),
+        call, {request->checkpoint_digest(), request->sequences_size(), IdsOf(*request)},
         [&](int index) { return RequestFromProto(request->sequences(index)); },
         [&](const Event& event) { *response->add_scores() = ToProto(event.scores); });
   });
@@ -169,13 +176,15 @@ grpc::Status InferenceRpc::Score(grpc::ServerContext* context, const v1::ScoreRe
 
 grpc::Status InferenceRpc::Embed(grpc::ServerContext* context, const v1::EmbedRequest* request,
                                  v1::EmbedResponse* response) {
-  return calls_.Run(*context, "inference.Embed", [&](runtime::CallContext& call) {
+  return calls_.Run(*context, "inference.Embed", [&](runtime::CallContext& call) -> absl::Status {
+    FLOE_ASSIGN_OR_RETURN(const ServiceTier tier, TierOf(request->service_tier()));
     AttemptLog::Attempt attempt(
         attempts_, {request->usage_id(), request->checkpoint_digest(), IdsOf(*request)},
         clock_.Now());
     attempt.Begin();
     const absl::Status status = RunAll(
-        call, request->checkpoint_digest(), request->sequences_size(),
+        call,
+        {request->checkpoint_digest(), request->sequences_size(), IdsOf(*request), tier, &attempt},
         [&](int index) { return EmbeddingFromProto(*request, index); },
         [&](const Event& event) {
           response->add_embeddings()->mutable_values()->Add(event.embedding.begin(),
@@ -186,17 +195,19 @@ grpc::Status InferenceRpc::Embed(grpc::ServerContext* context, const v1::EmbedRe
   });
 }
 
-absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const std::string& digest, int count,
+absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const Batch& batch,
                                   absl::FunctionRef<absl::StatusOr<Request>(int index)> make,
                                   absl::FunctionRef<void(const Event&)> take) {
   FLOE_ASSIGN_OR_RETURN(const std::shared_ptr<ServedModel> model,
-                        pool_.Acquire(digest, [&call] { return call.cancelled(); }));
+                        pool_.Acquire(batch.digest, [&call] { return call.cancelled(); }));
+  FLOE_RETURN_IF_ERROR(model->scheduler->CanFinish(batch.tier, batch.tokens, call.time_left()));
   std::deque<std::unique_ptr<InFlight>> in_flight;  // in the order of the sequences
   int next = 0;
-  while (next < count || !in_flight.empty()) {
-    if (next < count && in_flight.size() < kMaxSequencesInFlight) {
+  while (next < batch.count || !in_flight.empty()) {
+    if (next < batch.count && in_flight.size() < kMaxSequencesInFlight) {
       FLOE_ASSIGN_OR_RETURN(Request domain, make(next));
-      auto one = std::make_unique<InFlight>(model);
+      domain.time_left = call.time_left();
+      auto one = std::make_unique<InFlight>(model, batch.attempt);
       const absl::Status status = one->Submit(std::move(domain));
       if (status.ok()) {
         in_flight.push_back(std::move(one));
@@ -204,11 +215,13 @@ absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const std::string&
         continue;
       }
       // A full queue empties while our own sequences are computed.
-      if (!absl::IsResourceExhausted(status) || in_flight.empty()) return status;
+      if (!absl::IsResourceExhausted(status) || IsTooLate(status) || in_flight.empty()) {
+        return status;
+      }
     }
     FLOE_ASSIGN_OR_RETURN(const Event event,
                           in_flight.front()->Next([&] { return MayGoOn(call); }));
-    metrics_.ObserveFinish(digest, *event.finish);
+    metrics_.ObserveFinish(batch.digest, *event.finish);
     FLOE_RETURN_IF_ERROR(event.finish->status);
     take(event);
     in_flight.pop_front();

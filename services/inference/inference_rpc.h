@@ -48,9 +48,17 @@ class InferenceRpc final : public v1::InferenceService::Service {
  private:
   absl::Status Stream(runtime::CallContext& call, const v1::GenerateRequest& request,
                       grpc::ServerWriter<v1::GenerateResponse>& writer);
-  // Runs `count` requests on a checkpoint, several at once, and gives their last events to `take`
-  // in order.
-  absl::Status RunAll(runtime::CallContext& call, const std::string& digest, int count,
+  // The sequences of one call.
+  struct Batch {
+    const std::string& digest;
+    int count = 0;
+    int64_t tokens = 0;  // of all
+    ServiceTier tier = ServiceTier::kDefault;
+    AttemptLog::Attempt* attempt = nullptr;  // borrowed: is told what they took
+  };
+  // Runs them, several at once, and gives their last events to `take` in order. A call whose
+  // deadline cannot be met is refused before anything runs.
+  absl::Status RunAll(runtime::CallContext& call, const Batch& batch,
                       absl::FunctionRef<absl::StatusOr<Request>(int index)> make,
                       absl::FunctionRef<void(const Event&)> take);
   // Why the call has to end now, if it does.
