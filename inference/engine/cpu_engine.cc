@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <unordered_set>
 
 #include "absl/strings/str_cat.h"
 
@@ -15,6 +14,7 @@
 #include "inference/engine/kernels.h"
 #include "inference/engine/kv_cache.h"
 #include "inference/engine/matmul.h"
+#include "inference/engine/step_check.h"
 #include "inference/engine/weights.h"
 #include "inference/engine/worker_pool.h"
 
@@ -75,11 +75,12 @@ class CpuEngine final : public Engine {
   int64_t Length(SequenceId sequence) const override { return kv_.Length(sequence); }
   KvUsage kv() const override { return kv_.usage(); }
   int64_t max_step_tokens() const override { return max_step_tokens_; }
-  absl::Status Reserve(SequenceId sequence, int64_t tokens) override;
+  absl::Status Reserve(SequenceId sequence, int64_t tokens) override {
+    return ReserveTokens(blueprint_, kv_, sequence, tokens);
+  }
   absl::Status Step(std::span<const SequenceStep> steps, Logits* logits) override;
 
  private:
-  absl::Status Check(std::span<const SequenceStep> steps) const;
   void Embed(std::span<const SequenceStep> steps);
   void Layer(int64_t layer);
   void Normalise(const Norm& norm, int64_t row, float* to) const;
@@ -144,57 +145,8 @@ absl::Status CpuEngine::Allocate() {
   return absl::OkStatus();
 }
 
-absl::Status CpuEngine::Reserve(SequenceId sequence, int64_t tokens) {
-  if (kv_.Length(sequence) + tokens > blueprint_.context) {
-    return absl::OutOfRangeError(
-        absl::StrCat("a sequence of ", kv_.Length(sequence), " tokens cannot take ", tokens,
-                     " more: the model's context is ", blueprint_.context, "; shorten the prompt"));
-  }
-  return kv_.Reserve(sequence, tokens);
-}
-
-absl::Status CpuEngine::Check(std::span<const SequenceStep> steps) const {
-  std::unordered_set<SequenceId> seen;
-  int64_t tokens = 0;
-  int64_t blocks = 0;
-  for (const SequenceStep& step : steps) {
-    if (!kv_.IsOpen(step.sequence) || !seen.insert(step.sequence).second || step.tokens.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "sequence ", step.sequence, " is not open, stands twice in the step or brings no token"));
-    }
-    for (const int32_t token : step.tokens) {
-      if (token < 0 || token >= blueprint_.vocab_size) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("token id ", token, " is outside the vocabulary of ",
-                         blueprint_.vocab_size, "; encode with the tokenizer of this checkpoint"));
-      }
-    }
-    const int64_t count = static_cast<int64_t>(step.tokens.size());
-    if (kv_.Length(step.sequence) + count > blueprint_.context) {
-      return absl::OutOfRangeError(absl::StrCat("sequence ", step.sequence, " would grow past the ",
-                                                blueprint_.context, " tokens of the context"));
-    }
-    tokens += count;
-    blocks += kv_.BlocksMissing(step.sequence, count);
-  }
-  if (tokens > max_step_tokens_) {
-    return absl::InvalidArgumentError(absl::StrCat("a step of ", tokens, " tokens exceeds the ",
-                                                   max_step_tokens_,
-                                                   " that the engine is built for"));
-  }
-  if (blocks > kv_.usage().free_blocks) {
-    return absl::ResourceExhaustedError(absl::StrCat("the step needs ", blocks, " more KV blocks, ",
-                                                     kv_.usage().free_blocks,
-                                                     " are free; close a sequence or step fewer"));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CpuEngine::Step(std::span<const SequenceStep> steps, Logits* logits) {
-  FLOE_RETURN_IF_ERROR(Check(steps));
-  for (const SequenceStep& step : steps) {
-    FLOE_RETURN_IF_ERROR(kv_.Reserve(step.sequence, static_cast<int64_t>(step.tokens.size())));
-  }
+  FLOE_RETURN_IF_ERROR(ReserveStep(blueprint_, kv_, max_step_tokens_, steps));
   Embed(steps);
   TileAttention();
   for (int64_t layer = 0; layer < blueprint_.num_layers; ++layer) Layer(layer);

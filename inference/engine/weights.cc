@@ -2,40 +2,19 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <span>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "inference/engine/checkpoint_tensors.h"
+#include "inference/engine/weight_names.h"
 #include "inference/engine/worker_pool.h"
 #include "model/quantization.h"
 
 namespace floe::inference {
 namespace {
-
-// Rows of a matrix; `.weight` and `.bias` follow the name.
-struct Source {
-  std::string name;
-  int64_t out = 0;
-};
-
-absl::Status NotFinite(const model::Checkpoint& checkpoint, const std::string& name,
-                       size_t element) {
-  return absl::DataLossError(absl::StrCat(
-      "tensor ", name, " in ", checkpoint.folder().string(), " holds a NaN or infinity at element ",
-      element, "; the training run diverged: use an earlier checkpoint"));
-}
-
-absl::Status CheckFinite(const model::Checkpoint& checkpoint, const std::string& name,
-                         std::span<const float> values) {
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) return NotFinite(checkpoint, name, i);
-  }
-  return absl::OkStatus();
-}
 
 // Reads tensors by name; checks shapes against what the engine is about to index. Matrices are
 // packed together at the end, on all threads.
@@ -45,26 +24,30 @@ class Loader {
 
   absl::StatusOr<std::vector<float>> Floats(const std::string& name,
                                             const std::vector<int64_t>& shape) const {
-    FLOE_ASSIGN_OR_RETURN(const model::TensorView view, Tensor(name, shape));
-    std::vector<float> values = view.ToFloats();
-    FLOE_RETURN_IF_ERROR(CheckFinite(checkpoint_, name, values));
-    return values;
+    return FiniteFloats(checkpoint_, name, shape);
   }
 
   absl::StatusOr<std::vector<float>> Vector(const std::string& name, int64_t width) const {
     return Floats(name, {width});
   }
 
-  // The matrices `sources` (name and rows of each) on top of one another. `matrix` must stay where
-  // it is until Pack.
-  absl::Status Matrix(const std::vector<Source>& sources, int64_t in, PackedMatrix& matrix,
-                      bool transposed = false) {
+  // The matrices, on top of one another, and their biases. `linear` must stay where it is until
+  // Pack.
+  absl::Status Load(const LinearNames& names, Linear& linear) {
+    if (names.biased) {
+      FLOE_ASSIGN_OR_RETURN(linear.bias, Biases(names));
+    }
+    return Matrix(names, linear.weights);
+  }
+  absl::Status Matrix(const LinearNames& names, PackedMatrix& matrix) {
+    const auto& [parts, in, transposed, biased] = names;
     Packing packing{&matrix, {}, {}};
-    for (const auto& [stem, out] : sources) {
+    for (const auto& [stem, out] : parts) {
       const std::string name = stem + ".weight";
-      FLOE_ASSIGN_OR_RETURN(
-          const model::TensorView view,
-          Tensor(name, transposed ? std::vector<int64_t>{in, out} : std::vector<int64_t>{out, in}));
+      FLOE_ASSIGN_OR_RETURN(const model::TensorView view,
+                            TensorOfShape(checkpoint_, name,
+                                          transposed ? std::vector<int64_t>{in, out}
+                                                     : std::vector<int64_t>{out, in}));
       PackedMatrix::Rows rows{view.bytes.data(), out, transposed, view.dtype};
       if (view.dtype == model::DType::kI8) {
         FLOE_ASSIGN_OR_RETURN(const model::TensorView scales,
@@ -84,10 +67,18 @@ class Loader {
     return absl::OkStatus();
   }
 
-  // The biases of `sources`, one after the other, padded to whole panels.
-  absl::StatusOr<std::vector<float>> Biases(const std::vector<Source>& sources) const {
+  absl::Status Load(const NormNames& names, int64_t width, Norm& norm) const {
+    FLOE_ASSIGN_OR_RETURN(norm.gain, Vector(names.gain, width));
+    if (!names.shift.empty()) {
+      FLOE_ASSIGN_OR_RETURN(norm.shift, Vector(names.shift, width));
+    }
+    return absl::OkStatus();
+  }
+
+  // One after the other, padded to whole panels.
+  absl::StatusOr<std::vector<float>> Biases(const LinearNames& names) const {
     std::vector<float> all;
-    for (const auto& [name, out] : sources) {
+    for (const auto& [name, out] : names.parts) {
       FLOE_ASSIGN_OR_RETURN(const std::vector<float> bias, Vector(name + ".bias", out));
       all.insert(all.end(), bias.begin(), bias.end());
     }
@@ -125,15 +116,6 @@ class Loader {
     std::vector<PackedMatrix::Rows> sources;
   };
 
-  absl::StatusOr<model::TensorView> Tensor(const std::string& name,
-                                           const std::vector<int64_t>& shape) const {
-    FLOE_ASSIGN_OR_RETURN(model::TensorView view, checkpoint_.Tensor(name));
-    if (view.shape == shape) return view;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "tensor ", name, " in ", checkpoint_.folder().string(),
-        " does not have the shape that the blueprint gives it; write the checkpoint again"));
-  }
-
   absl::Status FirstNotFinite() const {
     for (const Packing& packing : packings_) {
       for (const std::string& matrix : packing.names) {
@@ -150,57 +132,18 @@ class Loader {
   std::vector<Packing> packings_;
 };
 
-absl::Status LoadRopeLayer(Loader& loader, const model::Blueprint& b, int64_t layer,
-                           LayerWeights& w) {
-  const std::string at = absl::StrCat("model.layers.", layer, ".");
-  const int64_t q = b.num_heads * b.head_dim;
-  const int64_t kv = b.num_kv_heads * b.head_dim;
-  FLOE_ASSIGN_OR_RETURN(w.attention_norm.gain,
-                        loader.Vector(at + "input_layernorm.weight", b.hidden_size));
-  const std::vector<Source> qkv = {
-      {at + "self_attn.q_proj", q}, {at + "self_attn.k_proj", kv}, {at + "self_attn.v_proj", kv}};
-  FLOE_RETURN_IF_ERROR(loader.Matrix(qkv, b.hidden_size, w.qkv.weights));
-  if (b.family == model::Family::kQwen2) {
-    FLOE_ASSIGN_OR_RETURN(w.qkv.bias, loader.Biases(qkv));
+absl::Status LoadLayer(Loader& loader, const model::Blueprint& b, const LayerNames& names,
+                       LayerWeights& w) {
+  FLOE_RETURN_IF_ERROR(loader.Load(names.attention_norm, b.hidden_size, w.attention_norm));
+  FLOE_RETURN_IF_ERROR(loader.Load(names.qkv, w.qkv));
+  if (!names.query_norm.empty()) {
+    FLOE_ASSIGN_OR_RETURN(w.query_norm, loader.Vector(names.query_norm, b.head_dim));
+    FLOE_ASSIGN_OR_RETURN(w.key_norm, loader.Vector(names.key_norm, b.head_dim));
   }
-  if (b.family == model::Family::kQwen3) {
-    FLOE_ASSIGN_OR_RETURN(w.query_norm, loader.Vector(at + "self_attn.q_norm.weight", b.head_dim));
-    FLOE_ASSIGN_OR_RETURN(w.key_norm, loader.Vector(at + "self_attn.k_norm.weight", b.head_dim));
-  }
-  FLOE_RETURN_IF_ERROR(
-      loader.Matrix({{at + "self_attn.o_proj", b.hidden_size}}, q, w.attention_out.weights));
-  FLOE_ASSIGN_OR_RETURN(w.ffn_norm.gain,
-                        loader.Vector(at + "post_attention_layernorm.weight", b.hidden_size));
-  std::vector<Source> up = {{at + "mlp.up_proj", b.ffn_hidden}};
-  if (b.ffn == model::FfnKind::kGated) up.insert(up.begin(), {at + "mlp.gate_proj", b.ffn_hidden});
-  FLOE_RETURN_IF_ERROR(loader.Matrix(up, b.hidden_size, w.up.weights));
-  return loader.Matrix({{at + "mlp.down_proj", b.hidden_size}}, b.ffn_hidden, w.down.weights);
-}
-
-absl::StatusOr<Norm> LoadLayerNorm(const Loader& loader, const std::string& name, int64_t width) {
-  Norm norm;
-  FLOE_ASSIGN_OR_RETURN(norm.gain, loader.Vector(name + ".weight", width));
-  FLOE_ASSIGN_OR_RETURN(norm.shift, loader.Vector(name + ".bias", width));
-  return norm;
-}
-
-// What GPT-2 calls a Conv1D.
-absl::Status LoadConv1d(Loader& loader, const std::string& name, int64_t in, int64_t out,
-                        Linear& linear) {
-  FLOE_ASSIGN_OR_RETURN(linear.bias, loader.Biases({{name, out}}));
-  return loader.Matrix({{name, out}}, in, linear.weights, /*transposed=*/true);
-}
-
-absl::Status LoadGpt2Layer(Loader& loader, const model::Blueprint& b, int64_t layer,
-                           LayerWeights& w) {
-  const std::string at = absl::StrCat("transformer.h.", layer, ".");
-  const int64_t d = b.hidden_size;
-  FLOE_ASSIGN_OR_RETURN(w.attention_norm, LoadLayerNorm(loader, at + "ln_1", d));
-  FLOE_RETURN_IF_ERROR(LoadConv1d(loader, at + "attn.c_attn", d, 3 * d, w.qkv));
-  FLOE_RETURN_IF_ERROR(LoadConv1d(loader, at + "attn.c_proj", d, d, w.attention_out));
-  FLOE_ASSIGN_OR_RETURN(w.ffn_norm, LoadLayerNorm(loader, at + "ln_2", d));
-  FLOE_RETURN_IF_ERROR(LoadConv1d(loader, at + "mlp.c_fc", d, b.ffn_hidden, w.up));
-  return LoadConv1d(loader, at + "mlp.c_proj", b.ffn_hidden, d, w.down);
+  FLOE_RETURN_IF_ERROR(loader.Load(names.attention_out, w.attention_out));
+  FLOE_RETURN_IF_ERROR(loader.Load(names.ffn_norm, b.hidden_size, w.ffn_norm));
+  FLOE_RETURN_IF_ERROR(loader.Load(names.up, w.up));
+  return loader.Load(names.down, w.down);
 }
 
 }  // namespace
@@ -219,30 +162,19 @@ int64_t Weights::bytes() const {
 absl::StatusOr<Weights> LoadWeights(const model::Checkpoint& checkpoint, int num_threads) {
   const model::Blueprint& b = checkpoint.blueprint();
   FLOE_RETURN_IF_ERROR(b.Validate());
-  const bool gpt2 = b.family == model::Family::kGpt2;
+  const WeightNames names = NamesOfWeights(b);
   Loader loader(checkpoint);
   Weights w;
-  FLOE_RETURN_IF_ERROR(
-      loader.Matrix({{gpt2 ? "transformer.wte" : "model.embed_tokens", b.vocab_size}},
-                    b.hidden_size, w.embedding));
-  if (gpt2) {
-    FLOE_ASSIGN_OR_RETURN(w.positions,
-                          loader.Floats("transformer.wpe.weight", {b.context, b.hidden_size}));
+  FLOE_RETURN_IF_ERROR(loader.Matrix(names.embedding, w.embedding));
+  if (!names.positions.empty()) {
+    FLOE_ASSIGN_OR_RETURN(w.positions, loader.Floats(names.positions, {b.context, b.hidden_size}));
   }
-  w.layers.resize(static_cast<size_t>(b.num_layers));
-  for (int64_t layer = 0; layer < b.num_layers; ++layer) {
-    LayerWeights& weights = w.layers[static_cast<size_t>(layer)];
-    FLOE_RETURN_IF_ERROR(gpt2 ? LoadGpt2Layer(loader, b, layer, weights)
-                              : LoadRopeLayer(loader, b, layer, weights));
+  w.layers.resize(names.layers.size());
+  for (size_t layer = 0; layer < names.layers.size(); ++layer) {
+    FLOE_RETURN_IF_ERROR(LoadLayer(loader, b, names.layers[layer], w.layers[layer]));
   }
-  if (gpt2) {
-    FLOE_ASSIGN_OR_RETURN(w.final_norm, LoadLayerNorm(loader, "transformer.ln_f", b.hidden_size));
-  } else {
-    FLOE_ASSIGN_OR_RETURN(w.final_norm.gain, loader.Vector("model.norm.weight", b.hidden_size));
-  }
-  if (!b.tie_embeddings) {
-    FLOE_RETURN_IF_ERROR(loader.Matrix({{"lm_head", b.vocab_size}}, b.hidden_size, w.head));
-  }
+  FLOE_RETURN_IF_ERROR(loader.Load(names.final_norm, b.hidden_size, w.final_norm));
+  if (!names.head.parts.empty()) FLOE_RETURN_IF_ERROR(loader.Matrix(names.head, w.head));
   FLOE_RETURN_IF_ERROR(loader.Pack(num_threads));
   return w;
 }
