@@ -27,6 +27,14 @@ if(NOT FLOE_FUZZ)
   add_library(floe_torch INTERFACE)
   target_include_directories(floe_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
   target_link_libraries(floe_torch INTERFACE ${TORCH_LIBRARIES})
+  # A worker that computes on the processor alone has its own kernels and needs no LibTorch.
+  if(TARGET torch_cuda)
+    set(FLOE_TORCH_HAS_CUDA ON)
+  else()
+    set(FLOE_TORCH_HAS_CUDA OFF)
+  endif()
+  option(FLOE_ATEN_ENGINE "floe-inference links LibTorch and can compute on CUDA devices"
+         ${FLOE_TORCH_HAS_CUDA})
   # The BLAS that Debian's LibTorch links too; its package has no development files.
   find_library(FLOE_BLAS NAMES libblas.so.3 blas openblas)
   if(NOT FLOE_BLAS)

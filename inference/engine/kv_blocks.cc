@@ -94,7 +94,7 @@ void KvBlocks::Share(SequenceId sequence, std::span<const int32_t> tokens) {
     if (!node) {
       node = index_.Insert(key, block);
     } else if (node->block != block) {
-      // Another sequence computed the same, bit for bit: one copy will do.
+      // Another sequence computed the same: one copy will do.
       Hold(node->block);
       Release(block);
       block = node->block;

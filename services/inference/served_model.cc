@@ -7,7 +7,6 @@
 
 #include "base/files.h"
 #include "base/status_macros.h"
-#include "inference/engine/kv_cache.h"
 #include "model/accounting.h"
 #include "model/checkpoint.h"
 #include "model/quantization.h"
@@ -29,26 +28,13 @@ class TokenizerStream final : public TextStream {
   tokenizer::StreamDecoder decoder_;
 };
 
-// As the engine keeps them: floats in 32 bits, whatever they are stored in.
-int64_t WeightBytes(const model::Checkpoint& checkpoint) {
-  int64_t bytes = 0;
-  for (const model::TensorSpec& spec :
-       model::StoredTensorsOf(checkpoint.blueprint(), checkpoint.weight_format())) {
-    const auto stored = checkpoint.Tensor(spec.name);
-    if (!stored.ok()) continue;
-    bytes += checkpoint.weight_format() == model::WeightFormat::kInt8
-                 ? static_cast<int64_t>(stored->bytes.size())
-                 : stored->NumElements() * static_cast<int64_t>(sizeof(float));
-  }
-  return bytes;
-}
-
 // Keys and values of as many tokens as the target's engine holds.
 CpuEngineOptions DraftEngineOptions(const model::Checkpoint& target, const model::Checkpoint& draft,
                                     const ServeOptions& options) {
   CpuEngineOptions engine = options.engine;
-  const int64_t blocks = std::max<int64_t>(1, engine.kv_bytes / KvBlockBytes(target.blueprint()));
-  engine.kv_bytes = blocks * KvBlockBytes(draft.blueprint());
+  const int64_t blocks =
+      std::max<int64_t>(1, engine.kv_bytes / KvBlockBytes(target.blueprint(), options.device));
+  engine.kv_bytes = blocks * KvBlockBytes(draft.blueprint(), options.device);
   return engine;
 }
 
@@ -92,15 +78,17 @@ bool CanGuessFor(const model::Checkpoint& target, const model::Checkpoint& draft
   };
   return draft.blueprint().vocab_size == target.blueprint().vocab_size &&
          !tokenizer(target).empty() && tokenizer(draft) == tokenizer(target) &&
-         WeightBytes(draft) < WeightBytes(target);
+         WeightBytes(draft, {}) < WeightBytes(target, {});
 }
 
 int64_t BytesToServe(const model::Checkpoint& checkpoint, const model::Checkpoint* draft,
                      const ServeOptions& options) {
-  const int64_t bytes = WeightBytes(checkpoint) +
-                        std::max(options.engine.kv_bytes, KvBlockBytes(checkpoint.blueprint()));
+  const int64_t bytes =
+      WeightBytes(checkpoint, options.device) +
+      std::max(options.engine.kv_bytes, KvBlockBytes(checkpoint.blueprint(), options.device));
   if (draft == nullptr) return bytes;
-  return bytes + WeightBytes(*draft) + DraftEngineOptions(checkpoint, *draft, options).kv_bytes;
+  return bytes + WeightBytes(*draft, options.device) +
+         DraftEngineOptions(checkpoint, *draft, options).kv_bytes;
 }
 
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,
@@ -129,11 +117,12 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesyst
     served->grammars = std::make_unique<grammar::GrammarCache>(*served->tokenizer, served->end_ids,
                                                                checkpoint.blueprint().vocab_size);
   }
-  FLOE_ASSIGN_OR_RETURN(auto engine, CreateCpuEngine(checkpoint, options.engine));
+  FLOE_ASSIGN_OR_RETURN(auto engine, MakeEngine(checkpoint, options.engine, options.device));
   std::unique_ptr<Engine> guesser;
   if (draft != nullptr) {
-    FLOE_ASSIGN_OR_RETURN(guesser,
-                          CreateCpuEngine(*draft, DraftEngineOptions(checkpoint, *draft, options)));
+    FLOE_ASSIGN_OR_RETURN(
+        guesser,
+        MakeEngine(*draft, DraftEngineOptions(checkpoint, *draft, options), options.device));
     served->draft = draft->digest();
   }
   served->scheduler =

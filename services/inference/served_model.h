@@ -13,12 +13,14 @@
 #include "inference/engine/cpu_engine.h"
 #include "inference/grammar/grammar_cache.h"
 #include "inference/scheduler/scheduler.h"
+#include "services/inference/device.h"
 #include "tokenizer/tokenizer.h"
 
 namespace floe::inference {
 
 struct ServeOptions {
   CpuEngineOptions engine;
+  DeviceOptions device;
   SchedulerOptions scheduler;
 };
 

@@ -45,8 +45,10 @@ absl::StatusOr<std::unique_ptr<AttemptLog>> MakeAttemptLog(const ServiceOptions&
                           {host.clock(), host.ids(), host.logger(), host.metrics()});
 }
 
-ModelPoolOptions PoolOptions(const ServiceOptions& options) {
+absl::StatusOr<ModelPoolOptions> PoolOptions(const ServiceOptions& options) {
   ModelPoolOptions pool;
+  FLOE_ASSIGN_OR_RETURN(pool.serve.device,
+                        ChooseDevice(options.device, options.dtype, CudaStatus()));
   const int machine = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   pool.serve.engine.num_threads = options.threads > 0 ? options.threads : machine;
   pool.serve.engine.kv_bytes = options.kv_mib << 20;
@@ -102,7 +104,7 @@ absl::Status CheckOptions(const ServiceOptions& options) {
         "memory-mib, kv-mib (not above memory-mib), max-waiting and max-waiting-tokens must be "
         "positive, threads not negative");
   }
-  return absl::OkStatus();
+  return ChooseDevice(options.device, options.dtype, CudaStatus()).status();
 }
 
 // Prompts come through the gateway's stages; retrieval embeds and evaluates, jobs score.
@@ -122,6 +124,10 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.Add("billing", options.billing, "Address of floe-billing, for reports of attempts");
   config.Add("journal-dir", options.journal_dir, "Folder of attempts that are not reported yet");
   config.Add("preload", options.preload, "Digests of checkpoints to load before serving");
+  config.Add("device", options.device,
+             "What computes: cpu; cuda; auto, which is cuda where there is such a device");
+  config.Add("dtype", options.dtype,
+             "Of weights, keys and values on a CUDA device: f32, bf16 or f16");
   config.Add("threads", options.threads, "Threads that compute; 0: all of the machine's");
   config.Add("memory-mib", options.memory_mib, "Budget of weights and KV caches together");
   config.Add("kv-mib", options.kv_mib, "KV cache of one model");
@@ -154,12 +160,13 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
                         runtime::Host::Create("inference", options.common, config, Peers()));
   FLOE_ASSIGN_OR_RETURN(auto blobs, MakeBlobSource(options));
   NodeCache cache(options.cache_dir, std::move(blobs));
-  ModelPoolOptions pool_options = PoolOptions(options);
+  FLOE_ASSIGN_OR_RETURN(ModelPoolOptions pool_options, PoolOptions(options));
   pool_options.on_lost_draft = [&host](const absl::Status& status) {
     host->logger().Warning("served without a draft model", {{"why", status.ToString()}});
   };
   ModelPool pool(cache, host->clock(), pool_options);
-  host->logger().Info("kernels", {{"target", KernelTarget()}});
+  host->logger().Info("engine", {{"device", pool_options.serve.device.cuda ? "cuda" : "cpu"},
+                                 {"kernels", KernelTarget()}});
   for (const std::string& digest : options.preload) {
     FLOE_ASSIGN_OR_RETURN(const auto model, pool.Acquire(digest, [] { return false; }));
     host->logger().Info("loaded", {{"digest", digest}, {"parameters", model->parameters}});

@@ -20,7 +20,9 @@ struct ServiceOptions {
   std::vector<std::string> preload;
   std::string billing;      // host:port: where attempts are reported
   std::string journal_dir;  // their records until then; empty: none are kept
-  int threads = 0;          // 0: all of the machine's
+  std::string device = "cpu";
+  std::string dtype = "f32";
+  int threads = 0;  // 0: all of the machine's
   int64_t memory_mib = 8192;
   int64_t kv_mib = 512;
   int64_t max_running = 16;
