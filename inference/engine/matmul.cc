@@ -289,6 +289,7 @@ class Product {
       }
       RunFirstTile<kMaxRows, true>(TileRows(0), p);
       for (int64_t tile = 1; tile < num_tiles(); ++tile) {
+        // The next panel's first tile fetches for itself; this only names an address that is there.
         const char* next = reinterpret_cast<const char*>(weights_.Blocks(p + 1));
         RunTile<kMaxRows>(TileRows(tile), TileBegin(tile), scratch_, {next, 0}, p);
       }

@@ -57,9 +57,14 @@ class Top {
 // Of softmax(logits): what to take from a logit to get its log-probability.
 double LogSumExp(std::span<const float> logits) {
   const float max = logits[Likeliest(logits)];
-  std::vector<double> weights(logits.size());
-  std::vector<double> sums(logits.size() / kWeightBlock + 1);
-  return max + std::log(Weigh(logits, max, 1, weights.data(), sums.data()));
+  double weights[kWeightBlock];
+  double total = 0;
+  for (size_t begin = 0; begin < logits.size(); begin += kWeightBlock) {
+    const size_t count = std::min<size_t>(kWeightBlock, logits.size() - begin);
+    double sum = 0;
+    total += Weigh(logits.subspan(begin, count), max, 1, weights, &sum);
+  }
+  return max + std::log(total);
 }
 
 absl::Status ValidateChanges(const SamplingParams& params) {

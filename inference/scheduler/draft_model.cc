@@ -8,11 +8,23 @@ void DraftModel::Guess(std::span<Ask> asks) {
   std::vector<bool> done(asks.size());
   for (size_t i = 0; i < asks.size(); ++i) {
     asks[i].guesses.clear();
-    done[i] = asks[i].most < 1 || asks[i].tokens.empty();
-    if (!done[i]) Align(asks[i]);
+    done[i] = asks[i].most < 1 || asks[i].tokens.empty() || !MakeRoom(asks[i]);
   }
   while (StepOnce(asks, done)) {
   }
+}
+
+// For all of it before any of it is run: what is begun is not given up for want of room, to be run
+// again from its beginning at every step.
+bool DraftModel::MakeRoom(const Ask& ask) {
+  const int64_t length = static_cast<int64_t>(ask.tokens.size()) + ask.most;
+  if (length <= engine_->blueprint().context) {
+    const Read& read = Align(ask);
+    const int64_t missing = length - static_cast<int64_t>(read.tokens.size());
+    if (engine_->Reserve(read.sequence, missing).ok()) return true;
+  }
+  Forget(ask.request);
+  return false;
 }
 
 DraftModel::Read& DraftModel::Align(const Ask& ask) {
@@ -43,12 +55,6 @@ bool DraftModel::StepOnce(std::span<Ask> asks, std::vector<bool>& done) {
     const int64_t wanted = given + static_cast<int64_t>(ask.guesses.size()) - held;
     const int64_t count = std::min(wanted, room);
     if (count < 1) continue;
-    if (held + count > engine_->blueprint().context ||
-        !engine_->Reserve(read.sequence, count).ok()) {
-      done[i] = true;
-      Forget(ask.request);
-      continue;
-    }
     steps.push_back({read.sequence, held < given ? ask.tokens.subspan(static_cast<size_t>(held),
                                                                       static_cast<size_t>(count))
                                                  : std::span(ask.guesses).last(1)});

@@ -46,6 +46,8 @@ class DraftModel {
   };
   // One step for all that have not got what they wanted; false when there is nothing to do.
   bool StepOnce(std::span<Ask> asks, std::vector<bool>& done);
+  // Aligns, and reserves blocks for the tokens and all guesses; else forgets the request.
+  bool MakeRoom(const Ask& ask);
   // The engine holds a beginning of the request's tokens and nothing else, and not all of them.
   Read& Align(const Ask& ask);
 

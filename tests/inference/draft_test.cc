@@ -250,6 +250,13 @@ TEST_F(DraftModelTest, ReadsALongSequenceOverSeveralCalls) {
   EXPECT_THAT(Guess(prompt, 2), ElementsAre(8, 9));
 }
 
+TEST_F(DraftModelTest, BeginsNothingThatItHasNoRoomToEnd) {
+  EXPECT_THAT(Guess(Tokens(200, 7), 1), IsEmpty()) << "eight blocks of 16";
+  EXPECT_THAT(Guess(Tokens(FakeEngine::kContext, 7), 1), IsEmpty());
+  EXPECT_THAT(gate_.parts(), IsEmpty());
+  EXPECT_EQ(model_.kv().free_blocks, 8);
+}
+
 TEST_F(DraftModelTest, GivesUpWhereItsMemoryEndsAndTakesNothingWithIt) {
   const Tokens prompt(60, 7);
   EXPECT_THAT(Guess(prompt, 1, 1), ElementsAre(8));
