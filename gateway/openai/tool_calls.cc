@@ -125,7 +125,7 @@ void ToolCallReader::ReadBare(Found& found) {
   std::vector<ToolCall> calls;
   while (true) {
     rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n;"), rest.size()));
-    if (rest.empty()) break;
+    if (rest.empty() || calls.size() == options_.most) break;
     const size_t length = ObjectLength(rest);
     const auto call = length == 0 ? std::nullopt : Parse(rest.substr(0, length), calls.size());
     if (!call) return;  // all of it is text
@@ -135,7 +135,7 @@ void ToolCallReader::ReadBare(Found& found) {
   if (calls.empty()) return;
   calls_ += calls.size();
   found.calls = std::move(calls);
-  kept_.clear();
+  kept_ = std::string(rest);
 }
 
 std::optional<ToolCall> ToolCallReader::Parse(std::string_view text, size_t calls_before) const {

@@ -135,6 +135,14 @@ void ReadChoice(FieldReader& fields, ToolAsk& tools) {
 void ReadTools(FieldReader& fields, ToolAsk& tools) {
   ReadList(fields, tools);
   ReadChoice(fields, tools);
+  // A reference starts at the root of its schema, which CallSchema makes another one.
+  const bool refers = std::any_of(tools.tools.begin(), tools.tools.end(), [](const Tool& tool) {
+    return tool.parameters.find(R"("$ref":)") != std::string::npos;
+  });
+  if (refers && tools.choice == ToolAsk::Choice::kRequired) {
+    fields.Fail("tool_choice", "INVALID_VALUE",
+                "cannot require a function whose parameters have a $ref; write the schema out");
+  }
   tools.parallel = fields.Bool("parallel_tool_calls").value_or(true);
 }
 

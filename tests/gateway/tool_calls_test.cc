@@ -78,6 +78,13 @@ TEST(ToolCalls, MoreThanAreWantedAreText) {
          "<tool_call>{\"name\": \"time\"}</tool_call>", {{"", "time", "{}"}});
 }
 
+TEST(ToolCalls, OfBareOnesTooMoreThanAreWantedAreText) {
+  CallOptions options = Options(ToolFormat::kBare);
+  options.most = 1;
+  Expect(options, "{\"name\": \"time\"}; {\"name\": \"time\"}", "{\"name\": \"time\"}",
+         {{"", "time", "{}"}});
+}
+
 TEST(ToolCalls, BareIsTheWholeAnswer) {
   const auto options = Options(ToolFormat::kBare);
   Expect(options, " {\"name\": \"weather\", \"parameters\": {\"city\": \"}{\"}}", "",

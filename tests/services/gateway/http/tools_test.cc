@@ -225,6 +225,9 @@ TEST_F(ToolsTest, MistakesAreNamed) {
   EXPECT_EQ(param({{"tool_choice", {{"type", "function"}, {"function", {{"name", "x"}}}}}}),
             "tool_choice.function.name");
   EXPECT_EQ(param({{"response_format", {{"type", "json_object"}}}}), "tools");
+  json refers = json::parse(kWeather);
+  refers["function"]["parameters"]["properties"]["city"] = {{"$ref", "#"}};
+  EXPECT_EQ(param({{"tools", {refers}}, {"tool_choice", "required"}}), "tool_choice");
   EXPECT_EQ(param({{"messages", {{{"role", "tool"}, {"content", "x"}}}}}),
             "messages[0].tool_call_id");
   EXPECT_EQ(param({{"messages",
