@@ -56,7 +56,12 @@ class EarlyRefusalTest : public WorkerTest {
     EXPECT_TRUE(absl::SimpleAtoi(reason->metadata.at("retry_after_seconds"), &seconds));
     EXPECT_GE(seconds, 1);
   }
-  SchedulerStats stats() { return pool().Loaded().at(0)->scheduler->stats(); }
+  // A step is counted behind the answers that it brings.
+  SchedulerStats stats() {
+    const auto model = pool().Loaded().at(0);
+    EXPECT_TRUE(model->scheduler->WaitIdle(absl::Minutes(1)));
+    return model->scheduler->stats();
+  }
 
   std::string digest_;
 };
