@@ -11,12 +11,14 @@
 
 #include "base/status_macros.h"
 #include "inference/engine/attention.h"
+#include "inference/engine/int8_matmul.h"
 #include "inference/engine/kernels.h"
 #include "inference/engine/kv_cache.h"
 #include "inference/engine/matmul.h"
 #include "inference/engine/step_check.h"
 #include "inference/engine/weights.h"
 #include "inference/engine/worker_pool.h"
+#include "model/quantization.h"
 
 namespace floe::inference {
 namespace {
@@ -47,6 +49,9 @@ struct Activations {
   AlignedFloats attended;  // (T, H * head_dim)
   AlignedFloats up;        // (T, 2F): gate, then up; (T, F) where plain. What goes down replaces it
   AlignedFloats angles;    // (T, head_dim): cosines, then sines
+  // What weights in 8 bits are multiplied with; as wide as the widest of the above.
+  AlignedBuffer<int16_t> rounded;
+  AlignedFloats rounded_scales;
 };
 
 class CpuEngine final : public Engine {
@@ -90,6 +95,7 @@ class CpuEngine final : public Engine {
   void Activate(int64_t row);
   void Head(std::span<const SequenceStep> steps, Logits* logits);
   void Multiply(const PackedMatrix& weights, ConstRows x, const MatMulEpilogue& epilogue, Rows y);
+  RoundedRows Round(const ConstRows& x, int64_t width);
   // Calls body for each row, in parallel when a row costs enough.
   void ForRows(int64_t cost_per_row, const std::function<void(int64_t row, int thread)>& body);
 
@@ -108,7 +114,6 @@ class CpuEngine final : public Engine {
   Activations a_;
   std::vector<float> inverse_frequency_;  // [head_dim / 2]; empty without RoPE
   std::vector<AlignedFloats> scores_;     // one a thread: a row of RoundUp16(context) a query
-  std::vector<AlignedFloats> widened_;    // one a thread: a panel of 8-bit weights as floats
   AlignedFloats head_rows_;               // (T, D): the rows whose logits are wanted
   std::vector<Row> rows_;
   std::vector<AttentionTile> tiles_;  // of the step, the same in every layer
@@ -125,13 +130,16 @@ absl::Status CpuEngine::Allocate() {
   a_.angles = AlignedFloats(t * b.head_dim);
   head_rows_ = AlignedFloats(t * RoundUp16(b.hidden_size));
   const int64_t deepest = std::max({b.hidden_size, b.ffn_hidden, b.num_heads * b.head_dim});
+  const int64_t groups = weights_.embedding.quantized() ? model::QuantizationGroups(deepest) : 0;
+  a_.rounded = AlignedBuffer<int16_t>(t * groups * model::kQuantizationGroup + 1);
+  a_.rounded_scales = AlignedFloats(t * groups + 1);
   for (int i = 0; i < pool_.num_threads(); ++i) {
     scores_.emplace_back(kMaxAttentionQueries * RoundUp16(b.context));
-    widened_.emplace_back(weights_.embedding.quantized() ? deepest * kPanelColumns : 1);
   }
-  for (const AlignedFloats* buffer : {&a_.residual, &a_.normed, &a_.qkv, &a_.attended, &a_.up,
-                                      &a_.angles, &head_rows_, &scores_.back(), &widened_.back()}) {
-    if (buffer->size() == 0) {
+  for (const AlignedFloats* buffer :
+       {&a_.residual, &a_.normed, &a_.qkv, &a_.attended, &a_.up, &a_.angles, &a_.rounded_scales,
+        &head_rows_, &scores_.back()}) {
+    if (buffer->size() == 0 || a_.rounded.size() == 0) {
       return absl::ResourceExhaustedError(
           absl::StrCat("no memory for the activations of ", t, " tokens; lower max_step_tokens"));
     }
@@ -193,10 +201,16 @@ void CpuEngine::Multiply(const PackedMatrix& weights, ConstRows x, const MatMulE
                          Rows y) {
   const int64_t panels = weights.num_panels();
   const int64_t work = weights.out() * weights.in() * x.count;
-  if (pool_.num_threads() == 1 || work < kSmallLoop) {
-    MatMul(weights, x, {0, panels}, epilogue, y, widened_[0].data());
-    return;
-  }
+  RoundedRows rounded;
+  if (weights.quantized()) rounded = Round(x, weights.in());
+  const auto multiply = [&](PanelRange range) {
+    if (weights.quantized()) {
+      MatMulInt8(weights, rounded, range, epilogue, y);
+    } else {
+      MatMul(weights, x, range, epilogue, y);
+    }
+  };
+  if (pool_.num_threads() == 1 || work < kSmallLoop) return multiply({0, panels});
   // Two thirds go in one long piece a thread, whose panels each follow one that fetched them; the
   // rest in short ones, from which the threads that were not held up take more.
   const int64_t threads = pool_.num_threads();
@@ -204,13 +218,26 @@ void CpuEngine::Multiply(const PackedMatrix& weights, ConstRows x, const MatMulE
   const int64_t rest = part * threads;
   const int64_t piece = std::max<int64_t>(2, (panels - rest) / (8 * threads));
   const int64_t pieces = (panels - rest + piece - 1) / piece;
-  pool_.Run(threads + pieces, [&](int64_t i, int thread) {
-    const PanelRange range = i < threads
-                                 ? PanelRange{i * part, (i + 1) * part}
-                                 : PanelRange{rest + (i - threads) * piece,
-                                              std::min(panels, rest + (i - threads + 1) * piece)};
-    MatMul(weights, x, range, epilogue, y, widened_[thread].data());
+  pool_.Run(threads + pieces, [&](int64_t i, int) {
+    multiply(i < threads ? PanelRange{i * part, (i + 1) * part}
+                         : PanelRange{rest + (i - threads) * piece,
+                                      std::min(panels, rest + (i - threads + 1) * piece)});
   });
+}
+
+RoundedRows CpuEngine::Round(const ConstRows& x, int64_t width) {
+  const int64_t groups = model::QuantizationGroups(width);
+  const auto round = [&](int64_t row) {
+    RoundRow(x.data + row * x.stride, width,
+             a_.rounded.data() + row * groups * model::kQuantizationGroup,
+             a_.rounded_scales.data() + row * groups);
+  };
+  if (width * x.count < kSmallLoop) {
+    for (int64_t row = 0; row < x.count; ++row) round(row);
+  } else {
+    pool_.Run(x.count, [&](int64_t row, int) { round(row); });
+  }
+  return {a_.rounded.data(), a_.rounded_scales.data(), x.count, groups};
 }
 
 // From the row's residual.

@@ -1,8 +1,5 @@
-// The product of activations and frozen weights, by the instruction set that kernels.h speaks of
-// and under its rule: an output depends on its own row of x and column of W alone.
-//
-// Weights in 8 bits are widened on the way, scale * number, which floats hold exactly: the products
-// are the bits that the widened matrix would give.
+// The product of activations and frozen weights in floats, by the instruction set that kernels.h
+// speaks of and under its rule: an output depends on its own row of x and column of W alone.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +31,8 @@ struct MatMulEpilogue {
   const float* bias = nullptr;
   bool accumulate = false;
 };
-// Thread-safe for disjoint outputs and scratch: in * 16 floats on a cache line's border, for
-// weights in 8 bits. No argument is checked.
+// Thread-safe for disjoint outputs. No argument is checked: `weights` is of floats.
 void MatMul(const PackedMatrix& weights, const ConstRows& x, PanelRange panels,
-            const MatMulEpilogue& epilogue, const Rows& y, float* scratch = nullptr);
+            const MatMulEpilogue& epilogue, const Rows& y);
 
 }  // namespace floe::inference

@@ -142,7 +142,7 @@ bool PackedMatrix::PackBlocks(const std::vector<Rows>& sources, int64_t panel) {
       finite &= (scale & 0x7c00) != 0x7c00;
       std::memcpy(block + c * sizeof(scale), &scale, sizeof(scale));
       for (int64_t i = 0; i < steps; ++i) {
-        block[kBlockScaleBytes + i * kPanelColumns + c] =
+        block[BlockOffset(i, c)] =
             NumberAt<uint8_t>(row.source->numbers, row.first + (begin + i) * row.step);
       }
     }
@@ -163,7 +163,7 @@ void PackedMatrix::CopyRow(int64_t row, float* to) const {
     const int64_t i = k % kQuantizationGroup;
     if (i == 0 && k > 0) block += kBlockBytes;
     const float scale = model::HalfToFloat(NumberAt<uint16_t>(block, c));
-    to[k] = NumberAt<int8_t>(block, kBlockScaleBytes + i * kPanelColumns + c) * scale;
+    to[k] = NumberAt<int8_t>(block, BlockOffset(i, c)) * scale;
   }
 }
 

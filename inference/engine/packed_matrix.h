@@ -3,9 +3,9 @@
 // W is [out, in] (GPT-2: [in, out]) row-major in a checkpoint and y = W x. Packed, 16 output
 // columns form a panel. A panel of floats lies as [in][16]: one step along `in` is one cache line.
 // A panel of 8-bit weights (model/quantization.h) is a list of blocks, one for each 32 steps along
-// `in`: 16 scales in F16, then the numbers [32][16]. The layout does not depend on the instruction
-// set. Rows beyond `out` in the last panel are zero, and so are steps beyond `in` in the last
-// block.
+// `in`: 16 scales in F16, then the numbers [16][16][2]: pairs of steps, which are multiplied and
+// added together. The layout does not depend on the instruction set. Rows beyond `out` in the last
+// panel are zero, and so are steps beyond `in` in the last block.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,10 @@ namespace floe::inference {
 inline constexpr int64_t kPanelColumns = 16;
 inline constexpr int64_t kBlockScaleBytes = kPanelColumns * 2;
 inline constexpr int64_t kBlockBytes = kBlockScaleBytes + model::kQuantizationGroup * kPanelColumns;
+// Where a block holds the number of column c at step i.
+inline constexpr int64_t BlockOffset(int64_t i, int64_t c) {
+  return kBlockScaleBytes + (i / 2 * kPanelColumns + c) * 2 + i % 2;
+}
 
 // Immutable once packed; safe to read from many threads.
 class PackedMatrix {

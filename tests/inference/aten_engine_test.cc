@@ -109,14 +109,17 @@ TEST_P(AtenFamilyTest, LogitsAreThoseOfTheCpuEngine) {
 TEST_P(AtenFamilyTest, EightBitWeightsAreWidened) {
   const test::TempDir folder;
   for (const model::Blueprint& blueprint : FormsOf(GetParam())) {
-    for (const char* name : {"wide", "narrow"}) std::filesystem::remove_all(folder.path() / name);
+    for (const char* name : {"wide", "narrow", "widened"}) {
+      std::filesystem::remove_all(folder.path() / name);
+    }
     WriteFormulaCheckpoint(folder.path() / "wide", blueprint, 0.5f);
     const model::Checkpoint wide = model::Checkpoint::Open(folder.path() / "wide").value();
     ASSERT_TRUE(model::QuantizeCheckpoint(wide, folder.path() / "narrow").ok());
     const model::Checkpoint narrow = model::Checkpoint::Open(folder.path() / "narrow").value();
     const Tokens tokens = RandomTokens(60, 2);
-    ExpectAllNear(AllLogits(*MakeAten(narrow, AtenDevice::kCpu), tokens),
-                  AllLogits(*MakeCpu(narrow), tokens));
+    ExpectAllNear(
+        AllLogits(*MakeAten(narrow, AtenDevice::kCpu), tokens),
+        AllLogits(*MakeCpu(WriteWidenedCheckpoint(folder.path() / "widened", narrow)), tokens));
   }
 }
 

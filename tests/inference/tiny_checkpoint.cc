@@ -3,8 +3,12 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
+#include <deque>
 
 #include "gtest/gtest.h"
+
+#include "model/quantization.h"
 
 namespace floe::inference {
 namespace {
@@ -86,6 +90,33 @@ std::string WriteFormulaCheckpoint(const std::filesystem::path& folder,
   const auto digest = model::WriteCheckpoint(folder, contents);
   if (!digest.ok()) ADD_FAILURE() << digest.status();
   return digest.value_or("");
+}
+
+model::Checkpoint WriteWidenedCheckpoint(const std::filesystem::path& folder,
+                                         const model::Checkpoint& narrow) {
+  model::CheckpointContents contents{.blueprint = narrow.blueprint()};
+  std::deque<std::vector<float>> floats;
+  for (const model::TensorSpec& spec : model::TensorsOf(narrow.blueprint())) {
+    std::vector<float>& values = floats.emplace_back(narrow.Tensor(spec.name)->ToFloats());
+    if (model::IsQuantized(spec)) {
+      const model::MatrixLayout layout = model::LayoutOf(spec);
+      const std::vector<float> scales = narrow.Tensor(model::ScaleName(spec.name))->ToFloats();
+      for (int64_t row = 0; row < layout.out; ++row) {
+        for (int64_t k = 0; k < layout.in; ++k) {
+          float& value = values[static_cast<size_t>(layout.At(row, k))];
+          const double scale = scales[static_cast<size_t>(layout.ScaleAt(row, k / 32))];
+          value = static_cast<float>(value * scale);
+        }
+      }
+    }
+    contents.tensors.push_back(
+        {spec.name,
+         {model::DType::kF32,
+          spec.shape,
+          {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}}});
+  }
+  if (!model::WriteCheckpoint(folder, contents).ok()) std::abort();
+  return model::Checkpoint::Open(folder).value();
 }
 
 model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread) {

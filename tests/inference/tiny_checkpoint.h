@@ -28,6 +28,11 @@ std::string WriteFormulaCheckpoint(const std::filesystem::path& folder,
                                    const model::Blueprint& blueprint, float spread,
                                    std::map<std::string, std::string> tokenizer_files = {});
 
+// Writes the numbers of an 8-bit checkpoint as 32-bit floats, which hold scale * number exactly, to
+// `folder`, which does not exist yet, and opens it. Dies on an error.
+model::Checkpoint WriteWidenedCheckpoint(const std::filesystem::path& folder,
+                                         const model::Checkpoint& narrow);
+
 // Writes a checkpoint of that formula under testing::TempDir() and opens it. Dies on an error.
 model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread = 0.5f);
 
