@@ -16,9 +16,9 @@ struct CpuEngineOptions {
   int64_t max_step_tokens = 256;  // sizes the activation buffers
 };
 
-// Copies what it needs: `checkpoint` may go afterwards. Logits agree with the trainer's transformer
-// to 1e-4. Errors: those of LoadWeights, INVALID_ARGUMENT for options, RESOURCE_EXHAUSTED for
-// memory.
+// Copies what it needs: `checkpoint` may go afterwards. Logits of floats agree with the trainer's
+// transformer to 1e-4. Errors: those of LoadWeights, INVALID_ARGUMENT for options,
+// RESOURCE_EXHAUSTED for memory.
 absl::StatusOr<std::unique_ptr<Engine>> CreateCpuEngine(const model::Checkpoint& checkpoint,
                                                         const CpuEngineOptions& options);
 
