@@ -27,6 +27,12 @@ if(NOT FLOE_FUZZ)
   add_library(floe_torch INTERFACE)
   target_include_directories(floe_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
   target_link_libraries(floe_torch INTERFACE ${TORCH_LIBRARIES})
+  # at::parallel_for is a template: compiled without OpenMP it runs on one thread, whatever LibTorch does.
+  # ThreadSanitizer does not see where OpenMP's threads wait for one another.
+  if(NOT FLOE_SANITIZE MATCHES thread)
+    find_package(OpenMP REQUIRED COMPONENTS CXX)
+    target_link_libraries(floe_torch INTERFACE OpenMP::OpenMP_CXX)
+  endif()
   # A worker that computes on the processor alone has its own kernels and needs no LibTorch.
   if(TARGET torch_cuda)
     set(FLOE_TORCH_HAS_CUDA ON)

@@ -1,10 +1,15 @@
 """nanoGPT's model and step as a plain PyTorch loop, in our words: the peer of floe-bench-trainer.
 
     peer_nanogpt.py <threads> <steps> <layers> <heads> <width> <length> <batch> <vocab> <f32 or bf16>
+    peer_nanogpt.py <threads> <steps> <layers> <heads> <width> <length> <batch> <corpus> <seed>
 
-A GPT-2 without biases and dropout, eager float32 (bf16: by autocast, as nanoGPT does), AdamW (decay on matrices), clipping at 1, causal attention
-by scaled_dot_product_attention where the version has it. Prints {name, build, tokens_per_second}; exit code
-3: PyTorch is not there.
+A GPT-2 without biases and dropout, eager float32 (bf16: by autocast, as nanoGPT does), AdamW (decay on
+matrices), clipping at 1, causal attention by scaled_dot_product_attention where the version has it.
+
+The first tells how fast it is: {name, build, tokens_per_second}. The second is the peer of
+floe-bench-train: it learns the characters of nine tenths of a text with nanoGPT's rates, and tells the loss
+on the last tenth, {name, build, loss, sampled_loss}: of the whole of it, and as nanoGPT measures it, on 20
+batches of random windows. Exit code 3: PyTorch is not there.
 """
 import json
 import math
@@ -18,7 +23,8 @@ try:
 except ImportError:
     sys.exit(3)
 
-THREADS, STEPS, LAYERS, HEADS, WIDTH, LENGTH, BATCH, VOCAB = (int(word) for word in sys.argv[1:9])
+THREADS, STEPS, LAYERS, HEADS, WIDTH, LENGTH, BATCH = (int(word) for word in sys.argv[1:8])
+LEARNS = sys.argv[9] not in ('f32', 'bf16')
 BF16 = sys.argv[9] == 'bf16'
 
 
@@ -29,10 +35,6 @@ class Norm(nn.Module):
 
     def forward(self, x):
         return F.layer_norm(x, (WIDTH,), self.weight, None, 1e-5)
-
-
-def gelu(x):
-    return 0.5 * x * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x ** 3)))
 
 
 class Block(nn.Module):
@@ -56,24 +58,25 @@ class Block(nn.Module):
         q, k, v = (z.view(b, t, HEADS, WIDTH // HEADS).transpose(1, 2)
                    for z in self.qkv(self.norm1(x)).split(WIDTH, dim=2))
         x = x + self.out(self.attention(q, k, v).transpose(1, 2).reshape(b, t, WIDTH))
-        return x + self.down(gelu(self.up(self.norm2(x))))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
 
 
 class Model(nn.Module):
-    def __init__(self):
+    def __init__(self, vocab):
         super().__init__()
-        self.tokens, self.places = nn.Embedding(VOCAB, WIDTH), nn.Embedding(LENGTH, WIDTH)
+        self.tokens, self.places = nn.Embedding(vocab, WIDTH), nn.Embedding(LENGTH, WIDTH)
         self.blocks, self.norm = nn.ModuleList(Block() for _ in range(LAYERS)), Norm()
-        for parameter in self.parameters():
+        for name, parameter in self.named_parameters():
             if parameter.dim() > 1:
-                nn.init.normal_(parameter, std=0.02)
+                to_stream = name.endswith(('out.weight', 'down.weight'))
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * LAYERS) if to_stream else 0.02)
 
     def forward(self, ids, targets):
         x = self.tokens(ids) + self.places(torch.arange(ids.size(1)))
         for block in self.blocks:
             x = block(x)
         logits = F.linear(self.norm(x), self.tokens.weight)
-        return F.cross_entropy(logits.view(-1, VOCAB), targets.reshape(-1))
+        return F.cross_entropy(logits.view(-1, logits.size(-1)), targets.reshape(-1))
 
 
 def blas():
@@ -84,36 +87,84 @@ def blas():
     return f'BLAS {found} {" ".join(sorted(libraries))}'.strip()
 
 
-def main():
-    torch.set_num_threads(THREADS)
-    torch.manual_seed(1)
-    model = Model()
+def windows(data, starts):
+    return (torch.stack([data[s:s + LENGTH] for s in starts]), torch.stack([data[s + 1:s + LENGTH + 1] for s in starts]))
+
+
+def random_windows(data):
+    return windows(data, torch.randint(len(data) - LENGTH, (BATCH,)))
+
+
+def make(vocab):
+    model = Model(vocab)
     groups = [{'params': [p for p in model.parameters() if p.dim() > 1], 'weight_decay': 0.1},
               {'params': [p for p in model.parameters() if p.dim() < 2], 'weight_decay': 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
-    data = torch.randint(VOCAB, (200000,))
+    return model, torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
 
-    def step():
-        starts = torch.randint(len(data) - LENGTH - 1, (BATCH,))
-        ids = torch.stack([data[s:s + LENGTH] for s in starts])
-        targets = torch.stack([data[s + 1:s + LENGTH + 1] for s in starts])
-        with torch.autocast('cpu', torch.bfloat16, enabled=BF16):
-            loss = model(ids, targets)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        return loss.item()
 
-    first = step()
-    assert abs(first - math.log(VOCAB)) < 0.5, first
+def step(model, optimizer, data):
+    ids, targets = random_windows(data)
+    with torch.autocast('cpu', torch.bfloat16, enabled=BF16):
+        loss = model(ids, targets)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+def speed():
+    vocab = int(sys.argv[8])
+    torch.manual_seed(1)
+    model, optimizer = make(vocab)
+    data = torch.randint(vocab, (200000,))
+    first = step(model, optimizer, data)
+    assert abs(first - math.log(vocab)) < 0.5, first
     start = time.perf_counter()
     for _ in range(STEPS):
-        step()
-    seconds = time.perf_counter() - start
-    print(json.dumps({'name': f'PyTorch {torch.__version__}',
-                      'build': f'PyTorch {torch.__version__}, {torch.get_num_threads()} threads, {blas()}{", bf16" if BF16 else ""}',
-                      'tokens_per_second': STEPS * BATCH * LENGTH / seconds}))
+        step(model, optimizer, data)
+    return {'tokens_per_second': STEPS * BATCH * LENGTH / (time.perf_counter() - start)}
+
+
+def rate(at):
+    """Warm-up over 100 steps, then a cosine from 1e-3 to 1e-4."""
+    if at < 100:
+        return 1e-3 * (at + 1) / 101
+    return 1e-4 + 9e-4 * 0.5 * (1 + math.cos(math.pi * (at - 100) / (STEPS - 100)))
+
+
+@torch.no_grad()
+def whole_loss(model, data):
+    starts = range(0, len(data) - LENGTH, LENGTH)
+    losses = [model(*windows(data, starts[i:i + 64])).item() * len(starts[i:i + 64]) for i in range(0, len(starts), 64)]
+    return sum(losses) / len(starts)
+
+
+@torch.no_grad()
+def sampled_loss(model, data):
+    return sum(model(*random_windows(data)).item() for _ in range(20)) / 20
+
+
+def learning():
+    with open(sys.argv[8], 'rb') as file:
+        text = file.read()
+    ids = {byte: index for index, byte in enumerate(sorted(set(text)))}
+    data = torch.tensor([ids[byte] for byte in text])
+    train, held_out = data[:len(data) * 9 // 10], data[len(data) * 9 // 10:]
+    torch.manual_seed(int(sys.argv[9]))
+    model, optimizer = make(len(ids))
+    for at in range(STEPS):
+        for group in optimizer.param_groups:
+            group['lr'] = rate(at)
+        step(model, optimizer, train)
+    return {'loss': whole_loss(model, held_out), 'sampled_loss': sampled_loss(model, held_out)}
+
+
+def main():
+    torch.set_num_threads(THREADS)
+    result = learning() if LEARNS else speed()
+    build = f'PyTorch {torch.__version__}, {torch.get_num_threads()} threads, {blas()}{", bf16" if BF16 else ""}'
+    print(json.dumps({'name': f'PyTorch {torch.__version__}', 'build': build, **result}))
 
 
 main()

@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <mutex>
+#include <set>
+#include <thread>
 
 #include "tests/trainer/tiny_model.h"
 #include "trainer/internal/block_product.h"
+#include "trainer/internal/row_tasks.h"
 #include "trainer/internal/thread_replicas.h"
 #include "trainer/internal/train_step.h"
 
@@ -91,6 +95,24 @@ TEST_F(ExecutionTest, LayersComputedAgainGiveTheSameBits) {
           << kept.parameters()[i].name();
     }
   }
+}
+
+// LibTorch's loop is a template: it runs on one thread where it is compiled without OpenMP.
+TEST_F(ExecutionTest, RowsAreSpreadOverTheThreads) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "built without OpenMP";
+#endif
+  at::set_num_threads(2);
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  int64_t rows = 0;
+  ForRows(2 * kRowGrain, [&](int64_t begin, int64_t end) {
+    const std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+    rows += end - begin;
+  });
+  EXPECT_EQ(threads.size(), 2u);
+  EXPECT_EQ(rows, 2 * kRowGrain);
 }
 
 TEST_F(ExecutionTest, EachThreadsReplicaComputesItsLayersAgain) {
