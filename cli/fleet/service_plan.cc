@@ -34,11 +34,11 @@ std::vector<std::string> OwnArguments(std::string_view name, const Layout& layou
   };
   const std::string threads = absl::StrCat(budget.threads);
   if (name == "registry") return {"--blob-dir", layout.blobs()};
-  if (name == "trainer") {
+  if (name == "trainer" || name == "alignment") {
     return {"--registry",       address("registry"),   "--billing",
             address("billing"), "--runner-memory-mib", absl::StrCat(budget.memory_mib)};
   }
-  if (name == "tokenizer" || name == "alignment") {
+  if (name == "tokenizer") {
     return {"--registry", address("registry"), "--billing", address("billing")};
   }
   if (name == "billing") return {"--default-price-book", layout.price_book()};

@@ -6,14 +6,17 @@
 
 #include "base/status_macros.h"
 #include "model/checkpoint.h"
+#include "trainer/alignment/spec/align_memory.h"
 
 namespace floe::services::alignment {
 namespace {
 
 namespace pb = ::floe::registry::v1;
 
-// Not longer than the base takes; its context when the specification does not say.
-absl::Status CheckLength(const pb::ModelVersion& base, trainer::AlignSpec& spec) {
+// Of the base. Texts may not be longer than it takes; its context when the specification does not
+// say.
+absl::StatusOr<model::Blueprint> BlueprintFor(const pb::ModelVersion& base,
+                                              trainer::AlignSpec& spec) {
   FLOE_ASSIGN_OR_RETURN(const model::Manifest manifest, model::Manifest::Parse(base.manifest()));
   if (spec.sequence_length > manifest.blueprint.context) {
     return absl::InvalidArgumentError(
@@ -21,8 +24,12 @@ absl::Status CheckLength(const pb::ModelVersion& base, trainer::AlignSpec& spec)
                      manifest.blueprint.context, " of ", base.name()));
   }
   if (spec.sequence_length == 0) spec.sequence_length = manifest.blueprint.context;
-  return absl::OkStatus();
+  return manifest.blueprint;
 }
+
+constexpr char kMemoryRemedy[] =
+    "lower batch_size and raise gradient_accumulation by as much, or give a shorter sequence_length"
+    " (too_long: skip leaves out what is longer)";
 
 }  // namespace
 
@@ -35,12 +42,21 @@ absl::StatusOr<jobs::CheckedSpec> AlignmentKind::Validate(const runtime::CallCon
                                                           const std::string& team,
                                                           const std::string& text) {
   trainer::AlignSpec spec;
-  std::vector<absl::Status> found = {trainer::ReadAlignSpec(kind_, text, spec)};
+  const absl::Status legible = trainer::ReadAlignSpec(kind_, text, spec);
+  std::vector<absl::Status> found = {legible};
   References references(registry_, call, team);
   absl::StatusOr<pb::ModelVersion> base;
+  int64_t memory_bytes = 0;
   if (!spec.base.empty()) {
     base = references.Version("base", spec.base);
-    found.push_back(base.ok() ? CheckLength(*base, spec) : base.status());
+    const absl::StatusOr<model::Blueprint> blueprint =
+        base.ok() ? BlueprintFor(*base, spec) : base.status();
+    found.push_back(blueprint.status());
+    if (blueprint.ok() && legible.ok()) {
+      const auto needed = NeededMemory(*blueprint, spec);
+      found.push_back(needed.status());
+      memory_bytes = needed.value_or(0);
+    }
   }
   absl::StatusOr<pb::Dataset> dataset, held_out;
   if (!spec.dataset.empty()) {
@@ -59,7 +75,15 @@ absl::StatusOr<jobs::CheckedSpec> AlignmentKind::Validate(const runtime::CallCon
   spec.base = Pinned(*base);
   spec.dataset = Pinned(*dataset);
   if (held_out.ok()) spec.held_out = Pinned(*held_out);
-  return trainer::AlignSpecJson(kind_, spec);
+  return jobs::CheckedSpec(trainer::AlignSpecJson(kind_, spec), memory_bytes);
+}
+
+absl::StatusOr<int64_t> AlignmentKind::NeededMemory(const model::Blueprint& base,
+                                                    const trainer::AlignSpec& spec) const {
+  const trainer::MemoryNeed need = trainer::AlignMemoryNeed(kind_, base, spec);
+  FLOE_ASSIGN_OR_RETURN(const int64_t memory_mib, memory_.LargestMib(name()));
+  FLOE_RETURN_IF_ERROR(trainer::CheckMemory(need, memory_mib, kMemoryRemedy));
+  return need.Total();
 }
 
 absl::StatusOr<pb::Dataset> AlignmentKind::DatasetFor(const std::string& key,

@@ -5,11 +5,13 @@
 
 #include "base/postgres/pool.h"
 #include "base/status_macros.h"
+#include "jobs/postgres/runner_store.h"
 #include "services/alignment/alignment_kinds.h"
 #include "services/alignment/evaluate_kind.h"
 #include "services/alignment/inspect_kind.h"
 #include "services/jobs/job_kinds.h"
 #include "services/jobs/job_services.h"
+#include "services/jobs/runner_memory.h"
 #include "services/registry/client/registry_client.h"
 #include "services/runtime/client.h"
 #include "services/runtime/host.h"
@@ -22,6 +24,7 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
   config.AddSecret("database-url", options.database_url,
                    "Postgres connection string, for the queue of alignment jobs");
   jobs::AddQueueOptions(config, options.queue);
+  jobs::AddRunnerMemoryOption(config, options.runner_memory_mib);
   config.AddCheck([&options]() -> absl::Status {
     if (options.registry.empty()) {
       return absl::InvalidArgumentError("registry is missing: give --registry host:port");
@@ -43,8 +46,10 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
   FLOE_ASSIGN_OR_RETURN(auto channel, runtime::MakeChannel(options.registry, options.common.tls,
                                                            options.common.insecure));
   registry::RegistryClient registry(std::move(channel));
-  AlignmentKind sft(trainer::AlignKind::kSft, registry);
-  AlignmentKind dpo(trainer::AlignKind::kDpo, registry);
+  const auto runners = jobs::MakePostgresRunnerStore(*pool, "alignment");
+  const jobs::RunnerMemory memory(*runners, host->clock(), options.runner_memory_mib);
+  AlignmentKind sft(trainer::AlignKind::kSft, registry, memory);
+  AlignmentKind dpo(trainer::AlignKind::kDpo, registry, memory);
   EvaluateKind evaluate(registry);
   InspectKind inspect(registry);
   const jobs::JobKinds kinds({&sft, &dpo, &evaluate, &inspect});

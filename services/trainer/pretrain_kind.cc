@@ -9,8 +9,8 @@
 #include "base/error_reason.h"
 #include "base/status_macros.h"
 #include "services/runtime/client.h"
-#include "services/trainer/memory_check.h"
 #include "tokenizer/documents.h"
+#include "trainer/spec/memory.h"
 #include "trainer/spec/pretrain_spec.h"
 
 namespace floe::services::trainer {
@@ -72,15 +72,16 @@ absl::Status CheckLength(const registry::v1::Dataset& dataset,
                    train.sequence_length, ": add text or shorten it"));
 }
 
+std::string MemoryRemedy(const floe::trainer::TrainSettings& train) {
+  return absl::StrCat(
+      "lower batch_size and raise gradient_accumulation by as much, shorten sequence_length, ",
+      train.activation_checkpointing ? "" : "set activation_checkpointing: true, ",
+      "or choose smaller dials; `floe plan --job` shows what they cost");
+}
+
 }  // namespace
 
 std::string PretrainKind::name() const { return std::string(floe::trainer::kPretrainJobKind); }
-
-absl::StatusOr<int64_t> PretrainKind::RunnerMemoryMib() {
-  FLOE_ASSIGN_OR_RETURN(const jobs::RunnersOfKind told,
-                        parts_.runners.OfKind(name(), parts_.clock.Now()));
-  return told.largest_memory > 0 ? told.largest_memory >> 20 : parts_.usual_memory_mib;
-}
 
 absl::StatusOr<jobs::CheckedSpec> PretrainKind::Validate(const runtime::CallContext& call,
                                                          const std::string& team,
@@ -92,13 +93,13 @@ absl::StatusOr<jobs::CheckedSpec> PretrainKind::Validate(const runtime::CallCont
   std::vector<absl::Status> found = {legible};
   absl::StatusOr<registry::v1::Dataset> dataset;
   if (!spec.dataset.empty()) {
-    dataset = FindDataset(parts_.registry, outgoing, team, spec.dataset);
+    dataset = FindDataset(registry_, outgoing, team, spec.dataset);
     found.push_back(dataset.status());
     if (dataset.ok() && legible.ok()) found.push_back(CheckLength(*dataset, spec.train));
   }
   absl::StatusOr<registry::v1::Tokenizer> tokenizer;
   if (!spec.tokenizer.empty()) {
-    tokenizer = FindTokenizer(parts_.registry, outgoing, team, spec.tokenizer);
+    tokenizer = FindTokenizer(registry_, outgoing, team, spec.tokenizer);
     found.push_back(tokenizer.status());
   }
   int64_t memory_bytes = 0;
@@ -106,9 +107,12 @@ absl::StatusOr<jobs::CheckedSpec> PretrainKind::Validate(const runtime::CallCont
     model::Blueprint blueprint = spec.blueprint;
     blueprint.vocab_size = tokenizer->vocab_size();
     absl::Status fits = blueprint.Validate();
-    FLOE_ASSIGN_OR_RETURN(const int64_t memory_mib, RunnerMemoryMib());
-    if (fits.ok()) fits = CheckMemory(blueprint, spec.train, memory_mib);
-    if (fits.ok()) memory_bytes = NeededMemory(blueprint, spec.train);
+    FLOE_ASSIGN_OR_RETURN(const int64_t memory_mib, memory_.LargestMib(name()));
+    if (fits.ok()) {
+      const floe::trainer::MemoryNeed need = floe::trainer::MemoryNeedOf(blueprint, spec.train);
+      fits = floe::trainer::CheckMemory(need, memory_mib, MemoryRemedy(spec.train));
+      memory_bytes = need.Total();
+    }
     found.push_back(fits);
   }
   FLOE_RETURN_IF_ERROR(jobs::AllMistakes(found));

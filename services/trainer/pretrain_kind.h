@@ -1,14 +1,12 @@
 // Jobs of kind `pretrain`: how this service checks them before they are queued. No torch here.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
 
-#include "base/clock.h"
-#include "jobs/runners.h"
 #include "services/jobs/job_kinds.h"
+#include "services/jobs/runner_memory.h"
 #include "services/registry/client/registry_client.h"
 
 namespace floe::services::trainer {
@@ -16,13 +14,8 @@ namespace floe::services::trainer {
 // Thread-safe. Borrows its parts.
 class PretrainKind final : public jobs::JobKind {
  public:
-  struct Parts {
-    registry::RegistryClient& registry;
-    jobs::RunnerStore& runners;
-    const Clock& clock;
-    int64_t usual_memory_mib = 0;  // of a runner, while none has told its own; 0: not known
-  };
-  explicit PretrainKind(const Parts& parts) : parts_(parts) {}
+  PretrainKind(registry::RegistryClient& registry, const jobs::RunnerMemory& memory)
+      : registry_(registry), memory_(memory) {}
 
   std::string name() const override;
 
@@ -35,10 +28,8 @@ class PretrainKind final : public jobs::JobKind {
                                              const std::string& spec) override;
 
  private:
-  // Of the largest runner; 0: not known.
-  absl::StatusOr<int64_t> RunnerMemoryMib();
-
-  const Parts parts_;
+  registry::RegistryClient& registry_;
+  const jobs::RunnerMemory& memory_;
 };
 
 }  // namespace floe::services::trainer

@@ -8,6 +8,7 @@
 #include "jobs/postgres/runner_store.h"
 #include "services/jobs/job_kinds.h"
 #include "services/jobs/job_services.h"
+#include "services/jobs/runner_memory.h"
 #include "services/registry/client/registry_client.h"
 #include "services/runtime/client.h"
 #include "services/runtime/host.h"
@@ -21,10 +22,7 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
   config.AddSecret("database-url", options.database_url,
                    "Postgres connection string, for the queue of training jobs");
   jobs::AddQueueOptions(config, options.queue);
-  config.Add(
-      "runner-memory-mib", options.runner_memory_mib,
-      "Memory that a runner has for a job, while no runner has told its own: what is estimated "
-      "to need more is refused. 0: not known");
+  jobs::AddRunnerMemoryOption(config, options.runner_memory_mib);
   config.AddCheck([&options]() -> absl::Status {
     if (options.registry.empty()) {
       return absl::InvalidArgumentError("registry is missing: give --registry host:port");
@@ -32,9 +30,6 @@ void AddOptions(runtime::Config& config, ServiceOptions& options) {
     if (options.database_url.empty()) {
       return absl::InvalidArgumentError(
           "database-url is missing: set FLOE_DATABASE_URL or give --database-url-file");
-    }
-    if (options.runner_memory_mib < 0) {
-      return absl::InvalidArgumentError("runner-memory-mib must be 0 (not known) or more");
     }
     return absl::OkStatus();
   });
@@ -50,7 +45,8 @@ absl::Status RunService(const ServiceOptions& options, const runtime::Config& co
                                                            options.common.insecure));
   registry::RegistryClient registry(std::move(channel));
   const auto runners = jobs::MakePostgresRunnerStore(*pool, "trainer");
-  PretrainKind pretrain({registry, *runners, host->clock(), options.runner_memory_mib});
+  const jobs::RunnerMemory memory(*runners, host->clock(), options.runner_memory_mib);
+  PretrainKind pretrain(registry, memory);
   const jobs::JobKinds kinds({&pretrain});
   FLOE_ASSIGN_OR_RETURN(auto queue, jobs::JobOptions("trainer", options.queue, options.common));
   FLOE_ASSIGN_OR_RETURN(auto jobs,

@@ -12,8 +12,9 @@
 namespace floe::alignment {
 
 AlignmentFleet::AlignmentFleet() {
-  alignment_address_ = StartService("floe-alignment", {"--registry", registry_address(), "--lease",
-                                                       "10s", "--heartbeat-interval", "1s"});
+  alignment_address_ = StartService(
+      "floe-alignment", {"--runner-memory-mib", "4096", "--registry", registry_address(), "--lease",
+                         "10s", "--heartbeat-interval", "1s"});
   worker_address_ = StartService("floe-inference", {"--blob-dir", folder() / "blobs", "--cache-dir",
                                                     folder() / "cache", "--threads", "1"});
   model::Blueprint dials = inference::TinyBlueprint(model::Family::kQwen3);
@@ -32,8 +33,8 @@ AlignmentFleet::AlignmentFleet() {
 }
 
 void AlignmentFleet::StartAlignmentRunner() {
-  StartRunnerWith(
-      {"--queues", absl::StrCat("alignment=", alignment_address_), "--workers", worker_address_});
+  StartRunnerWith({"--queues", absl::StrCat("alignment=", alignment_address_), "--workers",
+                   worker_address_, "--memory-mib", "4096"});
 }
 
 void AlignmentFleet::Import(const std::string& id, const std::string& format,

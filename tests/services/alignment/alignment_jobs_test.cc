@@ -228,6 +228,12 @@ TEST_F(AlignmentJobsTest, MistakesAreNamedBeforeAnythingIsQueued) {
               HasSubstr("same bytes"));
   EXPECT_THAT(Refusal("sft", sft("train:", "sequence_length: 65\ntrain:"), invalid),
               HasSubstr("more than the context 64"));
+  EXPECT_THAT(Refusal("dpo",
+                      absl::StrReplaceAll(kDpo, {{"aligned@latest", "tiny@1"},
+                                                 {"batch_size: 4", "batch_size: 65536"}}),
+                      invalid),
+              AllOf(HasSubstr("the job needs about"), HasSubstr("have 4.0 GiB"),
+                    HasSubstr("lower batch_size")));
   EXPECT_THAT(
       Refusal("sft", sft("base: tiny@1", "base: teams/vision/models/tiny/versions/1"), invalid),
       HasSubstr("of that team"));
