@@ -1,5 +1,6 @@
 #include "services/runtime/client.h"
 
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -14,6 +15,30 @@
 #include "services/runtime/tls.h"
 
 namespace floe::runtime {
+namespace {
+
+// gRPC calls back on threads of its own, and joins them when the last channel that used them goes.
+// A call that ends may hold the last reference to its channel, on such a thread, which then joins
+// itself and goes on in a queue that is gone. So one channel stays for as long as the process; it
+// leads nowhere, and one call makes it a user of those threads.
+void KeepCallbackThreads() {
+  struct Kept {
+    std::shared_ptr<grpc::Channel> channel = grpc::CreateChannel("", nullptr);
+    grpc::GenericStub stub{channel};
+    grpc::ClientContext context;
+    grpc::Slice nothing;
+    grpc::ByteBuffer request{&nothing, 1}, answer;
+  };
+  static Kept* const kept = [] {
+    auto* made = new Kept;
+    made->stub.UnaryCall(&made->context, "/", grpc::StubOptions(), &made->request, &made->answer,
+                         [](const grpc::Status&) {});
+    return made;
+  }();
+  static_cast<void>(kept);
+}
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address,
                                                            const TlsFiles& tls, bool insecure) {
@@ -53,6 +78,7 @@ OutgoingCall OutgoingCall::Own(std::string request_id, absl::Duration at_most) {
 }
 
 void PrepareCall(grpc::ClientContext& context, const OutgoingCall& call) {
+  KeepCallbackThreads();
   const auto add = [&](const char* key, const std::string& value) {
     if (!value.empty()) context.AddMetadata(key, value);
   };

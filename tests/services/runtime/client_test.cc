@@ -1,6 +1,7 @@
 #include "services/runtime/client.h"
 
 #include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
 #include <netinet/in.h>
@@ -8,9 +9,11 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 
@@ -149,6 +152,33 @@ TEST(MakeChannel, GivesAServerOnABusyMachineTimeToGreet) {
   void* tag = nullptr;
   bool ok = false;
   while (queue->Next(&tag, &ok)) {
+  }
+}
+
+// What a service does that ends while its last call does.
+TEST(PrepareCall, ACallMayHoldTheLastReferenceToItsChannel) {
+  struct Call {
+    grpc::ClientContext context;
+    grpc::Slice nothing;
+    grpc::ByteBuffer request{&nothing, 1}, answer;
+  };
+  for (int i = 0; i < 300; ++i) {
+    auto call = std::make_unique<Call>();
+    PrepareCall(call->context, OutgoingCall::Own("id", absl::Seconds(10)));
+    grpc::Status status;
+    absl::Notification done;
+    {
+      grpc::GenericStub stub(
+          MakeChannel("unix:/nobody-listens-here", {}, /*insecure=*/true).value());
+      stub.UnaryCall(&call->context, "/a.B/C", {}, &call->request, &call->answer,
+                     [&](grpc::Status ended) {
+                       status = std::move(ended);
+                       call.reset();  // with it the channel goes, on gRPC's thread
+                       done.Notify();
+                     });
+    }
+    done.WaitForNotification();
+    ASSERT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
   }
 }
 
