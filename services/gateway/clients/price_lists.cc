@@ -150,6 +150,7 @@ std::shared_ptr<const PriceList> PriceLists::Known(const std::string& name) cons
 }
 
 absl::Status PriceLists::Refresh() {
+  const std::lock_guard one_at_a_time(refreshing_);
   FLOE_ASSIGN_OR_RETURN(const auto newest, NewestBooks());
   std::vector<Dated> books;
   for (const pb::PriceBook& book : newest) {

@@ -70,6 +70,7 @@ class PriceLists final : public Prices {
   const std::unique_ptr<billing::v1::PriceBookService::Stub> stub_;
   const runtime::Logger& logger_;
   const absl::Duration refresh_every_;
+  std::mutex refreshing_;  // one at a time: what was read earlier must not replace what is newer
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Dated> books_;  // guarded by mutex_; newest effective time first
