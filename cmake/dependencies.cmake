@@ -41,11 +41,6 @@ if(NOT FLOE_FUZZ)
   endif()
   option(FLOE_ATEN_ENGINE "floe-inference links LibTorch and can compute on CUDA devices"
          ${FLOE_TORCH_HAS_CUDA})
-  # The BLAS that Debian's LibTorch links too; its package has no development files.
-  find_library(FLOE_BLAS NAMES libblas.so.3 blas openblas)
-  if(NOT FLOE_BLAS)
-    message(FATAL_ERROR "no BLAS: apt-get install libopenblas0-openmp, or pass -DFLOE_BLAS=<library>")
-  endif()
   find_package(GTest REQUIRED)
   include(GoogleTest)
   if(FLOE_BENCH)

@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 
 #include "base/view.h"
+#include "trainer/internal/gemm.h"
 #include "trainer/internal/torch_compat.h"
 
 namespace floe::trainer {
@@ -165,11 +166,18 @@ double MeasureGemmGflops(std::span<const MatrixProduct> products, int rounds) {
                         at::empty({one.rows, one.columns})});
   }
   double best = 0;
-  for (int i = 0; i < rounds; ++i) {
+  const auto measure = [&](const auto& multiply) {
     const auto start = std::chrono::steady_clock::now();
-    for (auto& [a, b, c] : matrices) at::mm_out(c, a, b);
+    for (auto& [a, b, c] : matrices) multiply(a, b, c);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     best = std::max(best, flops * 1e-9 / took.count());
+  };
+  for (int i = 0; i < rounds; ++i) {
+    measure([](const at::Tensor& a, const at::Tensor& b, at::Tensor& c) { at::mm_out(c, a, b); });
+    measure([](const at::Tensor& a, const at::Tensor& b, at::Tensor& c) {
+      Gemm(a.size(0), b.size(1), a.size(1), {a.data_ptr<float>(), a.size(1)},
+           {b.data_ptr<float>(), b.size(1)}, {}, c.data_ptr<float>(), b.size(1));
+    });
   }
   return best;
 }

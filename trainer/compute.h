@@ -51,8 +51,8 @@ void RestartWithTunedLibraries(char* const argv[]);
 // The best of a few products of 1024 x 1024 matrices, in GFLOP/s, with the configured threads.
 double MeasureGemmGflops();
 
-// The same of these products one after another, the best of a few rounds: what a step that is made
-// of them can reach at most.
+// The same of these products one after another, the best of a few rounds of LibTorch's BLAS and of
+// gemm.h: what a step that is made of them can reach at most.
 double MeasureGemmGflops(std::span<const MatrixProduct> products, int rounds = 10);
 
 // The same of the products of a model's step over so many tokens, measured in a moment.

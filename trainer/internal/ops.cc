@@ -149,7 +149,7 @@ class LinearCrossEntropyFunction : public Function<LinearCrossEntropyFunction> {
     for (int64_t first = 0; first < rows; first += chunk) {
       const int64_t count = std::min(chunk, rows - first);
       const float* x = Data(hidden) + first * width;
-      Gemm(count, vocab, width, 1, {x, width}, {Data(weight), width, true}, 0, scores, vocab);
+      Gemm(count, vocab, width, {x, width}, {Data(weight), width, true}, {}, scores, vocab);
       at::parallel_for(0, count, 4, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
           float* row = scores + r * vocab;
@@ -163,10 +163,10 @@ class LinearCrossEntropyFunction : public Function<LinearCrossEntropyFunction> {
         }
       });
       if (!learn) continue;
-      Gemm(count, width, vocab, 1, {scores, vocab}, {Data(weight), width}, 0,
+      Gemm(count, width, vocab, {scores, vocab}, {Data(weight), width}, {},
            Data(dhidden) + first * width, width);
-      Gemm(vocab, width, count, 1, {scores, vocab, true}, {x, width}, first == 0 ? 0.0f : 1.0f,
-           Data(dweight), width);
+      Gemm(vocab, width, count, {scores, vocab, true}, {x, width},
+           {.matrix = first == 0 ? nullptr : Data(dweight)}, Data(dweight), width);
     }
     if (learn) context->save_for_backward({dhidden, dweight});
     return (losses.sum() * scale).to(at::kFloat);
@@ -208,10 +208,10 @@ class LinearLogProbabilitiesFunction : public Function<LinearLogProbabilitiesFun
       }
     };
     ForLogits(hidden, weight, to_gradient, [&](float* scores, int64_t first, int64_t count) {
-      Gemm(count, width, vocab, 1, {scores, vocab}, {Data(weight), width}, 0,
+      Gemm(count, width, vocab, {scores, vocab}, {Data(weight), width}, {},
            Data(dhidden) + first * width, width);
-      Gemm(vocab, width, count, 1, {scores, vocab, true}, {Data(hidden) + first * width, width},
-           first == 0 ? 0.0f : 1.0f, Data(dweight), width);
+      Gemm(vocab, width, count, {scores, vocab, true}, {Data(hidden) + first * width, width},
+           {.matrix = first == 0 ? nullptr : Data(dweight)}, Data(dweight), width);
     });
     return {dhidden, dweight, at::Tensor()};
   }
@@ -227,8 +227,8 @@ class LinearLogProbabilitiesFunction : public Function<LinearLogProbabilitiesFun
     float* scores = Data(logits);
     for (int64_t first = 0; first < rows; first += chunk) {
       const int64_t count = std::min(chunk, rows - first);
-      Gemm(count, vocab, width, 1, {Data(hidden) + first * width, width},
-           {Data(weight), width, true}, 0, scores, vocab);
+      Gemm(count, vocab, width, {Data(hidden) + first * width, width}, {Data(weight), width, true},
+           {}, scores, vocab);
       at::parallel_for(0, count, 4, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) of_row(scores + r * vocab, vocab, first + r);
       });

@@ -214,22 +214,24 @@ at::Tensor Transformer::Normed(const at::Tensor& x, const Norm& norm) const {
                         : LayerNorm(x, At(norm.gain), At(norm.shift), blueprint_.norm_eps);
 }
 
+LinearLayer Transformer::LayerOf(const Linear& linear) const {
+  return {At(linear.weight), AtOrNone(linear.bias), blueprint_.family == model::Family::kGpt2};
+}
+
+at::Tensor Transformer::InBf16(const Linear& linear, const at::Tensor& x) const {
+  const LinearLayer layer = LayerOf(linear);
+  const at::Tensor weight = layer.turned ? layer.weight : layer.weight.t();
+  const at::Tensor product = at::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16)).to(at::kFloat);
+  return layer.bias.defined() ? product + layer.bias : product;
+}
+
 at::Tensor Transformer::Applied(const Linear& linear, const at::Tensor& x) const {
-  const bool turned = blueprint_.family != model::Family::kGpt2;
-  const at::Tensor weight = turned ? At(linear.weight).t() : At(linear.weight);
-  if (execution_.bf16) {
-    const at::Tensor product = at::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16)).to(at::kFloat);
-    return linear.bias < 0 ? product : product + At(linear.bias);
-  }
-  return linear.bias < 0 ? at::mm(x, weight) : at::addmm(At(linear.bias), x, weight);
+  return execution_.bf16 ? InBf16(linear, x) : ApplyLinear(x, LayerOf(linear));
 }
 
 at::Tensor Transformer::AddTo(const at::Tensor& base, const Linear& linear,
                               const at::Tensor& x) const {
-  if (execution_.bf16) return base + Applied(linear, x);
-  if (linear.bias < 0) return at::addmm(base, x, At(linear.weight).t());
-  // The product is added where the bias was: one pass over memory less than after it.
-  return (base + At(linear.bias)).addmm_(x, At(linear.weight));
+  return execution_.bf16 ? base + InBf16(linear, x) : AddLinear(base, x, LayerOf(linear));
 }
 
 at::Tensor Transformer::Attention(const at::Tensor& x, const Layer& layer,

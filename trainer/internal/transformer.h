@@ -16,6 +16,7 @@
 #include "model/blueprint.h"
 #include "model/checkpoint.h"
 #include "model/safetensors.h"
+#include "trainer/internal/linear.h"
 #include "trainer/internal/ops.h"
 
 namespace floe::trainer {
@@ -121,6 +122,8 @@ class Transformer {
   void BuildRope();
   at::Tensor Normed(const at::Tensor& x, const Norm& norm) const;
   // x W^T + b, and `base` more where it is given.
+  LinearLayer LayerOf(const Linear& linear) const;
+  at::Tensor InBf16(const Linear& linear, const at::Tensor& x) const;
   at::Tensor Applied(const Linear& linear, const at::Tensor& x) const;
   at::Tensor AddTo(const at::Tensor& base, const Linear& linear, const at::Tensor& x) const;
   at::Tensor Embedded(const at::Tensor& ids) const;
