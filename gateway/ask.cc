@@ -1,8 +1,12 @@
 #include "gateway/ask.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+#include "base/error_reason.h"
 
 namespace floe::gateway {
 
@@ -16,6 +20,22 @@ std::string_view TierName(ServiceTier tier) {
       break;
   }
   return "default";
+}
+
+std::string PromptName(const Ask& ask, size_t index) {
+  if (ask.embedding) return absl::StrCat("input[", index, "]");
+  if (ask.is_chat()) return "messages";
+  return ask.prompts.size() == 1 ? "prompt" : absl::StrCat("prompt[", index, "]");
+}
+
+absl::Status AboutPrompt(absl::Status status, const Ask& ask, size_t index) {
+  std::optional<ErrorReason> reason = ReasonOf(status);
+  const bool alone = ask.prompts.size() == 1 && !ask.embedding;
+  if (alone || !reason || !reason->metadata.contains("param")) return status;
+  const std::string name = PromptName(ask, index);
+  reason->metadata["param"] = name;
+  return WithReason(absl::Status(status.code(), absl::StrCat(name, ": ", status.message())),
+                    *std::move(reason));
 }
 
 bool IsDollarAmount(std::string_view text) {

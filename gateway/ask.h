@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
+
 #include "gateway/tools.h"
 
 namespace floe::gateway {
@@ -76,25 +78,25 @@ struct RetrievalAsk {
   static constexpr int64_t kMaxTopK = 50;
 };
 
-// Texts or ids to be turned into vectors, instead of a prompt to be answered.
+// The prompts are to be turned into vectors, instead of being answered.
 struct EmbeddingAsk {
   enum class Pooling { kMean, kLast };
-  std::vector<Prompt> inputs;
   Pooling pooling = Pooling::kMean;
   bool base64 = false;  // how the vectors are written: else as lists of numbers
 };
 
 struct Ask {
   std::string model;  // `hamlet`, `hamlet@production`, `hamlet@3`, `sha256:…`
-  Prompt prompt;
-  std::optional<EmbeddingAsk> embedding;  // then there is no prompt
+  // At least one, and of a chat no more. Each is gone on with, or embedded, as if it were alone.
+  std::vector<Prompt> prompts;
+  std::optional<EmbeddingAsk> embedding;
   Sampling sampling;
   std::optional<int64_t> max_tokens;  // at least 1
   std::vector<std::string> stop;      // none of them empty
   ResponseFormat response_format;
   ToolAsk tools;
   std::optional<LogProbsAsk> logprobs;
-  int32_t choices = 1;  // answers that are wanted
+  int32_t choices = 1;  // answers that are wanted to each prompt
   int32_t best_of = 1;  // of so many that are made; at least `choices`
   bool echo = false;    // a completion begins with its prompt
   ServiceTier tier = ServiceTier::kDefault;
@@ -110,9 +112,18 @@ struct Ask {
   std::vector<std::string> ignored;
 
   bool is_chat() const {
-    return !embedding && std::holds_alternative<std::vector<Message>>(prompt);
+    return !prompts.empty() && std::holds_alternative<std::vector<Message>>(prompts[0]);
   }
+  // Answers to all prompts, those to one side by side: given, and made.
+  int64_t answers_given() const { return static_cast<int64_t>(prompts.size()) * choices; }
+  int64_t answers_made() const { return static_cast<int64_t>(prompts.size()) * best_of; }
 };
+
+// What a client calls the prompt at `index`: `prompt`, of several `prompt[3]`, `input[3]`.
+std::string PromptName(const Ask& ask, size_t index);
+
+// An error that says which field is wrong, of the prompt at `index`: it says which of several.
+absl::Status AboutPrompt(absl::Status status, const Ask& ask, size_t index);
 
 // Whether `text` is dollars with at most 12 decimals: what an integer of picodollars can say.
 bool IsDollarAmount(std::string_view text);

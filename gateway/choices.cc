@@ -17,13 +17,13 @@ int Rank(std::string_view tier) {
   return tier == TierName(ServiceTier::kPriority) ? 3 : 0;
 }
 
-// What several ends are together.
+// What several ends are together. The wait for a first token is that of whoever ended first.
 void AddTo(std::optional<Finish>& total, const Finish& end) {
   if (!total) {
     total = end;
     return;
   }
-  // The prompt is one, and so is the wait for its first token.
+  total->prompt_tokens += end.prompt_tokens;
   total->completion_tokens += end.completion_tokens;
   if (Rank(end.tier_met) < Rank(total->tier_met)) total->tier_met = end.tier_met;
   total->total_time = std::max(total->total_time, end.total_time);
@@ -32,8 +32,8 @@ void AddTo(std::optional<Finish>& total, const Finish& end) {
 
 class Merged final : public TokenStream {
  public:
-  explicit Merged(std::vector<std::unique_ptr<TokenStream>> streams)
-      : streams_(std::move(streams)), left_(streams_.size()) {}
+  Merged(std::vector<std::unique_ptr<TokenStream>> streams, int32_t each)
+      : streams_(std::move(streams)), each_(static_cast<size_t>(each)), left_(streams_.size()) {}
 
   // In turn, so that no answer runs ahead of the others: the workers go on meanwhile, as far as
   // what they send fits the connection.
@@ -44,6 +44,7 @@ class Merged final : public TokenStream {
     if (!piece.ok()) co_return piece;
     piece->choice = static_cast<int32_t>(now);
     if (!piece->finish) co_return piece;
+    if (now % each_ != 0) piece->finish->prompt_tokens = 0;  // counted with the first
     AddTo(total_, *piece->finish);
     piece->ended = piece->finish->reason;
     piece->finish.reset();
@@ -54,6 +55,7 @@ class Merged final : public TokenStream {
 
  private:
   std::vector<std::unique_ptr<TokenStream>> streams_;  // those that have ended are null
+  const size_t each_;                                  // of one prompt
   size_t left_;
   size_t next_ = 0;
   std::optional<Finish> total_;
@@ -62,10 +64,11 @@ class Merged final : public TokenStream {
 class Ranked final : public TokenStream {
  public:
   Ranked(std::vector<std::unique_ptr<TokenStream>> streams,
-         const std::vector<Likelihood>& likelihoods, int32_t count)
+         const std::vector<Likelihood>& likelihoods, int32_t each, int32_t count)
       : answers_(streams.size()),
-        inner_(Merge(std::move(streams))),
+        inner_(Merge(std::move(streams), each)),
         likelihoods_(likelihoods),
+        each_(static_cast<size_t>(each)),
         count_(static_cast<size_t>(count)) {}
 
   Awaitable<absl::StatusOr<Piece>> Next() override {
@@ -76,7 +79,7 @@ class Ranked final : public TokenStream {
     }
     Piece& best = answers_[order_[at_]];
     best.choice = static_cast<int32_t>(at_);
-    if (++at_ == count_) best.finish = total_;
+    if (++at_ == order_.size()) best.finish = total_;
     co_return std::move(best);
   }
 
@@ -90,22 +93,30 @@ class Ranked final : public TokenStream {
     if (!piece.finish) return;
     total_ = piece.finish;
     inner_.reset();
-    order_.resize(answers_.size());
-    std::iota(order_.begin(), order_.end(), size_t{0});
-    std::stable_sort(order_.begin(), order_.end(), [this](size_t a, size_t b) {
+    for (size_t begin = 0; begin < answers_.size(); begin += each_) RankFrom(begin);
+  }
+
+  // The answers to one prompt, from that index on.
+  void RankFrom(size_t begin) {
+    std::vector<size_t> ranked(each_);
+    std::iota(ranked.begin(), ranked.end(), begin);
+    std::stable_sort(ranked.begin(), ranked.end(), [this](size_t a, size_t b) {
       const bool cut_a = answers_[a].ended == FinishReason::kContentFilter;
       const bool cut_b = answers_[b].ended == FinishReason::kContentFilter;
       if (cut_a != cut_b) return cut_b;
       return likelihoods_[a].mean() > likelihoods_[b].mean();
     });
+    order_.insert(order_.end(), ranked.begin(),
+                  ranked.begin() + static_cast<std::ptrdiff_t>(count_));
   }
 
   std::vector<Piece> answers_;          // by stream; whole once inner_ is gone
   std::unique_ptr<TokenStream> inner_;  // until all have ended
   const std::vector<Likelihood>& likelihoods_;
-  const size_t count_;
+  const size_t each_;   // answers that were made to a prompt
+  const size_t count_;  // of them given
   std::optional<Finish> total_;
-  std::vector<size_t> order_;  // best first
+  std::vector<size_t> order_;  // of those that are given: by prompt, best first
   size_t at_ = 0;
 };
 
@@ -127,13 +138,15 @@ void Likelihood::Add(const Piece& piece) {
 
 double Likelihood::mean() const { return tokens == 0 ? 0 : sum / static_cast<double>(tokens); }
 
-std::unique_ptr<TokenStream> Merge(std::vector<std::unique_ptr<TokenStream>> streams) {
-  return std::make_unique<Merged>(std::move(streams));
+std::unique_ptr<TokenStream> Merge(std::vector<std::unique_ptr<TokenStream>> streams,
+                                   int32_t each) {
+  return std::make_unique<Merged>(std::move(streams), each);
 }
 
 std::unique_ptr<TokenStream> BestOf(std::vector<std::unique_ptr<TokenStream>> streams,
-                                    const std::vector<Likelihood>& likelihoods, int32_t count) {
-  return std::make_unique<Ranked>(std::move(streams), likelihoods, count);
+                                    const std::vector<Likelihood>& likelihoods, int32_t each,
+                                    int32_t count) {
+  return std::make_unique<Ranked>(std::move(streams), likelihoods, each, count);
 }
 
 }  // namespace floe::gateway

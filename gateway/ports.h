@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -129,15 +130,15 @@ struct Meter {
   int attempts = 0;      // but for those that refused it
   int64_t arrived = 0;   // ids of the answer
   absl::Status failure;  // why it ended, if not by a finish
-  // Ids of the prompt that the first worker to answer had cached; nothing while none has.
-  std::optional<int64_t> cached_prompt;
+  // By prompt: ids of it that the first worker to answer it had cached; nothing while none has.
+  std::vector<std::optional<int64_t>> cached_prompts;
   absl::Duration first_token;         // from the request's arrival; zero: none has come
   std::vector<std::string> receipts;  // of the workers that finished its answers
 };
 
 struct GenerateCall {
   const ResolvedModel& model;
-  const std::vector<uint32_t>& prompt_ids;
+  std::span<const uint32_t> prompt_ids;
   const Sampling& sampling;  // with a seed
   int64_t max_tokens;
   const std::vector<std::string>& stop;

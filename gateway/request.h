@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -93,28 +95,29 @@ struct Request {
   ResolvedModel model;
   std::unique_ptr<const Schema> schema;  // of the answer; null: any text
 
-  // guard_input (which may mask ask.prompt) and guard_output
+  // guard_input (which may mask ask.prompts) and guard_output
   std::vector<GuardFinding> findings;
-  bool input_guarded = false;  // what ask.prompt says has passed the rules
-  std::string echo;            // what the answer begins with: the prompt as the rules let it pass
+  bool input_guarded = false;  // what ask.prompts say has passed the rules
+  // What the answers to each prompt begin with: it, as the rules let it pass. None: no echo.
+  std::vector<std::string> echoes;
 
-  // retrieve (which puts passages into ask.prompt); none: it was not asked for
+  // retrieve (which puts passages into the prompt); none: it was not asked for
   std::optional<Retrieved> retrieved;
 
   // quote
-  std::vector<uint32_t> prompt_ids;            // of texts to embed, one after the other
-  std::vector<size_t> input_ends;              // where in prompt_ids each of those ends
+  std::vector<uint32_t> prompt_ids;            // of all prompts, one after the other
+  std::vector<size_t> prompt_ends;             // where in prompt_ids each of them ends
   ToolFormat tool_format = ToolFormat::kNone;  // in which the model may call what is offered
-  int64_t max_tokens = 0;
-  bool seed_drawn = false;                  // by the gateway, not the client's
+  int64_t max_tokens = 0;   // of each answer; one that fills the context ends before
+  bool seed_drawn = false;  // by the gateway, not the client's
   std::shared_ptr<const PriceList> prices;  // shared with other requests; null: nothing is charged
   PricedCall priced;
   Cost worst_case;
 
   // cache
   CacheUse cache = CacheUse::kOff;
-  std::optional<cache::Key> cache_key;        // where the answer may be stored
-  std::optional<cache::CachedAnswer> cached;  // the answer that was found
+  std::optional<cache::Key> cache_key;         // where the answers may be stored
+  std::optional<cache::CachedAnswers> cached;  // those that were found
 
   // reserve
   std::optional<Reservation> reservation;
@@ -122,15 +125,17 @@ struct Request {
   // generate; a later stage may put a stream of its own around it.
   Meter meter;
   std::unique_ptr<TokenStream> stream;
-  std::vector<std::unique_ptr<TokenStream>> streams;  // instead, of several answers, one each
-  std::vector<Likelihood> likelihoods;                // of those, as far as they have come
+  // Instead, of several answers: one each, those to one prompt side by side.
+  std::vector<std::unique_ptr<TokenStream>> streams;
+  std::vector<Likelihood> likelihoods;  // of those, as far as they have come
 
   // embed
   std::vector<std::vector<float>> vectors;  // one an input
 
   // guard_output
-  int64_t arrived_tokens = 0;                // ids that came from workers
-  std::optional<cache::CachedAnswer> whole;  // as the worker gave it, when nothing was changed
+  int64_t arrived_tokens = 0;  // ids that came from workers
+  // By answer: as the worker gave it, when nothing was changed.
+  std::map<size_t, cache::CachedAnswer> whole;
 
   // settle
   bool settled = false;  // its record is on its way, or was not needed
@@ -144,5 +149,11 @@ struct Request {
   // The pipeline.
   std::vector<StageTime> times;
 };
+
+// Those of one prompt, once it is quoted.
+std::span<const uint32_t> IdsOf(const Request& request, size_t prompt);
+
+// The prompt that an answer belongs to, by its place among all that are made.
+size_t PromptIndex(const Request& request, size_t answer);
 
 }  // namespace floe::gateway

@@ -41,6 +41,20 @@ void AppendRetrieval(const Request& request, UsageLog& usage) noexcept {
   if (record) usage.AppendOnly(*std::move(record), [](const absl::Status&) {});
 }
 
+// The prompts of which an answer has begun to come, and what has come of it.
+void AddArrived(const Request& request, UsageQuantities& quantities) {
+  const auto& cached_prompts = request.meter.cached_prompts;
+  for (size_t i = 0; i < cached_prompts.size(); ++i) {
+    if (!cached_prompts[i]) continue;
+    const auto prompt = static_cast<int64_t>(IdsOf(request, i).size());
+    const int64_t cached = std::clamp<int64_t>(*cached_prompts[i], 0, prompt);
+    quantities.cached_input_tokens += cached;
+    quantities.input_tokens += prompt - cached;
+    quantities.calls = 1;
+  }
+  quantities.output_tokens = request.meter.arrived;
+}
+
 }  // namespace
 
 UsageQuantities ChargedQuantities(const Request& request) {
@@ -48,14 +62,15 @@ UsageQuantities ChargedQuantities(const Request& request) {
   UsageQuantities quantities;
   if (request.cache == CacheUse::kHit) {
     quantities.cached_input_tokens = prompt;
-    quantities.cached_output_tokens = request.cached->completion_tokens;
+    for (const cache::CachedAnswer& answer : *request.cached) {
+      quantities.cached_output_tokens += answer.completion_tokens;
+    }
     quantities.calls = 1;
-  } else if (request.meter.arrived > 0 || !request.vectors.empty()) {
-    quantities.cached_input_tokens =
-        std::clamp<int64_t>(request.meter.cached_prompt.value_or(0), 0, prompt);
-    quantities.input_tokens = prompt - quantities.cached_input_tokens;
-    quantities.output_tokens = request.meter.arrived;
+  } else if (!request.vectors.empty()) {
+    quantities.input_tokens = prompt;
     quantities.calls = 1;
+  } else {
+    AddArrived(request, quantities);
   }
   return quantities;
 }

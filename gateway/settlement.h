@@ -16,10 +16,9 @@ struct SettlementParts {
   const Clock& clock;
 };
 
-// What is charged: the ids that arrived, and the prompt with them, as cached what a worker had of
-// it in its prefix cache. An answer of which nothing arrived costs nothing; vectors
-// cost their inputs. From the cache: the
-// prompt and the answer as cached. Pure.
+// What is charged: the ids that arrived, and the prompts that they answer, as cached what a worker
+// had of them in its prefix cache. A prompt to which nothing arrived costs nothing; vectors cost
+// their inputs. From the cache: prompts and answers as cached. Pure.
 UsageQuantities ChargedQuantities(const Request& request);
 
 // By how the answer ended: a finish, an error of a stage behind generate, or a client that left.

@@ -35,7 +35,7 @@ absl::StatusOr<std::vector<tok::ChatMessage>> ReadMessages(const std::string& ch
   if (!request.contains("model")) request["model"] = "any";  // no model's name is counted
   FLOE_ASSIGN_OR_RETURN(const gateway::Ask ask, gateway::openai::ParseChat(request.dump()));
   std::vector<tok::ChatMessage> messages;
-  for (const gateway::Message& one : std::get<std::vector<gateway::Message>>(ask.prompt)) {
+  for (const gateway::Message& one : std::get<std::vector<gateway::Message>>(ask.prompts[0])) {
     messages.push_back({one.role, one.content});
   }
   return messages;

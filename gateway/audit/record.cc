@@ -34,10 +34,10 @@ Json PromptOf(const Prompt& prompt) {
 }
 
 Json AskedOf(const Ask& ask) {
-  if (!ask.embedding) return PromptOf(ask.prompt);
-  Json inputs = Json::array();
-  for (const Prompt& input : ask.embedding->inputs) inputs.push_back(PromptOf(input));
-  return inputs;
+  if (!ask.embedding && ask.prompts.size() == 1) return PromptOf(ask.prompts[0]);
+  Json prompts = Json::array();
+  for (const Prompt& prompt : ask.prompts) prompts.push_back(PromptOf(prompt));
+  return prompts;
 }
 
 void AddAsked(const Request& request, Json& line) {

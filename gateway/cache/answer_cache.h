@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -20,6 +21,9 @@ struct CachedAnswer {
   bool operator==(const CachedAnswer&) const = default;
 };
 
+// Of one request: one to each of its prompts.
+using CachedAnswers = std::vector<CachedAnswer>;
+
 // Whose answers, and which: see cache_key.h.
 struct Key {
   std::string team;
@@ -30,19 +34,19 @@ struct Key {
 class AnswerCache {
  public:
   virtual ~AnswerCache() = default;
-  // Nothing when it is not there. UNAVAILABLE while the cache is away.
-  virtual Awaitable<absl::StatusOr<std::optional<CachedAnswer>>> Find(const Key& key) = 0;
+  // Nothing when they are not there. UNAVAILABLE while the cache is away.
+  virtual Awaitable<absl::StatusOr<std::optional<CachedAnswers>>> Find(const Key& key) = 0;
   // Never waits; what cannot be stored is dropped.
-  virtual void Store(const Key& key, const CachedAnswer& answer, absl::Duration ttl) noexcept = 0;
+  virtual void Store(const Key& key, const CachedAnswers& answers, absl::Duration ttl) noexcept = 0;
 };
 
 // For a gateway without Redis: holds nothing.
 class NoCache final : public AnswerCache {
  public:
-  Awaitable<absl::StatusOr<std::optional<CachedAnswer>>> Find(const Key&) override {
+  Awaitable<absl::StatusOr<std::optional<CachedAnswers>>> Find(const Key&) override {
     co_return std::nullopt;
   }
-  void Store(const Key&, const CachedAnswer&, absl::Duration) noexcept override {}
+  void Store(const Key&, const CachedAnswers&, absl::Duration) noexcept override {}
 };
 
 }  // namespace floe::gateway::cache

@@ -29,13 +29,15 @@ class Parts {
 
 Key KeyOf(const KeyParts& parts) {
   Parts all;
-  all.Add("floe answer 2");
+  all.Add("floe answer 3");
   all.Add(parts.team);
   all.Add(parts.policy_digest);
   all.Add(parts.checkpoint_digest);
   all.Add(parts.tokenizer_digest);
   all.Add(uint64_t{parts.prompt_ids.size()});
   for (const uint32_t id : parts.prompt_ids) all.Add(uint64_t{id});
+  all.Add(uint64_t{parts.prompt_ends.size()});
+  for (const size_t end : parts.prompt_ends) all.Add(uint64_t{end});
   const Sampling& sampling = parts.sampling;
   all.Add(sampling.temperature);
   all.Add(static_cast<uint64_t>(sampling.top_k));

@@ -16,8 +16,9 @@ struct KeyParts {
   std::string_view policy_digest;
   std::string_view checkpoint_digest;
   std::string_view tokenizer_digest;
-  const std::vector<uint32_t>& prompt_ids;
-  const Sampling& sampling;  // without a seed: any will do
+  const std::vector<uint32_t>& prompt_ids;  // of all prompts, one after the other
+  const std::vector<size_t>& prompt_ends;   // where each of them ends
+  const Sampling& sampling;                 // without a seed: any will do
   int64_t max_tokens = 0;
   const std::vector<std::string>& stop;
   const ResponseFormat& response_format;

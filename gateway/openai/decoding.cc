@@ -106,17 +106,22 @@ void ReadChoices(FieldReader& fields, bool chat, Ask& ask) {
   ask.choices = static_cast<int32_t>(fields.Integer("n", 1, kMaxChoices).value_or(1));
   ask.best_of = ask.choices;
   if (chat) return;
-  const auto best_of = fields.Integer("best_of", 1, kMaxChoices);
-  if (!best_of) return;
-  if (*best_of < ask.choices) {
+  const auto best_of = fields.Integer("best_of", 1, kMaxChoices).value_or(ask.choices);
+  if (best_of < ask.choices) {
     fields.Fail("best_of", "INVALID_VALUE",
-                absl::StrCat("is ", *best_of, ", less than n; write at least ", ask.choices));
+                absl::StrCat("is ", best_of, ", less than n; write at least ", ask.choices));
   }
-  if (*best_of > ask.choices && ask.stream) {
+  if (best_of > ask.choices && ask.stream) {
     fields.Fail("best_of", "INVALID_VALUE",
                 "cannot be streamed: answers are ranked when they are whole; leave out stream");
   }
-  ask.best_of = static_cast<int32_t>(*best_of);
+  ask.best_of = static_cast<int32_t>(best_of);
+  if (ask.answers_made() > kMaxAnswers) {
+    fields.Fail("prompt", "INVALID_VALUE",
+                absl::StrCat("has ", ask.prompts.size(), " prompts, of ", best_of,
+                             " answers each: ", ask.answers_made(), "; send prompts for at most ",
+                             kMaxAnswers, " answers at once"));
+  }
 }
 
 void ReadMaxCost(FieldReader& fields, Ask& ask) {

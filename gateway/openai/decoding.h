@@ -9,7 +9,8 @@
 namespace floe::gateway::openai {
 
 inline constexpr int64_t kMaxTopLogProbs = 20;  // as OpenAI's chats; completions too
-inline constexpr int64_t kMaxChoices = 16;      // answers that one request may have made
+inline constexpr int64_t kMaxChoices = 16;      // answers that one prompt may have made
+inline constexpr int64_t kMaxAnswers = 128;     // and all prompts of one request together
 inline constexpr size_t kMaxLogitBiases = 1024;
 
 // temperature, top_p, min_p, top_k, seed, the penalties and logit_bias.
@@ -20,7 +21,7 @@ void ReadLogProbs(FieldReader& fields, bool chat, std::optional<LogProbsAsk>& wa
 // `floe.logprobs`: of which distribution; `wanted` was read before.
 void ReadLogProbsOf(FieldReader& floe, std::optional<LogProbsAsk>& wanted);
 
-// `n`, and `best_of` of completions; `ask` knows whether it is a stream.
+// `n`, and `best_of` of completions; `ask` knows its prompts and whether it is a stream.
 void ReadChoices(FieldReader& fields, bool chat, Ask& ask);
 
 // `max_cost`.

@@ -258,7 +258,7 @@ void ReadCompletionOnly(FieldReader& fields, Ask& ask) {
 // `input` and how its vectors are written.
 void ReadEmbedding(FieldReader& fields, Ask& ask) {
   EmbeddingAsk& wanted = ask.embedding.emplace();
-  fields.Fail(ReadInputs(fields, wanted.inputs));
+  fields.Fail(ReadTexts(fields, "input", kMaxInputs, ask.prompts));
   const auto encoding = fields.String("encoding_format", kMaxLabelBytes);
   if (encoding && *encoding != "float" && *encoding != "base64") {
     fields.Fail("encoding_format", "INVALID_VALUE", "is not known; write float or base64");
@@ -270,7 +270,8 @@ void ReadEmbedding(FieldReader& fields, Ask& ask) {
 }
 
 void ReadGeneration(FieldReader& fields, bool chat, Ask& ask) {
-  fields.Fail(chat ? ReadMessages(fields, ask.prompt) : ReadPrompt(fields, ask.prompt));
+  fields.Fail(chat ? ReadMessages(fields, ask.prompts)
+                   : ReadTexts(fields, "prompt", kMaxPrompts, ask.prompts));
   ReadMaxTokens(fields, ask, chat);
   ReadSampling(fields, ask.sampling);
   ReadStop(fields, ask);

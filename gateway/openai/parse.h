@@ -20,6 +20,7 @@ namespace floe::gateway::openai {
 inline constexpr size_t kMaxStops = 4;  // as OpenAI's API
 inline constexpr size_t kMaxStopBytes = 1024;
 inline constexpr size_t kMaxMessages = 4096;
+inline constexpr size_t kMaxPrompts = 64;   // of one completion
 inline constexpr size_t kMaxInputs = 2048;  // texts to embed, as OpenAI's API
 
 // INVALID_ARGUMENT with a reason (INVALID_JSON, INVALID_TYPE, INVALID_VALUE,

@@ -153,7 +153,7 @@ absl::StatusOr<std::vector<uint32_t>> ReadIds(const json& list, const std::strin
 
 }  // namespace
 
-absl::Status ReadMessages(FieldReader& body, Prompt& prompt) {
+absl::Status ReadMessages(FieldReader& body, std::vector<Prompt>& prompts) {
   const json* list = body.Take("messages");
   if (body.failed()) return absl::OkStatus();  // the first mistake is already recorded
   if (list == nullptr) {
@@ -173,58 +173,33 @@ absl::Status ReadMessages(FieldReader& body, Prompt& prompt) {
                           ReadMessage(body, (*list)[i], absl::StrCat("messages[", i, "]")));
     if (body.failed()) break;
   }
-  prompt = std::move(messages);
+  prompts = {std::move(messages)};
   return absl::OkStatus();
 }
 
-absl::Status ReadPrompt(FieldReader& body, Prompt& prompt) {
-  const json* value = body.Take("prompt");
+absl::Status ReadTexts(FieldReader& body, const std::string& field, size_t most,
+                       std::vector<Prompt>& prompts) {
+  const json* value = body.Take(field);
   if (body.failed()) return absl::OkStatus();
   if (value == nullptr) {
-    return FieldError("prompt", "MISSING_REQUIRED_PARAMETER",
-                      "prompt is missing; send a string or an array of token ids");
+    return FieldError(field, "MISSING_REQUIRED_PARAMETER",
+                      field + " is missing; send a text, an array of texts, or token ids");
   }
-  std::string path = "prompt";
-  if (value->is_array() && !value->empty() && !(*value)[0].is_number()) {
-    if (value->size() > 1) {
-      return FieldError("prompt", "UNSUPPORTED_PARAMETER",
-                        absl::StrCat("prompt has ", value->size(), " prompts; send one a request"));
-    }
-    value = &(*value)[0];
-    path = "prompt[0]";
+  if (!value->is_string() && !value->is_array()) {
+    return WrongType(field, *value, "a string, an array of strings, or token ids");
   }
-  if (value->is_string()) {
-    prompt = value->get<std::string>();
-    return absl::OkStatus();
-  }
-  if (!value->is_array()) return WrongType(path, *value, "a string or an array of token ids");
-  FLOE_ASSIGN_OR_RETURN(prompt, ReadIds(*value, path));
-  return absl::OkStatus();
-}
-
-absl::Status ReadInputs(FieldReader& body, std::vector<Prompt>& inputs) {
-  const json* value = body.Take("input");
-  if (body.failed()) return absl::OkStatus();
-  if (value == nullptr) {
-    return FieldError("input", "MISSING_REQUIRED_PARAMETER",
-                      "input is missing; send a string, an array of strings, or token ids");
-  }
-  const bool one =
-      value->is_string() || (value->is_array() && !value->empty() && (*value)[0].is_number());
-  if (!one && !value->is_array()) {
-    return WrongType("input", *value, "a string, an array of strings, or token ids");
-  }
+  const bool one = value->is_string() || (!value->empty() && (*value)[0].is_number());
   const json list = one ? json::array({*value}) : *value;
-  if (list.empty() || list.size() > kMaxInputs) {
-    return FieldError("input", "INVALID_VALUE",
-                      absl::StrCat("input has ", list.size(), " entries; send 1 to ", kMaxInputs));
+  if (list.empty() || list.size() > most) {
+    return FieldError(field, "INVALID_VALUE",
+                      absl::StrCat(field, " has ", list.size(), " entries; send 1 to ", most));
   }
   for (size_t i = 0; i < list.size(); ++i) {
-    const std::string path = one ? "input" : absl::StrCat("input[", i, "]");
+    const std::string path = one ? field : absl::StrCat(field, "[", i, "]");
     if (list[i].is_string()) {
-      inputs.emplace_back(list[i].get<std::string>());
+      prompts.emplace_back(list[i].get<std::string>());
     } else if (list[i].is_array()) {
-      FLOE_ASSIGN_OR_RETURN(inputs.emplace_back(), ReadIds(list[i], path));
+      FLOE_ASSIGN_OR_RETURN(prompts.emplace_back(), ReadIds(list[i], path));
     } else {
       return WrongType(path, list[i], "a string or an array of token ids");
     }

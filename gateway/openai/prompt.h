@@ -1,6 +1,7 @@
-// `messages` and `prompt`: the part of a request body that holds the text.
+// `messages`, `prompt` and `input`: the part of a request body that holds the text.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,12 +14,10 @@ namespace floe::gateway::openai {
 // Roles system, developer (as system), user, assistant (which may have called tools) and tool (a
 // call's result); content a string or an array of text parts. What a client got as an answer may be
 // sent back as it is.
-absl::Status ReadMessages(FieldReader& body, Prompt& prompt);
+absl::Status ReadMessages(FieldReader& body, std::vector<Prompt>& prompts);
 
-// A string, an array of ids, or an array of one of these.
-absl::Status ReadPrompt(FieldReader& body, Prompt& prompt);
-
-// `input`: a text, a list of texts, the ids of one, or a list of lists of ids; up to kMaxInputs.
-absl::Status ReadInputs(FieldReader& body, std::vector<Prompt>& inputs);
+// `prompt` or `input`: a text, the ids of one, or a list of up to `most` of these.
+absl::Status ReadTexts(FieldReader& body, const std::string& field, size_t most,
+                       std::vector<Prompt>& prompts);
 
 }  // namespace floe::gateway::openai

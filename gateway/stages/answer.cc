@@ -13,7 +13,7 @@ Awaitable<absl::Status> AnswerStage::Enter(Request& request) {
     const bool ends = piece->ended || piece->finish;
     if (piece->text.empty() && piece->logprobs.empty() && piece->calls.empty() && !ends) continue;
     if (request.rules != nullptr && request.rules->audit_text) {
-      request.answer_texts.resize(static_cast<size_t>(request.ask.choices));
+      request.answer_texts.resize(static_cast<size_t>(request.ask.answers_given()));
       std::string& text = request.answer_texts[static_cast<size_t>(piece->choice)];
       text += piece->text;
       for (const ToolCall& call : piece->calls) text += call.name + "(" + call.arguments + ")";

@@ -44,6 +44,7 @@ cache::Key KeyOf(const Request& request) {
                        .checkpoint_digest = request.model.digest,
                        .tokenizer_digest = request.model.tokenizer_digest,
                        .prompt_ids = request.prompt_ids,
+                       .prompt_ends = request.prompt_ends,
                        .sampling = sampling,
                        .max_tokens = request.max_tokens,
                        .stop = request.ask.stop,
@@ -55,28 +56,41 @@ cache::Key KeyOf(const Request& request) {
 Awaitable<absl::Status> CacheStage::Enter(Request& request) {
   const policy::TeamPolicy& rules = *request.rules;
   const bool determined = !request.seed_drawn || request.ask.sampling.temperature == 0;
-  // What is kept is one answer without log-probabilities.
+  // What is kept is one answer to each prompt, without log-probabilities.
   const bool kept = !request.ask.logprobs && request.ask.best_of == 1;
   if (!rules.cache || !request.ask.use_cache || !kept || !(determined || rules.cache_sampled)) {
     co_return absl::OkStatus();
   }
   request.cache = CacheUse::kMiss;
   request.cache_key = KeyOf(request);
-  absl::StatusOr<std::optional<cache::CachedAnswer>> found =
+  absl::StatusOr<std::optional<cache::CachedAnswers>> found =
       co_await cache_.Find(*request.cache_key);
-  if (!found.ok() || !found->has_value()) co_return absl::OkStatus();
+  const size_t prompts = request.prompt_ends.size();
+  if (!found.ok() || !found->has_value() || (*found)->size() != prompts) {
+    co_return absl::OkStatus();
+  }
   request.cache = CacheUse::kHit;
   request.cached = **std::move(found);
-  request.stream = std::make_unique<ReplayStream>(*request.cached,
-                                                  static_cast<int64_t>(request.prompt_ids.size()));
+  for (size_t i = 0; i < prompts; ++i) {
+    auto stream = std::make_unique<ReplayStream>((*request.cached)[i],
+                                                 static_cast<int64_t>(IdsOf(request, i).size()));
+    if (prompts == 1) {
+      request.stream = std::move(stream);
+    } else {
+      request.streams.push_back(std::move(stream));
+    }
+  }
   co_return absl::OkStatus();
 }
 
 void CacheStage::Leave(Request& request) noexcept {
   // `finish` is set once the client has everything: what was refused or cut off has none, and what
   // a rule blocked or masked is not `whole`.
-  if (request.cache != CacheUse::kMiss || !request.finish || !request.whole) return;
-  cache_.Store(*request.cache_key, *request.whole, request.rules->cache_ttl);
+  if (request.cache != CacheUse::kMiss || !request.finish) return;
+  if (request.whole.size() != request.prompt_ends.size()) return;
+  cache::CachedAnswers answers;
+  for (auto& [index, answer] : request.whole) answers.push_back(std::move(answer));
+  cache_.Store(*request.cache_key, answers, request.rules->cache_ttl);
 }
 
 }  // namespace floe::gateway

@@ -19,7 +19,7 @@ class Done final : public TokenStream {
 Awaitable<absl::Status> EmbedStage::Enter(Request& request) {
   const EmbedCall call{.model = request.model,
                        .ids = request.prompt_ids,
-                       .input_ends = request.input_ends,
+                       .input_ends = request.prompt_ends,
                        .pooling = request.ask.embedding->pooling,
                        .tier = request.ask.tier,
                        .usage_id = request.usage_id,

@@ -25,7 +25,8 @@ class MeteredStream final : public TokenStream {
     }
     const auto ids = static_cast<int64_t>(piece->ids.size());
     meter.arrived += ids;
-    if (ids > 0 && !meter.cached_prompt) meter.cached_prompt = piece->cached_prompt;
+    std::optional<int64_t>& cached = meter.cached_prompts[PromptIndex(request_, index_)];
+    if (ids > 0 && !cached) cached = piece->cached_prompt;
     if (ids > 0 && meter.first_token == absl::ZeroDuration()) {
       meter.first_token = clock_.Now() - request_.arrived;
     }
@@ -62,14 +63,16 @@ absl::Status NamingTheField(absl::Status status, const ResponseFormat& format) {
 }  // namespace
 
 Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> GenerateStage::Start(Request& request,
-                                                                             int32_t index) {
+                                                                             size_t index) {
   const Ask& ask = request.ask;
   Sampling sampling = ask.sampling;
-  sampling.seed = SeedOf(sampling.seed.value_or(0), index);
+  // As if each prompt were alone.
+  const auto of_prompt = static_cast<int32_t>(index % static_cast<size_t>(ask.best_of));
+  sampling.seed = SeedOf(sampling.seed.value_or(0), of_prompt);
   std::optional<LogProbsAsk> logprobs = ask.logprobs;
   if (ask.best_of > ask.choices && !logprobs) logprobs = LogProbsAsk{};  // to rank by
   const GenerateCall call{.model = request.model,
-                          .prompt_ids = request.prompt_ids,
+                          .prompt_ids = IdsOf(request, PromptIndex(request, index)),
                           .sampling = sampling,
                           .max_tokens = request.max_tokens,
                           .stop = ask.stop,
@@ -85,17 +88,17 @@ Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> GenerateStage::Start(Req
     request.meter.failure = stream.status();
     co_return NamingTheField(stream.status(), ask.response_format);
   }
-  co_return std::make_unique<MeteredStream>(*std::move(stream), request, static_cast<size_t>(index),
-                                            clock_);
+  co_return std::make_unique<MeteredStream>(*std::move(stream), request, index, clock_);
 }
 
 Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
-  if (request.stream != nullptr) co_return absl::OkStatus();
-  const int32_t count = request.ask.best_of;
-  request.likelihoods.resize(static_cast<size_t>(count));
+  if (request.stream != nullptr || !request.streams.empty()) co_return absl::OkStatus();
+  const auto count = static_cast<size_t>(request.ask.answers_made());
+  request.likelihoods.resize(count);
+  request.meter.cached_prompts.resize(request.ask.prompts.size());
   // One after the other: once the first has begun, its worker has the prompt's keys and values, and
-  // the others need not compute them again.
-  for (int32_t index = 0; index < count; ++index) {
+  // the others need not compute them again. Nor does one request fill the queue of a worker.
+  for (size_t index = 0; index < count; ++index) {
     absl::StatusOr<std::unique_ptr<TokenStream>> stream = co_await Start(request, index);
     if (!stream.ok()) co_return stream.status();
     if (count == 1) {

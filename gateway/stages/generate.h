@@ -17,7 +17,7 @@ class GenerateStage final : public Stage {
   void Leave(Request& request) noexcept override;
 
  private:
-  Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(Request& request, int32_t index);
+  Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(Request& request, size_t index);
 
   Generator& generator_;
   const Clock& clock_;

@@ -88,13 +88,14 @@ GuardedPrompt GuardPrompt(const RuleSet& rules, Prompt prompt, const std::string
   return out;
 }
 
-Awaitable<absl::Status> GuardInputStage::Guard(Request& request, Prompt& prompt,
-                                               std::string param) {
+Awaitable<absl::Status> GuardInputStage::Guard(Request& request, size_t index) {
   const RuleSet& rules = request.rules->input;
+  Prompt& prompt = request.ask.prompts[index];
+  const std::string param = PromptName(request.ask, index);
   GuardedPrompt guarded;
   if (auto* ids = std::get_if<std::vector<uint32_t>>(&prompt)) {
     absl::StatusOr<std::string> text = co_await prompts_.Decode(request.scope, request.model, *ids);
-    if (!text.ok()) co_return text.status();
+    if (!text.ok()) co_return AboutPrompt(text.status(), request.ask, index);
     GuardFixed(rules, param, *std::move(text), guarded);
     guarded.prompt = std::move(*ids);
   } else {
@@ -114,10 +115,8 @@ Awaitable<absl::Status> GuardInputStage::Guard(Request& request, Prompt& prompt,
 
 Awaitable<absl::Status> GuardInputStage::GuardAll(Request& request) {
   if (request.rules->input.empty()) co_return absl::OkStatus();
-  if (!request.ask.embedding) co_return co_await Guard(request, request.ask.prompt, "prompt");
-  std::vector<Prompt>& inputs = request.ask.embedding->inputs;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const absl::Status passed = co_await Guard(request, inputs[i], absl::StrCat("input[", i, "]"));
+  for (size_t i = 0; i < request.ask.prompts.size(); ++i) {
+    const absl::Status passed = co_await Guard(request, i);
     if (!passed.ok()) co_return passed;
   }
   co_return absl::OkStatus();
@@ -128,12 +127,16 @@ Awaitable<absl::Status> GuardInputStage::Enter(Request& request) {
   request.input_guarded = passed.ok();
   if (!passed.ok() || !request.ask.echo) co_return passed;
   // Before passages are put in front of it: an answer begins with what the client wrote.
-  if (const auto* text = std::get_if<std::string>(&request.ask.prompt)) {
-    request.echo = *text;
-  } else if (const auto* ids = std::get_if<std::vector<uint32_t>>(&request.ask.prompt)) {
-    absl::StatusOr<std::string> text = co_await prompts_.Decode(request.scope, request.model, *ids);
-    if (!text.ok()) co_return text.status();
-    request.echo = *std::move(text);
+  for (size_t i = 0; i < request.ask.prompts.size(); ++i) {
+    std::string& echo = request.echoes.emplace_back();
+    if (const auto* text = std::get_if<std::string>(&request.ask.prompts[i])) {
+      echo = *text;
+    } else if (const auto* ids = std::get_if<std::vector<uint32_t>>(&request.ask.prompts[i])) {
+      absl::StatusOr<std::string> said =
+          co_await prompts_.Decode(request.scope, request.model, *ids);
+      if (!said.ok()) co_return AboutPrompt(said.status(), request.ask, i);
+      echo = *std::move(said);
+    }
   }
   co_return absl::OkStatus();
 }

@@ -18,13 +18,13 @@ class GuardInputStage final : public Stage {
       : prompts_(prompts), background_(std::move(background)) {}
 
   std::string_view name() const override { return "guard_input"; }
-  // Masks the prompt, or each text to embed, records what was found, and keeps what is to be
+  // Masks the prompts, records what was found, and keeps what is to be
   // echoed. INVALID_ARGUMENT (CONTENT_BLOCKED) names the rule, never the text.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
   Awaitable<absl::Status> GuardAll(Request& request);
-  Awaitable<absl::Status> Guard(Request& request, Prompt& prompt, std::string param);
+  Awaitable<absl::Status> Guard(Request& request, size_t index);
 
   PromptEncoder& prompts_;
   const boost::asio::any_io_executor background_;

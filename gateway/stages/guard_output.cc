@@ -24,10 +24,12 @@ absl::Status BreaksSchema(const absl::Status& why) {
 // Of one answer. Borrows the request, of which it is a part.
 class GuardedStream final : public TokenStream {
  public:
-  GuardedStream(Request& request, std::unique_ptr<TokenStream> inner)
+  GuardedStream(Request& request, std::unique_ptr<TokenStream> inner, size_t index)
       : request_(request),
         inner_(std::move(inner)),
-        echo_(request.echo),
+        index_(index),
+        prompt_(PromptIndex(request, index)),
+        echo_(request.echoes.empty() ? "" : request.echoes[prompt_]),
         guard_(request.rules->output) {}
 
   Awaitable<absl::StatusOr<Piece>> Next() override {
@@ -51,8 +53,8 @@ class GuardedStream final : public TokenStream {
     if (piece->finish) {
       if (!request_.ask.stream) passed = std::exchange(form_, "") + passed;
       if (clean_ && request_.cache == CacheUse::kMiss) {
-        request_.whole = cache::CachedAnswer{std::move(raw_), piece->finish->reason,
-                                             piece->finish->completion_tokens};
+        request_.whole[index_] = {std::move(raw_), piece->finish->reason,
+                                  piece->finish->completion_tokens};
       }
     }
     HoldLogProbs(*piece);
@@ -94,8 +96,9 @@ class GuardedStream final : public TokenStream {
   Finish BlockedFinish(const std::optional<Finish>& known) const {
     Finish finish = known.value_or(Finish{});
     if (!known) {
-      finish.prompt_tokens = static_cast<int64_t>(request_.prompt_ids.size());
-      finish.completion_tokens = request_.cached ? request_.cached->completion_tokens : arrived_;
+      finish.prompt_tokens = static_cast<int64_t>(IdsOf(request_, prompt_).size());
+      finish.completion_tokens =
+          request_.cached ? (*request_.cached)[index_].completion_tokens : arrived_;
     }
     finish.reason = FinishReason::kContentFilter;
     return finish;
@@ -103,7 +106,9 @@ class GuardedStream final : public TokenStream {
 
   Request& request_;
   std::unique_ptr<TokenStream> inner_;
-  std::string echo_;  // what the answer begins with; empty once it has
+  const size_t index_;   // among all that are made
+  const size_t prompt_;  // that it answers
+  std::string echo_;     // what the answer begins with; empty once it has
   guardrails::StreamGuard guard_;
   std::vector<TokenLogProbs> logprobs_;  // that wait
   int64_t arrived_ = 0;                  // ids of this answer
@@ -128,17 +133,18 @@ void TellCalls(Request& request) {
 
 Awaitable<absl::Status> GuardOutputStage::Enter(Request& request) {
   if (request.streams.empty()) {
-    request.stream = std::make_unique<GuardedStream>(request, std::move(request.stream));
+    request.stream = std::make_unique<GuardedStream>(request, std::move(request.stream), 0);
     TellCalls(request);
     co_return absl::OkStatus();
   }
-  for (std::unique_ptr<TokenStream>& stream : request.streams) {
-    stream = std::make_unique<GuardedStream>(request, std::move(stream));
-  }
   auto streams = std::exchange(request.streams, {});
-  request.stream = request.ask.best_of > request.ask.choices
-                       ? BestOf(std::move(streams), request.likelihoods, request.ask.choices)
-                       : Merge(std::move(streams));
+  for (size_t i = 0; i < streams.size(); ++i) {
+    streams[i] = std::make_unique<GuardedStream>(request, std::move(streams[i]), i);
+  }
+  const int32_t made = request.ask.best_of;
+  const int32_t given = request.ask.choices;
+  request.stream = made > given ? BestOf(std::move(streams), request.likelihoods, made, given)
+                                : Merge(std::move(streams), made);
   TellCalls(request);
   co_return absl::OkStatus();
 }

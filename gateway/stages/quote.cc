@@ -10,6 +10,7 @@
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
+#include "base/view.h"
 #include "gateway/openai/tools.h"
 #include "gateway/stages/admit.h"
 
@@ -33,15 +34,15 @@ std::string OperationOf(const Ask& ask) {
   return ask.is_chat() ? "chat" : "completion";
 }
 
-absl::Status CheckInput(size_t index, int64_t tokens, int64_t context) {
+absl::Status CheckInput(const EncodedPrompt& input, int64_t context) {
+  const auto tokens = static_cast<int64_t>(input.ids.size());
   if (tokens >= 1 && tokens <= context) return absl::OkStatus();
-  const std::string param = absl::StrCat("input[", index, "]");
   return WithReason(
       absl::InvalidArgumentError(
-          tokens == 0 ? absl::StrCat(param, " has no tokens; write at least one character")
+          tokens == 0 ? "the text has no tokens; write at least one character"
                       : absl::StrCat("This model's maximum context length is ", context,
-                                     " tokens, and ", param, " has ", tokens, "; shorten it.")),
-      tokens == 0 ? "INVALID_VALUE" : "CONTEXT_LENGTH_EXCEEDED", {{"param", param}});
+                                     " tokens, and the text has ", tokens, "; shorten it.")),
+      tokens == 0 ? "INVALID_VALUE" : "CONTEXT_LENGTH_EXCEEDED", {{"param", "input"}});
 }
 
 absl::Status TooManyInputs() {
@@ -51,8 +52,23 @@ absl::Status TooManyInputs() {
       "REQUEST_TOO_LARGE", {{"param", "input"}});
 }
 
-std::string WhatMakesItLong(const Ask& ask) {
+std::string_view LessPrompt(const Ask& ask) {
+  return ask.prompts.size() > 1 ? "Send fewer prompts at once" : "Shorten the prompt";
+}
+
+std::string_view WhatMakesItLong(const Ask& ask) {
   return ask.best_of == 1 ? "max_tokens" : "max_tokens, n or best_of";
+}
+
+// How long the answer to one prompt may be.
+absl::Status PlanAnswer(const EncodedPrompt& prompt, Request& request) {
+  FLOE_ASSIGN_OR_RETURN(const int64_t budget,
+                        TokenBudget(request.ask.is_chat(), request.ask.max_tokens,
+                                    static_cast<int64_t>(prompt.ids.size()), request.model.context,
+                                    request.rules->max_output_tokens));
+  request.max_tokens = std::max(request.max_tokens, budget);
+  RequireCall(prompt.tool_format, request);
+  return absl::OkStatus();
 }
 
 // What a request may cost is known before anything runs: one that could cost more than its client
@@ -61,12 +77,12 @@ absl::Status CheckMaxCost(const Request& request) {
   if (request.ask.max_cost.empty()) return absl::OkStatus();
   FLOE_ASSIGN_OR_RETURN(const Picos most, request.prices->Amount(request.ask.max_cost));
   if (request.worst_case.picos <= most) return absl::OkStatus();
-  return WithReason(
-      absl::InvalidArgumentError(absl::StrCat(
-          "the request may cost $", request.worst_case.dollars, " and max_cost is $",
-          request.ask.max_cost, ". Shorten the prompt, lower ", WhatMakesItLong(request.ask),
-          ", ask for a cheaper service_tier, or raise max_cost.")),
-      "MAX_COST_EXCEEDED", {{"param", "max_cost"}});
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(
+                        "the request may cost $", request.worst_case.dollars, " and max_cost is $",
+                        request.ask.max_cost, ". ", AbslView(LessPrompt(request.ask)), ", lower ",
+                        AbslView(WhatMakesItLong(request.ask)),
+                        ", ask for a cheaper service_tier, or raise max_cost.")),
+                    "MAX_COST_EXCEEDED", {{"param", "max_cost"}});
 }
 
 }  // namespace
@@ -95,48 +111,37 @@ absl::StatusOr<int64_t> TokenBudget(bool chat, std::optional<int64_t> asked, int
       "CONTEXT_LENGTH_EXCEEDED", {{"param", param}});
 }
 
-Awaitable<absl::Status> QuoteStage::CountPrompt(Request& request) {
-  absl::StatusOr<EncodedPrompt> encoded = co_await parts_.prompts.Encode(
-      request.scope, request.model, request.ask.prompt, request.ask.tools);
-  if (!encoded.ok()) co_return encoded.status();
-  const absl::StatusOr<int64_t> budget = TokenBudget(
-      request.ask.is_chat(), request.ask.max_tokens, static_cast<int64_t>(encoded->ids.size()),
-      request.model.context, request.rules->max_output_tokens);
-  if (!budget.ok()) co_return budget.status();
-  request.prompt_ids = std::move(encoded->ids);
-  RequireCall(encoded->tool_format, request);
-  request.max_tokens = *budget;
-  if (!request.ask.sampling.seed) {
-    request.ask.sampling.seed = parts_.draw_seed();
-    request.seed_drawn = true;
-  }
-  co_return absl::OkStatus();
-}
-
-Awaitable<absl::Status> QuoteStage::CountInputs(Request& request) {
+Awaitable<absl::Status> QuoteStage::CountPrompts(Request& request) {
   const auto executor = co_await boost::asio::this_coro::executor;
-  const std::vector<Prompt>& inputs = request.ask.embedding->inputs;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const absl::StatusOr<EncodedPrompt> encoded =
-        co_await parts_.prompts.Encode(request.scope, request.model, inputs[i], request.ask.tools);
-    if (!encoded.ok()) co_return encoded.status();
-    const std::vector<uint32_t>& ids = encoded->ids;
-    const absl::Status fits =
-        CheckInput(i, static_cast<int64_t>(ids.size()), request.model.context);
-    if (!fits.ok()) co_return fits;
-    request.prompt_ids.insert(request.prompt_ids.end(), ids.begin(), ids.end());
-    request.input_ends.push_back(request.prompt_ids.size());
-    if (request.prompt_ids.size() > kMaxInputTokens) co_return TooManyInputs();
+  request.prompt_ids.clear();
+  request.prompt_ends.clear();
+  request.max_tokens = 0;
+  for (size_t i = 0; i < request.ask.prompts.size(); ++i) {
     // Many short texts are as much work as a long one: others have their turn in between.
-    co_await boost::asio::post(executor, boost::asio::use_awaitable);
+    if (i > 0) co_await boost::asio::post(executor, boost::asio::use_awaitable);
+    const absl::StatusOr<EncodedPrompt> encoded = co_await parts_.prompts.Encode(
+        request.scope, request.model, request.ask.prompts[i], request.ask.tools);
+    if (!encoded.ok()) co_return AboutPrompt(encoded.status(), request.ask, i);
+    const std::vector<uint32_t>& ids = encoded->ids;
+    const absl::Status fits = request.ask.embedding ? CheckInput(*encoded, request.model.context)
+                                                    : PlanAnswer(*encoded, request);
+    if (!fits.ok()) co_return AboutPrompt(fits, request.ask, i);
+    request.prompt_ids.insert(request.prompt_ids.end(), ids.begin(), ids.end());
+    request.prompt_ends.push_back(request.prompt_ids.size());
+    if (request.ask.embedding && request.prompt_ids.size() > kMaxInputTokens) {
+      co_return TooManyInputs();
+    }
   }
   co_return absl::OkStatus();
 }
 
 Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
-  auto counting = request.ask.embedding ? CountInputs(request) : CountPrompt(request);
-  const absl::Status counted = co_await std::move(counting);
+  const absl::Status counted = co_await CountPrompts(request);
   if (!counted.ok()) co_return counted;
+  if (!request.ask.embedding && !request.ask.sampling.seed) {
+    request.ask.sampling.seed = parts_.draw_seed();
+    request.seed_drawn = true;
+  }
   const absl::Status priced = Price(request);
   if (!priced.ok()) co_return priced;
   co_return co_await ChargeTokens(request);
@@ -145,14 +150,15 @@ Awaitable<absl::Status> QuoteStage::Enter(Request& request) {
 Awaitable<absl::Status> QuoteStage::ChargeTokens(Request& request) {
   const int64_t limit = request.rules->limits.tokens_per_minute;
   if (limit == 0) co_return absl::OkStatus();
-  const int64_t answers = request.max_tokens * request.ask.best_of;
+  const int64_t answers = request.max_tokens * request.ask.answers_made();
   const int64_t tokens = static_cast<int64_t>(request.prompt_ids.size()) + answers;
   if (tokens > limit) {
     co_return WithReason(
         absl::InvalidArgumentError(absl::StrCat(
             "the request may need ", tokens, " tokens (", request.prompt_ids.size(),
             " in the prompt, up to ", answers, " for the answer), and this key may use ", limit,
-            " a minute. Shorten the prompt or lower ", WhatMakesItLong(request.ask), ".")),
+            " a minute. ", AbslView(LessPrompt(request.ask)), " or lower ",
+            AbslView(WhatMakesItLong(request.ask)), ".")),
         "REQUEST_TOO_LARGE", {{"param", "max_tokens"}});
   }
   const absl::StatusOr<limits::Charge> charge =
@@ -180,7 +186,7 @@ absl::Status QuoteStage::Price(Request& request) const {
   if (request.prices == nullptr) return absl::OkStatus();
   absl::StatusOr<Cost> worst =
       request.prices->WorstCase(request.priced, static_cast<int64_t>(request.prompt_ids.size()),
-                                request.max_tokens * request.ask.best_of);
+                                request.max_tokens * request.ask.answers_made());
   if (!worst.ok()) return worst.status();
   request.worst_case = *std::move(worst);
   return CheckMaxCost(request);

@@ -1,5 +1,5 @@
-// quote: the prompt rendered and counted by the model's own tokenizer, the most that the answer can
-// take, what both cost at most, and both charged to the key's tokens a minute.
+// quote: the prompts rendered and counted by the model's own tokenizer, the most that the answer
+// can take, what both cost at most, and both charged to the key's tokens a minute.
 #pragma once
 
 #include <functional>
@@ -27,16 +27,15 @@ class QuoteStage final : public Stage {
   explicit QuoteStage(Parts parts) : parts_(std::move(parts)) {}
 
   std::string_view name() const override { return "quote"; }
-  // INVALID_ARGUMENT (CONTEXT_LENGTH_EXCEEDED) when prompt and answer do not fit the context, or
-  // (REQUEST_TOO_LARGE) can never fit the tokens a minute; RESOURCE_EXHAUSTED (RATE_LIMIT_EXCEEDED)
-  // when they do not fit now; UNAVAILABLE (LIMITS_UNAVAILABLE) as the admit stage;
-  // INVALID_ARGUMENT (MAX_COST_EXCEEDED) for what may cost more than its client allows;
+  // INVALID_ARGUMENT (CONTEXT_LENGTH_EXCEEDED) when a prompt and its answer do not fit the context,
+  // or (REQUEST_TOO_LARGE) can never fit the tokens a minute; RESOURCE_EXHAUSTED
+  // (RATE_LIMIT_EXCEEDED) when they do not fit now; UNAVAILABLE (LIMITS_UNAVAILABLE) as the admit
+  // stage; INVALID_ARGUMENT (MAX_COST_EXCEEDED) for what may cost more than its client allows;
   // FAILED_PRECONDITION (NO_PRICE) for what the price book in force does not price.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
-  Awaitable<absl::Status> CountPrompt(Request& request);
-  Awaitable<absl::Status> CountInputs(Request& request);
+  Awaitable<absl::Status> CountPrompts(Request& request);
   absl::Status Price(Request& request) const;
   Awaitable<absl::Status> ChargeTokens(Request& request);
 

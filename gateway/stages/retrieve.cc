@@ -39,12 +39,18 @@ RetrievalAsk WantedBy(const Request& request) {
 }
 
 absl::Status NoQuestion(const Request& request) {
-  return WithReason(
-      absl::InvalidArgumentError(request.ask.is_chat()
-                                     ? "floe.retrieval looks up the user's last words, and the "
-                                       "conversation's last message is not the user's"
-                                     : "floe.retrieval needs a prompt of text; this one is ids"),
-      "INVALID_VALUE", {{"param", "floe.retrieval"}});
+  const size_t prompts = request.ask.prompts.size();
+  std::string why = "floe.retrieval needs a prompt of text; this one is ids";
+  if (request.ask.is_chat()) {
+    why =
+        "floe.retrieval looks up the user's last words, and the conversation's last message is not "
+        "the user's";
+  } else if (prompts > 1) {
+    why = absl::StrCat("floe.retrieval looks up one question, and the request has ", prompts,
+                       " prompts; send them one by one");
+  }
+  return WithReason(absl::InvalidArgumentError(why), "INVALID_VALUE",
+                    {{"param", "floe.retrieval"}});
 }
 
 // In the client's terms: which field is wrong, or what is away.
@@ -83,7 +89,9 @@ std::string WithFirst(size_t count, const std::vector<Passage>& passages,
 
 }  // namespace
 
-std::string* QuestionOf(Prompt& prompt) {
+std::string* QuestionOf(std::vector<Prompt>& prompts) {
+  if (prompts.size() != 1) return nullptr;
+  Prompt& prompt = prompts[0];
   if (auto* text = std::get_if<std::string>(&prompt)) return text;
   auto* messages = std::get_if<std::vector<Message>>(&prompt);
   if (messages == nullptr || messages->empty() || messages->back().role != "user") return nullptr;
@@ -111,7 +119,7 @@ Awaitable<absl::Status> RetrieveStage::Enter(Request& request) {
   if (wanted.kind == RetrievalAsk::Kind::kOff || wanted.collection.empty()) {
     co_return absl::OkStatus();
   }
-  const std::string* question = QuestionOf(request.ask.prompt);
+  const std::string* question = QuestionOf(request.ask.prompts);
   if (question == nullptr) {
     co_return wanted.kind == RetrievalAsk::Kind::kAsked ? NoQuestion(request) : absl::OkStatus();
   }
@@ -133,7 +141,7 @@ Awaitable<absl::Status> RetrieveStage::Enter(Request& request) {
 
 Awaitable<absl::Status> RetrieveStage::Insert(Request& request, std::string question,
                                               std::vector<Passage> passages) {
-  std::string* const place = QuestionOf(request.ask.prompt);
+  std::string* const place = QuestionOf(request.ask.prompts);
   const auto room = static_cast<size_t>(LeftForPrompt(request));
   // The most that fit: all of them as a rule, else found by halving.
   size_t fits = 0;
@@ -141,7 +149,7 @@ Awaitable<absl::Status> RetrieveStage::Insert(Request& request, std::string ques
   for (size_t count = passages.size(); fits + 1 < too_many; count = (fits + too_many) / 2) {
     *place = WithFirst(count, passages, question);
     const absl::StatusOr<EncodedPrompt> encoded = co_await parts_.prompts.Encode(
-        request.scope, request.model, request.ask.prompt, request.ask.tools);
+        request.scope, request.model, request.ask.prompts[0], request.ask.tools);
     if (!encoded.ok()) co_return encoded.status();
     (encoded->ids.size() <= room ? fits : too_many) = count;
   }

@@ -27,10 +27,10 @@ class RetrieveStage final : public Stage {
   // Asks with the user's last words, as they are after masking. The policy's input rules hold for
   // passages too: one that a rule blocks is left out, since whoever wrote a document must not be
   // able to refuse everybody's questions. Of the rest as many are given, best first, as leave room
-  // for the answer. NOT_FOUND (COLLECTION_NOT_FOUND), INVALID_ARGUMENT for a prompt of ids or
-  // without a user's words, UNAVAILABLE (RETRIEVAL_UNAVAILABLE): an answer that was to rest on
-  // documents is not given without them. A policy's default does not ask for prompts of ids or
-  // without a user's words.
+  // for the answer. NOT_FOUND (COLLECTION_NOT_FOUND), INVALID_ARGUMENT for a prompt of ids,
+  // without a user's words, or one of several, UNAVAILABLE (RETRIEVAL_UNAVAILABLE): an answer that
+  // was to rest on documents is not given without them. A policy's default does not ask for prompts
+  // of ids, without a user's words, or for several at once.
   Awaitable<absl::Status> Enter(Request& request) override;
 
  private:
@@ -41,8 +41,8 @@ class RetrieveStage final : public Stage {
 };
 
 // The text that passages are looked up for and put in front of: the prompt, or a conversation's
-// last message when the user wrote it. Null when there is none. Pure.
-std::string* QuestionOf(Prompt& prompt);
+// last message when the user wrote it. Null when there is none, or more than one. Pure.
+std::string* QuestionOf(std::vector<Prompt>& prompts);
 
 // Applies rules to passages; drops those that are blocked, records all findings. Pure.
 std::vector<Passage> GuardPassages(const guardrails::RuleSet& rules, std::vector<Passage> passages,

@@ -1,4 +1,4 @@
-// Several answers to one prompt: their seeds, their order, what they use together.
+// Several answers, to one prompt and to several: their seeds, their order, what they use together.
 #include "gateway/choices.h"
 
 #include <gmock/gmock.h>
@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error_reason.h"
+#include "gateway/settlement.h"
 #include "gateway/stages.h"
 #include "tests/gateway/asio_run.h"
 #include "tests/gateway/fake_ports.h"
@@ -35,7 +36,7 @@ class ChoicesTest : public testing::Test {
  protected:
   ChoicesTest() {
     ask_.model = "hamlet";
-    ask_.prompt = "text";
+    ask_.prompts = {"text"};
     ask_.max_tokens = 8;
     fakes_.scripts = {{0, {Token("a"), Token("b"), Ends("c", 3)}},
                       {1, {Ends("x", 1, "flex")}},
@@ -168,6 +169,145 @@ TEST_F(ChoicesTest, TheAuditHasWhatLeft) {
   fakes_.SetPolicy("defaults: {audit_text: true}");
   ASSERT_TRUE(Run(3, 3).ok());
   EXPECT_THAT(request_.answer_texts, ElementsAre("abc", "x", "mn"));
+}
+
+// Two prompts of two ids and of one.
+class PromptsTest : public ChoicesTest {
+ protected:
+  PromptsTest() {
+    ask_.prompts = {"ab", "c"};
+    fakes_.encode = [](const Prompt& prompt) {
+      const auto& text = std::get<std::string>(prompt);
+      return std::vector<uint32_t>(text.begin(), text.end());
+    };
+    fakes_.scripts = {{0, {Token("1"), Of("2", 2)}}, {1, {Of("3", 1)}}};
+  }
+  static Piece Of(std::string text, int64_t prompt_tokens, float log_probability = -1) {
+    Piece piece = Ends(std::move(text), 1, "priority", log_probability);
+    piece.finish->prompt_tokens = prompt_tokens;
+    return piece;
+  }
+};
+
+TEST_F(PromptsTest, EachIsAnsweredAsIfItWereAloneAndCountedOnce) {
+  ASSERT_TRUE(Run(1, 1).ok());
+  EXPECT_THAT(fakes_.asked_ids, ElementsAre(ElementsAre('a', 'b'), ElementsAre('c')));
+  EXPECT_THAT(fakes_.asked_seeds, ElementsAre(42, 42));
+  EXPECT_EQ(TextOf(0), "12");
+  EXPECT_EQ(TextOf(1), "3");
+  EXPECT_EQ(request_.finish->prompt_tokens, 3);
+  EXPECT_EQ(request_.finish->completion_tokens, 2);
+  EXPECT_EQ(ChargedQuantities(request_),
+            (UsageQuantities{.input_tokens = 3, .output_tokens = 3, .calls = 1}));
+}
+
+TEST_F(PromptsTest, AnswersToOnePromptStandSideBySide) {
+  fakes_.scripts = {{0, {Of("1", 2)}}, {1, {Of("2", 2)}}, {2, {Of("3", 1)}}, {3, {Of("4", 1)}}};
+  ASSERT_TRUE(Run(2, 2).ok());
+  EXPECT_THAT(fakes_.asked_ids, ElementsAre(ElementsAre('a', 'b'), ElementsAre('a', 'b'),
+                                            ElementsAre('c'), ElementsAre('c')));
+  EXPECT_THAT(fakes_.asked_seeds, ElementsAre(42, SeedOf(42, 1), 42, SeedOf(42, 1)));
+  EXPECT_EQ(TextOf(1), "2");
+  EXPECT_EQ(TextOf(2), "3");
+  EXPECT_EQ(request_.finish->prompt_tokens, 3);
+}
+
+TEST_F(PromptsTest, TheBestAreChosenAmongTheAnswersToEach) {
+  fakes_.scripts = {
+      {0, {Of("1", 2, -2)}}, {1, {Of("2", 2, -3)}}, {2, {Of("3", 1, -9)}}, {3, {Of("4", 1, -8)}}};
+  ASSERT_TRUE(Run(1, 2).ok());
+  EXPECT_THAT(sink_->texts, ElementsAre("1", "4"));
+  EXPECT_EQ(sink_->pieces[1].choice, 1);
+  EXPECT_EQ(request_.finish->prompt_tokens, 3);
+  EXPECT_EQ(request_.finish->completion_tokens, 4);
+}
+
+TEST_F(PromptsTest, APromptToWhichNothingCameIsNotCharged) {
+  fakes_.scripts[1] = {absl::UnavailableError("gone")};
+  EXPECT_FALSE(Run(1, 1).ok());
+  EXPECT_EQ(ChargedQuantities(request_),
+            (UsageQuantities{.input_tokens = 2, .output_tokens = 1, .calls = 1}));
+}
+
+TEST_F(PromptsTest, WhatWorkersHadCachedIsSummedOverThePrompts) {
+  fakes_.scripts[0][0]->cached_prompt = 1;
+  fakes_.scripts[1][0]->cached_prompt = 5;  // more than there is
+  ASSERT_TRUE(Run(1, 1).ok());
+  EXPECT_EQ(ChargedQuantities(request_),
+            (UsageQuantities{
+                .input_tokens = 1, .cached_input_tokens = 2, .output_tokens = 3, .calls = 1}));
+}
+
+TEST_F(PromptsTest, TheOneThatIsWrongIsNamed) {
+  const auto reason = [this] {
+    const absl::Status status = Run(1, 1);
+    return ReasonOf(status).value_or(ErrorReason{.reason = status.ToString()});
+  };
+  ask_.prompts = {"a", std::string(93, 'x')};  // and 8 of an answer: the context is 100
+  EXPECT_EQ(reason().reason, "CONTEXT_LENGTH_EXCEEDED");
+  EXPECT_EQ(reason().metadata.at("param"), "prompt[1]");
+  EXPECT_THAT(std::string(Run(1, 1).message()), testing::HasSubstr("prompt[1]"));
+  ask_.prompts = {"a", ""};
+  EXPECT_EQ(reason().metadata.at("param"), "prompt[1]");
+  ask_.prompts = {"a", "the falcon"};
+  fakes_.SetPolicy("defaults: {input: [{words: [falcon], name: p, action: block}]}");
+  EXPECT_EQ(reason().reason, "CONTENT_BLOCKED");
+  EXPECT_EQ(reason().metadata.at("param"), "prompt[1]");
+  EXPECT_EQ(fakes_.starts, 0);
+}
+
+TEST_F(PromptsTest, TokensAMinuteAreChargedForEveryPromptAndEveryAnswer) {
+  fakes_.SetPolicy("defaults: {limits: {tokens_per_minute: 1000}}");
+  fakes_.scripts = {{0, {Of("1", 2)}}, {1, {Of("2", 2)}}, {2, {Of("3", 1)}}, {3, {Of("4", 1)}}};
+  ASSERT_TRUE(Run(2, 2).ok());
+  EXPECT_EQ(fakes_.charged_tokens, 3 + 4 * 8);
+}
+
+TEST_F(PromptsTest, AnEchoIsOfThePromptThatIsAnswered) {
+  ask_.echo = true;
+  ASSERT_TRUE(Run(1, 1).ok());
+  EXPECT_EQ(TextOf(0), "ab12");
+  EXPECT_EQ(TextOf(1), "c3");
+}
+
+TEST_F(PromptsTest, AllAnswersComeFromTheCacheOrNone) {
+  ask_.sampling.seed = 1;
+  ASSERT_TRUE(Run(1, 1).ok());
+  EXPECT_EQ(request_.cache, CacheUse::kMiss);
+  fakes_.scripts.clear();
+  ASSERT_TRUE(Run(1, 1).ok());
+  EXPECT_EQ(request_.cache, CacheUse::kHit);
+  EXPECT_EQ(fakes_.starts, 2);
+  EXPECT_EQ(TextOf(0), "12");
+  EXPECT_EQ(TextOf(1), "3");
+  EXPECT_EQ(ChargedQuantities(request_),
+            (UsageQuantities{.cached_input_tokens = 3, .cached_output_tokens = 2, .calls = 1}));
+  // The same ids, cut elsewhere.
+  fakes_.scripts = {{2, {Of("x", 1)}}, {3, {Of("y", 2)}}};
+  ask_.prompts = {"a", "bc"};
+  ASSERT_TRUE(Run(1, 1).ok());
+  EXPECT_EQ(request_.cache, CacheUse::kMiss);
+  EXPECT_EQ(TextOf(1), "y");
+}
+
+TEST_F(PromptsTest, AnswersOfWhichARuleChangedOneAreNotKept) {
+  fakes_.SetPolicy("defaults: {output: [{words: [\"3\"], name: p, action: mask}]}");
+  ask_.sampling.seed = 1;
+  ASSERT_TRUE(Run(1, 1).ok());
+  EXPECT_EQ(TextOf(1), "[p]");
+  EXPECT_THAT(fakes_.answers, IsEmpty());
+}
+
+TEST_F(PromptsTest, PassagesAreForOneQuestion) {
+  ask_.retrieval = {RetrievalAsk::Kind::kAsked, "handbook", 4};
+  const absl::Status refused = Run(1, 1);
+  EXPECT_EQ(ReasonOf(refused)->metadata.at("param"), "floe.retrieval");
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("2 prompts"));
+  // What a policy looks up by itself is left out, as of ids.
+  fakes_.SetPolicy("defaults: {retrieval: {collection: handbook}}");
+  ask_.retrieval = {};
+  EXPECT_TRUE(Run(1, 1).ok());
+  EXPECT_THAT(fakes_.searches, IsEmpty());
 }
 
 }  // namespace

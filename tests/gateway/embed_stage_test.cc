@@ -38,7 +38,7 @@ std::string Mistake(json more) {
 }
 
 TEST(EmbeddingParseTest, InputsAreTextsOrIdsAloneOrInAList) {
-  const auto inputs = [](json input) { return Parse({{"input", input}})->embedding->inputs; };
+  const auto inputs = [](json input) { return Parse({{"input", input}})->prompts; };
   EXPECT_THAT(inputs("x"), ElementsAre(Prompt("x")));
   EXPECT_THAT(inputs({"x", "y"}), ElementsAre(Prompt("x"), Prompt("y")));
   EXPECT_THAT(inputs({1, 2}), ElementsAre(Prompt(Ids{1, 2})));
@@ -95,7 +95,8 @@ class EmbedStageTest : public testing::Test {
       return Ids(text->begin(), text->end());
     };
     ask_.model = "hamlet";
-    ask_.embedding = EmbeddingAsk{.inputs = {"ab", Ids{7}}};
+    ask_.prompts = {"ab", Ids{7}};
+    ask_.embedding.emplace();
   }
   absl::Status Run() {
     request_ = Request();
@@ -131,11 +132,11 @@ TEST_F(EmbedStageTest, EachInputIsCountedAndGivenToTheWorkerApart) {
 }
 
 TEST_F(EmbedStageTest, InputsThatDoNotFitAreNamed) {
-  ask_.embedding->inputs = {"ab", std::string(101, 'x')};  // the context is 100
+  ask_.prompts = {"ab", std::string(101, 'x')};  // the context is 100
   ErrorReason reason = ReasonOfRun();
   EXPECT_EQ(reason.reason, "CONTEXT_LENGTH_EXCEEDED");
   EXPECT_EQ(reason.metadata.at("param"), "input[1]");
-  ask_.embedding->inputs = {"", "ab"};
+  ask_.prompts = {"", "ab"};
   reason = ReasonOfRun();
   EXPECT_EQ(reason.reason, "INVALID_VALUE");
   EXPECT_EQ(reason.metadata.at("param"), "input[0]");
@@ -146,12 +147,12 @@ TEST_F(EmbedStageTest, RulesHoldForEveryInput) {
   fakes_.SetPolicy(
       "defaults: {input: [{detector: email, action: mask}, "
       "{words: [blue falcon], name: p, action: block}]}");
-  ask_.embedding->inputs = {"to bo@example.com"};
+  ask_.prompts = {"to bo@example.com"};
   fakes_.vectors = std::vector<std::vector<float>>{{1, 0}};
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(std::string(fakes_.embedded_ids.begin(), fakes_.embedded_ids.end()), "to [email]");
   EXPECT_THAT(request_.findings, SizeIs(1));
-  ask_.embedding->inputs = {"a", "the blue falcon"};
+  ask_.prompts = {"a", "the blue falcon"};
   const ErrorReason reason = ReasonOfRun();
   EXPECT_EQ(reason.reason, "CONTENT_BLOCKED");
   EXPECT_EQ(reason.metadata.at("param"), "input[1]");

@@ -64,7 +64,7 @@ class FakePorts final : public KeyLookup,
   void Settle(const limits::Settlement& settlement) noexcept override {
     settlements.push_back(settlement);
   }
-  Awaitable<absl::StatusOr<std::optional<cache::CachedAnswer>>> Find(
+  Awaitable<absl::StatusOr<std::optional<cache::CachedAnswers>>> Find(
       const cache::Key& key) override {
     ++finds;
     if (!cache_status.ok()) co_return cache_status;
@@ -72,9 +72,9 @@ class FakePorts final : public KeyLookup,
     if (found == answers.end()) co_return std::nullopt;
     co_return found->second;
   }
-  void Store(const cache::Key& key, const cache::CachedAnswer& answer,
+  void Store(const cache::Key& key, const cache::CachedAnswers& given,
              absl::Duration ttl) noexcept override {
-    answers[{key.team, key.digest}] = answer;
+    answers[{key.team, key.digest}] = given;
     stored_ttl = ttl;
   }
   Awaitable<absl::StatusOr<Identity>> Identify(std::string_view secret) override {
@@ -112,6 +112,7 @@ class FakePorts final : public KeyLookup,
                                                                 const GenerateCall& call) override {
     ++starts;
     asked_seeds.push_back(call.sampling.seed.value());
+    asked_ids.emplace_back(call.prompt_ids.begin(), call.prompt_ids.end());
     asked_max_tokens = call.max_tokens;
     asked_seed = call.sampling.seed;
     asked_logprobs = call.logprobs;
@@ -154,11 +155,12 @@ class FakePorts final : public KeyLookup,
   absl::StatusOr<limits::Admission> admission = limits::Admission{};
   absl::StatusOr<limits::Charge> charge = limits::Charge{};
   absl::Status cache_status;
-  std::map<std::pair<std::string, std::string>, cache::CachedAnswer> answers;
+  std::map<std::pair<std::string, std::string>, cache::CachedAnswers> answers;
   std::vector<absl::StatusOr<Piece>> pieces;
   std::map<int, std::vector<absl::StatusOr<Piece>>>
       scripts;  // instead, of the start of that number
   std::vector<uint64_t> asked_seeds;
+  std::vector<std::vector<uint32_t>> asked_ids;
   std::string asked_secret, asked_team;
   int64_t asked_max_tokens = 0;
   std::optional<uint64_t> asked_seed;

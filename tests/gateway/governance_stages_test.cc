@@ -58,7 +58,7 @@ class GovernanceTest : public testing::Test {
   test::FakeClock clock_;
   FakePorts fakes_;
   std::unique_ptr<FakeSink> sink_;
-  Ask ask_{.model = "hamlet", .prompt = "my card is 4111 1111 1111 1111", .max_tokens = 20};
+  Ask ask_{.model = "hamlet", .prompts = {"my card is 4111 1111 1111 1111"}, .max_tokens = 20};
   Request request_;
   std::string message_;
 };
@@ -161,7 +161,7 @@ teams: {ml: {models: ["*"]}})");
   ask_.max_tokens = 21;
   EXPECT_EQ(ReasonOfRun().reason, "MAX_TOKENS_EXCEEDED");
   ask_.max_tokens.reset();
-  ask_.prompt = std::vector<Message>{{"user", "hi"}};
+  ask_.prompts = {std::vector<Message>{{"user", "hi"}}};
   EXPECT_TRUE(Run().ok());
   EXPECT_EQ(fakes_.asked_max_tokens, 20);
 }
@@ -254,12 +254,12 @@ TEST_F(GovernanceTest, ABlockedPromptNamesTheRuleAndNeverTheText) {
 
 TEST_F(GovernanceTest, EachMessageIsLookedThrough) {
   fakes_.SetPolicy("defaults: {input: [{detector: card, action: block}]}");
-  ask_.prompt = std::vector<Message>{{"system", "be kind"}, {"user", "4111 1111 1111 1111"}};
+  ask_.prompts = {std::vector<Message>{{"system", "be kind"}, {"user", "4111 1111 1111 1111"}}};
   EXPECT_EQ(ReasonOfRun().metadata.at("param"), "messages[1].content");
 }
 
 TEST_F(GovernanceTest, IdsAreLookedThroughByWhatTheySay) {
-  ask_.prompt = std::vector<uint32_t>{1, 2, 3};
+  ask_.prompts = {std::vector<uint32_t>{1, 2, 3}};
   fakes_.decoded = "my card is 4111 1111 1111 1111";
   for (const char* action : {"block", "mask"}) {
     fakes_.SetPolicy(absl::StrCat("defaults: {input: [{detector: card, action: ", action, "}]}"));
@@ -274,7 +274,7 @@ TEST_F(GovernanceTest, IdsAreLookedThroughByWhatTheySay) {
 TEST_F(GovernanceTest, AFlagIsRecordedAndChangesNothing) {
   fakes_.SetPolicy("defaults: {input: [{detector: card, action: flag}]}");
   ASSERT_TRUE(Run().ok());
-  EXPECT_EQ(fakes_.asked_prompt, ask_.prompt);
+  EXPECT_EQ(fakes_.asked_prompt, ask_.prompts[0]);
   ASSERT_EQ(request_.findings.size(), 1u);
   EXPECT_EQ(request_.findings[0].direction, Direction::kInput);
 }
@@ -282,7 +282,7 @@ TEST_F(GovernanceTest, AFlagIsRecordedAndChangesNothing) {
 TEST_F(GovernanceTest, ALongPromptIsLookedThroughInTheBackground) {
   fakes_.SetPolicy("defaults: {input: [{detector: card, action: mask}]}");
   const std::string padding(100'000, ' ');
-  ask_.prompt = padding + "4111 1111 1111 1111";
+  ask_.prompts = {padding + "4111 1111 1111 1111"};
   sink_ = std::make_unique<FakeSink>(fakes_);
   request_.authorization = "Bearer floe-secret";
   request_.ask = ask_;
@@ -413,11 +413,11 @@ TEST_F(GovernanceTest, ThePresentRulesApplyToACachedAnswer) {
   ask_.sampling.seed = 7;
   ASSERT_TRUE(Run().ok());
   // As if the stored answer had come in under this very policy.
-  const cache::CachedAnswer answer = fakes_.answers.begin()->second;
+  const cache::CachedAnswers answers = fakes_.answers.begin()->second;
   fakes_.SetPolicy("defaults: {output: [{words: [answer], name: w, action: block}]}");
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(request_.cache, CacheUse::kMiss) << "another policy is another partition";
-  fakes_.answers[{request_.cache_key->team, request_.cache_key->digest}] = answer;
+  fakes_.answers[{request_.cache_key->team, request_.cache_key->digest}] = answers;
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(request_.cache, CacheUse::kHit);
   EXPECT_EQ(TextOut(), "It is a ");

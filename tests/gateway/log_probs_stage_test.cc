@@ -29,7 +29,7 @@ class LogProbsStageTest : public testing::Test {
   LogProbsStageTest() {
     fakes_.pieces = {Token("call "), Token("blue "), Token("falcon"), Token(" now", true)};
     ask_.model = "hamlet";
-    ask_.prompt = "text";
+    ask_.prompts = {"text"};
     ask_.logprobs = LogProbsAsk{.top = 2};
   }
   absl::Status Run() {
@@ -106,7 +106,7 @@ TEST_F(LogProbsStageTest, AnAnswerWithThemIsNotTakenFromTheCache) {
 TEST_F(LogProbsStageTest, AnEchoIsThePromptAsTheRulesLeaveIt) {
   ask_.logprobs.reset();
   ask_.echo = true;
-  ask_.prompt = "write to bo@example.com: ";
+  ask_.prompts = {"write to bo@example.com: "};
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(TextOut(), "write to bo@example.com: call blue falcon now");
   fakes_.SetPolicy("defaults: {input: [{detector: email, action: mask}]}");
@@ -117,7 +117,7 @@ TEST_F(LogProbsStageTest, AnEchoIsThePromptAsTheRulesLeaveIt) {
 TEST_F(LogProbsStageTest, AnEchoOfIdsIsWhatTheySay) {
   ask_.logprobs.reset();
   ask_.echo = true;
-  ask_.prompt = std::vector<uint32_t>{1, 2};
+  ask_.prompts = {std::vector<uint32_t>{1, 2}};
   fakes_.decoded = "Elsinore: ";
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(TextOut(), "Elsinore: call blue falcon now");
@@ -126,7 +126,7 @@ TEST_F(LogProbsStageTest, AnEchoOfIdsIsWhatTheySay) {
 TEST_F(LogProbsStageTest, ARuleOverAnswersSeesWhatBeginsInTheEcho) {
   ask_.logprobs.reset();
   ask_.echo = true;
-  ask_.prompt = "the code: blue ";
+  ask_.prompts = {"the code: blue "};
   fakes_.pieces = {Text("falcon"), Last("!")};
   fakes_.SetPolicy("defaults: {output: [{words: [blue falcon], name: p, action: mask}]}");
   ASSERT_TRUE(Run().ok());
@@ -136,7 +136,7 @@ TEST_F(LogProbsStageTest, ARuleOverAnswersSeesWhatBeginsInTheEcho) {
 TEST_F(LogProbsStageTest, AnEchoLeavesOutThePassages) {
   ask_.logprobs.reset();
   ask_.echo = true;
-  ask_.prompt = "Who? ";
+  ask_.prompts = {"Who? "};
   ask_.retrieval = {RetrievalAsk::Kind::kAsked, "handbook", 4};
   fakes_.passages = std::vector<Passage>{{.document = "d", .text = "A passage."}};
   ASSERT_TRUE(Run().ok());
@@ -145,7 +145,7 @@ TEST_F(LogProbsStageTest, AnEchoLeavesOutThePassages) {
 
 TEST_F(LogProbsStageTest, ACachedAnswerIsTheSameWithAnEcho) {
   ask_.logprobs.reset();
-  ask_.prompt = "Who? ";
+  ask_.prompts = {"Who? "};
   ask_.sampling.seed = 1;
   ASSERT_TRUE(Run().ok());
   ask_.echo = true;

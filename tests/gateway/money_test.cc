@@ -184,6 +184,7 @@ class MoneyTest : public testing::Test {
     request_.scope.caller = {"nlp", Role::kConsumer, "k1"};
     request_.model.version = "teams/nlp/models/hamlet/versions/7";
     request_.model.context = 100;
+    request_.ask.prompts = {"text"};
     request_.ask.max_tokens = 5;
     request_.sink = &sink_;
     request_.rules = &rules_;
@@ -343,7 +344,7 @@ TEST_F(MoneyTest, AnAnswerThatBreaksItsSchemaIsRecordedAsBlocked) {
 TEST_F(MoneyTest, AnAnswerFromTheCacheIsReservedAndChargedAsCached) {
   till_.limit = 2;  // three prompt tokens at half a picodollar, rounded down by these prices
   request_.cache = CacheUse::kHit;
-  request_.cached = cache::CachedAnswer{"text", FinishReason::kStop, 5};
+  request_.cached = {{"text", FinishReason::kStop, 5}};
   request_.stream = std::make_unique<CachedStream>();
   ASSERT_TRUE(Run().ok());
   const UsageRecord record = OnlyRecord();

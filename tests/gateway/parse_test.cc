@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::SizeIs;
 
 json Chat() {
   return {{"model", "hamlet"}, {"messages", {{{"role", "user"}, {"content", "Hello"}}}}};
@@ -48,7 +49,8 @@ void ExpectMistake(const Mistake& mistake) {
 TEST(ParseTest, TheLeastIsEnoughAndTheRestHasOpenAisDefaults) {
   const Ask ask = Parse(Chat()).value();
   EXPECT_EQ(ask.model, "hamlet");
-  EXPECT_THAT(std::get<std::vector<Message>>(ask.prompt), ElementsAre(Message{"user", "Hello"}));
+  EXPECT_THAT(std::get<std::vector<Message>>(ask.prompts.at(0)),
+              ElementsAre(Message{"user", "Hello"}));
   EXPECT_EQ(ask.sampling.temperature, 1);
   EXPECT_EQ(ask.sampling.top_p, 1);
   EXPECT_EQ(ask.sampling.top_k, 0);
@@ -139,7 +141,7 @@ TEST(ParseTest, ContentMayComeInTextParts) {
       {{"role", "developer"}, {"content", "Be brief."}},
       {{"role", "user"},
        {"content", {{{"type", "text"}, {"text", "Hel"}}, {{"type", "text"}, {"text", "lo"}}}}}};
-  EXPECT_THAT(std::get<std::vector<Message>>(Parse(body).value().prompt),
+  EXPECT_THAT(std::get<std::vector<Message>>(Parse(body).value().prompts.at(0)),
               ElementsAre(Message{"system", "Be brief."}, Message{"user", "Hello"}));
 }
 
@@ -150,13 +152,19 @@ TEST(ParseTest, AnAnswerMayBeSentBackAsItCame) {
   EXPECT_TRUE(Parse(body).ok()) << Parse(body).status();
 }
 
-TEST(ParseTest, PromptsAreTextOrIdsAloneOrInAnArrayOfOne) {
+TEST(ParseTest, PromptsAreTextsOrIdsAloneOrInAnArray) {
   using Ids = std::vector<uint32_t>;
-  const auto prompt = [](json value) { return Parse(With(Completion(), "prompt", value))->prompt; };
-  EXPECT_EQ(std::get<std::string>(prompt("x")), "x");
-  EXPECT_EQ(std::get<std::string>(prompt({"x"})), "x");
-  EXPECT_EQ(std::get<Ids>(prompt({1, 2})), (Ids{1, 2}));
-  EXPECT_EQ(std::get<Ids>(prompt(json::array({json::array({1, 2})}))), (Ids{1, 2}));
+  const auto prompts = [](json value) {
+    return Parse(With(Completion(), "prompt", value))->prompts;
+  };
+  EXPECT_THAT(prompts("x"), ElementsAre(Prompt("x")));
+  EXPECT_THAT(prompts({"x"}), ElementsAre(Prompt("x")));
+  EXPECT_THAT(prompts({"x", "", "y"}), ElementsAre(Prompt("x"), Prompt(""), Prompt("y")));
+  EXPECT_THAT(prompts({1, 2}), ElementsAre(Prompt(Ids{1, 2})));
+  EXPECT_THAT(prompts(json::array({json::array({1, 2}), json::array({3})})),
+              ElementsAre(Prompt(Ids{1, 2}), Prompt(Ids{3})));
+  EXPECT_THAT(prompts(std::vector<std::string>(kMaxPrompts, "x")), SizeIs(kMaxPrompts));
+  EXPECT_FALSE(Parse(With(Completion(), "prompt", {"x", "y"}))->is_chat());
 }
 
 TEST(ParseTest, MistakesInNumbersAreNamed) {
@@ -344,7 +352,11 @@ TEST(ParseTest, MistakesInPromptsAreNamed) {
   const auto prompt = [](json value) { return With(Completion(), "prompt", std::move(value)); };
   const std::vector<Mistake> mistakes = {
       {prompt(nullptr), "MISSING_REQUIRED_PARAMETER", "prompt", "missing"},
-      {prompt({"a", "b"}), "UNSUPPORTED_PARAMETER", "prompt", "2 prompts"},
+      {prompt(json::array()), "INVALID_VALUE", "prompt", "0 entries"},
+      {prompt(std::vector<std::string>(65, "a")), "INVALID_VALUE", "prompt", "65 entries"},
+      {prompt({"a", 5}), "INVALID_TYPE", "prompt[1]", "an integer"},
+      {prompt({"a", {1, -2}}), "INVALID_VALUE", "prompt[1]", "prompt[1][1]"},
+      {With(prompt(std::vector<std::string>(64, "a")), "n", 3), "INVALID_VALUE", "prompt", "192"},
       {prompt({1, -2}), "INVALID_VALUE", "prompt", "prompt[1]"},
       {prompt({1, "a"}), "INVALID_VALUE", "prompt", "prompt[1]"},
       {prompt({1, 4294967296}), "INVALID_VALUE", "prompt", "prompt[1]"},

@@ -53,7 +53,7 @@ class RetrieveStageTest : public testing::Test {
 
   test::FakeClock clock_;
   FakePorts fakes_;
-  Ask ask_{.model = "hamlet", .prompt = "what do dogs do?", .max_tokens = 20};
+  Ask ask_{.model = "hamlet", .prompts = {"what do dogs do?"}, .max_tokens = 20};
   Request request_;
 };
 
@@ -75,7 +75,7 @@ TEST_F(RetrieveStageTest, PassagesStandBeforeTheQuestionAndAreCitedInTheirOrder)
 }
 
 TEST_F(RetrieveStageTest, AConversationIsAskedByItsLastWordsAndTheRestStays) {
-  ask_.prompt = std::vector<Message>{{"system", "be kind"}, {"user", "what do cats do?"}};
+  ask_.prompts = {std::vector<Message>{{"system", "be kind"}, {"user", "what do cats do?"}}};
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(fakes_.searches.at(0).query, "what do cats do?");
   const auto& seen = std::get<std::vector<Message>>(fakes_.asked_prompt);
@@ -109,7 +109,7 @@ TEST_F(RetrieveStageTest, WithoutAQuestionOnlyTheClientsOwnWishIsAMistake) {
   const std::vector<Message> ended = {{"user", "hi"}, {"assistant", "hello"}};
   for (const Prompt& prompt : {Prompt(std::vector<uint32_t>{1, 2}), Prompt(ended)}) {
     fakes_.SetPolicy("");
-    ask_.prompt = prompt;
+    ask_.prompts = {prompt};
     ask_.retrieval = {RetrievalAsk::Kind::kAsked, "handbook", 7};
     EXPECT_EQ(ReasonOfRun().metadata.at("param"), "floe.retrieval");
     fakes_.SetPolicy("defaults: {retrieval: {collection: wiki}}");
@@ -121,7 +121,7 @@ TEST_F(RetrieveStageTest, WithoutAQuestionOnlyTheClientsOwnWishIsAMistake) {
 
 TEST_F(RetrieveStageTest, TheQuestionIsSearchedAsItIsAfterMasking) {
   fakes_.SetPolicy("defaults: {input: [{detector: card, action: mask}]}");
-  ask_.prompt = "who has 4111 1111 1111 1111?";
+  ask_.prompts = {"who has 4111 1111 1111 1111?"};
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(fakes_.searches.at(0).query, "who has [card]?");
 }
@@ -187,7 +187,7 @@ TEST_F(RetrieveStageTest, AsManyPassagesAreGivenAsLeaveRoomForTheAnswer) {
 TEST_F(RetrieveStageTest, OfALongQuestionTheEndIsLookedUpInWholeCharacters) {
   std::string question;
   while (question.size() < 20'000) question += "ä€";  // 2 and 3 bytes
-  ask_.prompt = question + "?";
+  ask_.prompts = {question + "?"};
   ASSERT_TRUE(Run().ok());
   const std::string& query = fakes_.searches.at(0).query;
   EXPECT_LE(query.size(), 16u << 10);

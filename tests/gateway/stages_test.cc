@@ -23,7 +23,7 @@ class StagesTest : public testing::Test {
     request_.what = "POST /v1/completions";
     request_.authorization = "Bearer floe-secret";
     request_.ask.model = "hamlet";
-    request_.ask.prompt = "text";
+    request_.ask.prompts = {"text"};
     request_.sink = &sink_;
   }
   absl::Status Run() {

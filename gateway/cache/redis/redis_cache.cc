@@ -16,21 +16,14 @@ std::string RedisKey(const Key& key) {
   return absl::StrCat("floe:cache:{", key.team, "}:", key.digest);
 }
 
-std::string ToText(const Key& key, const CachedAnswer& answer) {
-  const json value = {{"team", key.team},
-                      {"digest", key.digest},
-                      {"text", answer.text},
-                      {"reason", answer.reason == FinishReason::kStop ? "stop" : "length"},
-                      {"completion_tokens", answer.completion_tokens}};
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+json ToJson(const CachedAnswer& answer) {
+  return {{"text", answer.text},
+          {"reason", answer.reason == FinishReason::kStop ? "stop" : "length"},
+          {"completion_tokens", answer.completion_tokens}};
 }
 
-std::optional<CachedAnswer> FromText(const Key& key, const std::string& text) {
-  const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object() || value.value("team", json()) != key.team ||
-      value.value("digest", json()) != key.digest) {
-    return std::nullopt;
-  }
+std::optional<CachedAnswer> FromJson(const json& value) {
+  if (!value.is_object()) return std::nullopt;
   const json answer = value.value("text", json());
   const json reason = value.value("reason", json());
   const json tokens = value.value("completion_tokens", json());
@@ -41,9 +34,32 @@ std::optional<CachedAnswer> FromText(const Key& key, const std::string& text) {
                       tokens.get<int64_t>()};
 }
 
+std::string ToText(const Key& key, const CachedAnswers& answers) {
+  json value = {{"team", key.team}, {"digest", key.digest}, {"answers", json::array()}};
+  for (const CachedAnswer& answer : answers) value["answers"].push_back(ToJson(answer));
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::optional<CachedAnswers> FromText(const Key& key, const std::string& text) {
+  const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!value.is_object() || value.value("team", json()) != key.team ||
+      value.value("digest", json()) != key.digest) {
+    return std::nullopt;
+  }
+  const json list = value.value("answers", json());
+  if (!list.is_array()) return std::nullopt;
+  CachedAnswers answers;
+  for (const json& one : list) {
+    std::optional<CachedAnswer> answer = FromJson(one);
+    if (!answer) return std::nullopt;
+    answers.push_back(*std::move(answer));
+  }
+  return answers;
+}
+
 }  // namespace
 
-Awaitable<absl::StatusOr<std::optional<CachedAnswer>>> RedisCache::Find(const Key& key) {
+Awaitable<absl::StatusOr<std::optional<CachedAnswers>>> RedisCache::Find(const Key& key) {
   std::vector<std::string> words = {"GET", RedisKey(key)};
   const absl::StatusOr<redis::Reply> reply = co_await client_.Run(std::move(words));
   if (!reply.ok()) co_return reply.status();
@@ -51,9 +67,11 @@ Awaitable<absl::StatusOr<std::optional<CachedAnswer>>> RedisCache::Find(const Ke
   co_return FromText(key, reply->text);
 }
 
-void RedisCache::Store(const Key& key, const CachedAnswer& answer, absl::Duration ttl) noexcept {
-  if (answer.text.size() > kMaxAnswerBytes || ttl < absl::Milliseconds(1)) return;
-  client_.Send({"SET", RedisKey(key), ToText(key, answer), "PX",
+void RedisCache::Store(const Key& key, const CachedAnswers& answers, absl::Duration ttl) noexcept {
+  size_t bytes = 0;
+  for (const CachedAnswer& answer : answers) bytes += answer.text.size();
+  if (bytes > kMaxAnswerBytes || ttl < absl::Milliseconds(1)) return;
+  client_.Send({"SET", RedisKey(key), ToText(key, answers), "PX",
                 absl::StrCat(absl::ToInt64Milliseconds(ttl))},
                [](const absl::StatusOr<redis::Reply>&) {});
 }

@@ -6,7 +6,7 @@
 
 namespace floe::gateway::cache {
 
-// Longer answers are not kept.
+// What is longer, all answers together, is not kept.
 inline constexpr size_t kMaxAnswerBytes = 1 << 20;
 
 // Thread-safe. Borrows `client`.
@@ -15,8 +15,8 @@ class RedisCache final : public AnswerCache {
   explicit RedisCache(redis::Client& client) : client_(client) {}
 
   // A value that is damaged, or says that it is another team's, counts as not there.
-  Awaitable<absl::StatusOr<std::optional<CachedAnswer>>> Find(const Key& key) override;
-  void Store(const Key& key, const CachedAnswer& answer, absl::Duration ttl) noexcept override;
+  Awaitable<absl::StatusOr<std::optional<CachedAnswers>>> Find(const Key& key) override;
+  void Store(const Key& key, const CachedAnswers& answers, absl::Duration ttl) noexcept override;
 
  private:
   redis::Client& client_;

@@ -87,7 +87,7 @@ absl::StatusOr<EncodedPrompt> EncodeChat(const ModelText& text,
 absl::StatusOr<Ids> CheckIds(const tokenizer::Tokenizer& tokenizer, const Ids& ids) {
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < static_cast<uint32_t>(tokenizer.vocab_size())) continue;
-    return WithReason(absl::InvalidArgumentError(absl::StrCat("prompt[", i, "] is ", ids[i],
+    return WithReason(absl::InvalidArgumentError(absl::StrCat("the id at index ", i, " is ", ids[i],
                                                               "; this model's vocabulary ends at ",
                                                               tokenizer.vocab_size() - 1)),
                       "INVALID_VALUE", {{"param", "prompt"}});

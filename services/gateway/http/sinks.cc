@@ -114,7 +114,7 @@ HttpHead HeadFor(const Request& request, int status) {
 }
 
 Awaitable<absl::Status> WholeSink::Write(const Request& request, const Piece& piece) {
-  answers_.resize(static_cast<size_t>(request.ask.choices));
+  answers_.resize(static_cast<size_t>(request.ask.answers_given()));
   openai::AnswerText& answer = answers_[static_cast<size_t>(piece.choice)];
   answer.text += piece.text;
   answer.logprobs.insert(answer.logprobs.end(), piece.logprobs.begin(), piece.logprobs.end());
@@ -150,7 +150,7 @@ Awaitable<absl::Status> EventSink::Write(const Request& request, const Piece& pi
   const bool first = !format_.has_value();
   if (first) {
     format_.emplace(FactsOf(request));
-    for (int32_t choice = 0; choice < request.ask.choices; ++choice) {
+    for (int32_t choice = 0; choice < request.ask.answers_given(); ++choice) {
       const std::string opening = format_->Opening(choice);
       if (!opening.empty()) AppendEvent(data, opening);
     }

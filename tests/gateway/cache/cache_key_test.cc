@@ -18,13 +18,15 @@ struct Parts {
   std::string checkpoint = "c1";
   std::string tokenizer = "t1";
   std::vector<uint32_t> ids = {1, 2, 3};
+  std::vector<size_t> ends = {3};
   Sampling sampling{.seed = 7};
   int64_t max_tokens = 16;
   std::vector<std::string> stop;
   ResponseFormat format;
 
   Key Of() const {
-    return KeyOf({team, policy, checkpoint, tokenizer, ids, sampling, max_tokens, stop, format});
+    return KeyOf(
+        {team, policy, checkpoint, tokenizer, ids, ends, sampling, max_tokens, stop, format});
   }
 };
 
@@ -45,6 +47,12 @@ TEST(CacheKeyTest, EverythingThatAnAnswerDependsOnIsInTheKey) {
       },
       [](Parts& p) {
         p.ids = {1, 2};
+      },
+      [](Parts& p) {
+        p.ends = {1, 3};  // two prompts
+      },
+      [](Parts& p) {
+        p.ends = {2, 3};
       },
       [](Parts& p) { p.sampling.seed = 8; },
       [](Parts& p) { p.sampling.seed.reset(); },

@@ -15,7 +15,7 @@
 namespace floe::gateway::cache {
 namespace {
 
-using Found = std::optional<CachedAnswer>;
+using Found = std::optional<CachedAnswers>;
 
 class RedisCacheTest : public testing::Test {
  protected:
@@ -38,14 +38,15 @@ class RedisCacheTest : public testing::Test {
 TEST_F(RedisCacheTest, GivesBackWhatWasStored) {
   const Key key = NewKey();
   EXPECT_EQ(Find(key), std::nullopt);
-  const CachedAnswer answer{"Grüße \"quoted\"\n", FinishReason::kLength, 12};
-  cache_.Store(key, answer, absl::Minutes(1));
-  EXPECT_EQ(Find(key), Found(answer));
+  const CachedAnswers answers = {{"Grüße \"quoted\"\n", FinishReason::kLength, 12},
+                                 {"", FinishReason::kStop, 1}};
+  cache_.Store(key, answers, absl::Minutes(1));
+  EXPECT_EQ(Find(key), Found(answers));
 }
 
 TEST_F(RedisCacheTest, AnswersEnd) {
   const Key key = NewKey();
-  cache_.Store(key, {"short", FinishReason::kStop, 1}, absl::Milliseconds(20));
+  cache_.Store(key, {{"short", FinishReason::kStop, 1}}, absl::Milliseconds(20));
   const absl::Time give_up = absl::Now() + absl::Seconds(20);
   while (Find(key) && absl::Now() < give_up) {
   }
@@ -54,14 +55,14 @@ TEST_F(RedisCacheTest, AnswersEnd) {
 
 TEST_F(RedisCacheTest, AnotherTeamFindsNothingUnderTheSameDigest) {
   const Key key = NewKey("nlp");
-  cache_.Store(key, {"secret", FinishReason::kStop, 1}, absl::Minutes(1));
+  cache_.Store(key, {{"secret", FinishReason::kStop, 1}}, absl::Minutes(1));
   EXPECT_EQ(Find({"ml", key.digest}), std::nullopt);
 }
 
 TEST_F(RedisCacheTest, AValueUnderAForeignKeyIsNotBelieved) {
   const Key ours = NewKey("nlp");
   const Key theirs = NewKey("ml");
-  cache_.Store(theirs, {"secret", FinishReason::kStop, 1}, absl::Minutes(1));
+  cache_.Store(theirs, {{"secret", FinishReason::kStop, 1}}, absl::Minutes(1));
   const auto name = [](const Key& key) {
     return absl::StrCat("floe:cache:{", key.team, "}:", key.digest);
   };
@@ -74,7 +75,9 @@ TEST_F(RedisCacheTest, DamagedValuesAreNotThere) {
   const std::string name = absl::StrCat("floe:cache:{nlp}:", key.digest);
   for (const std::string value :
        {"", "x", "[]", "{}", "{\"team\":\"nlp\"}",
-        absl::StrCat("{\"team\":\"nlp\",\"digest\":\"", key.digest, "\",\"text\":1}").c_str()}) {
+        absl::StrCat("{\"team\":\"nlp\",\"digest\":\"", key.digest, "\",\"answers\":1}").c_str(),
+        absl::StrCat("{\"team\":\"nlp\",\"digest\":\"", key.digest, "\",\"answers\":[{}]}")
+            .c_str()}) {
     ASSERT_TRUE(RunToEnd(client_.Run({"SET", name, value})).ok());
     EXPECT_EQ(Find(key), std::nullopt) << value;
   }
@@ -82,8 +85,10 @@ TEST_F(RedisCacheTest, DamagedValuesAreNotThere) {
 
 TEST_F(RedisCacheTest, VeryLongAnswersAreNotKept) {
   const Key key = NewKey();
-  cache_.Store(key, {std::string(kMaxAnswerBytes + 1, 'x'), FinishReason::kStop, 1},
-               absl::Minutes(1));
+  cache_.Store(
+      key,
+      {{std::string(kMaxAnswerBytes, 'x'), FinishReason::kStop, 1}, {"y", FinishReason::kStop, 1}},
+      absl::Minutes(1));
   EXPECT_EQ(Find(key), std::nullopt);
 }
 
@@ -97,7 +102,7 @@ TEST_F(RedisCacheTest, NothingCrossesTeams) {
     const std::string digest = absl::StrCat("cross-", random() % 50);
     if (random() % 2 == 0) {
       const std::string text = absl::StrCat(team, "|", digest, "|", i);
-      cache_.Store({team, digest}, {text, FinishReason::kStop, 1}, absl::Minutes(5));
+      cache_.Store({team, digest}, {{text, FinishReason::kStop, 1}}, absl::Minutes(5));
       stored[{team, digest}] = text;
       continue;
     }
@@ -105,7 +110,7 @@ TEST_F(RedisCacheTest, NothingCrossesTeams) {
     const auto expected = stored.find({team, digest});
     ASSERT_EQ(found.has_value(), expected != stored.end());
     if (found) {
-      ASSERT_EQ(found->text, expected->second);
+      ASSERT_EQ(found->at(0).text, expected->second);
     }
   }
 }
@@ -114,7 +119,7 @@ TEST(RedisCacheFaultsTest, ACacheThatIsAwaySaysSo) {
   test::TempDir dir;
   redis::Client client({.address = {.socket = dir / "none.sock"}});
   RedisCache cache(client);
-  cache.Store({"nlp", "d"}, {"text", FinishReason::kStop, 1}, absl::Minutes(1));
+  cache.Store({"nlp", "d"}, {{"text", FinishReason::kStop, 1}}, absl::Minutes(1));
   EXPECT_EQ(RunToEnd(cache.Find({"nlp", "d"})).status().code(), absl::StatusCode::kUnavailable);
 }
 

@@ -88,13 +88,13 @@ FakeWorker::Behaviour Says(std::vector<std::string> pieces) {
 class WatchedCache final : public cache::AnswerCache {
  public:
   explicit WatchedCache(cache::AnswerCache& inner) : inner_(inner) {}
-  Awaitable<absl::StatusOr<std::optional<cache::CachedAnswer>>> Find(
+  Awaitable<absl::StatusOr<std::optional<cache::CachedAnswers>>> Find(
       const cache::Key& key) override {
     return inner_.Find(key);
   }
-  void Store(const cache::Key& key, const cache::CachedAnswer& answer,
+  void Store(const cache::Key& key, const cache::CachedAnswers& answers,
              absl::Duration ttl) noexcept override {
-    inner_.Store(key, answer, ttl);
+    inner_.Store(key, answers, ttl);
     const std::lock_guard lock(mutex_);
     ++stored_;
     changed_.notify_all();

@@ -136,7 +136,7 @@ TEST_F(RefusalsTest, IdsOutsideTheVocabularyAreNamed) {
   const json error =
       ErrorOf(client_.Post(kCompletions, R"({"model": "hamlet", "prompt": [1, 259]})"), 400,
               "invalid_value");
-  EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("prompt[1] is 259"));
+  EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("the id at index 1 is 259"));
   ErrorOf(client_.Post(kCompletions, R"({"model": "hamlet", "prompt": ""})"), 400, "invalid_value");
 }
 

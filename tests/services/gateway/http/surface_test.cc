@@ -256,6 +256,62 @@ TEST_F(SurfaceTest, SeveralAnswersStreamSideBySide) {
   EXPECT_EQ(closings, 1);
 }
 
+TEST_F(SurfaceTest, EachOfSeveralPromptsIsAnsweredAsIfItWereAlone) {
+  const json answers = Post(kCompletions, Completion({{"prompt", {"abc", "d"}}, {"n", 2}}));
+  ASSERT_THAT(answers["choices"], SizeIs(4));
+  const auto worked = fleet_.worker().requests();
+  ASSERT_EQ(worked.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(answers["choices"][i]["index"], i);
+    EXPECT_EQ(worked[i].prompt_ids_size(), i < 2 ? 3 : 1);
+    EXPECT_EQ(worked[i].usage_id(), answers["floe"]["usage_id"]);
+  }
+  EXPECT_EQ(answers["usage"]["prompt_tokens"], 4);
+  EXPECT_EQ(answers["usage"]["completion_tokens"], 16);
+  for (const size_t prompt : {0, 1}) {
+    const json alone = Post(kCompletions, Completion({{"prompt", prompt == 0 ? "abc" : "d"}}));
+    EXPECT_EQ(answers["choices"][2 * prompt]["text"], alone["choices"][0]["text"]);
+  }
+  const json ids = json::array({json::array({97, 98, 99}), json::array({100})});
+  EXPECT_EQ(Post(kCompletions, Completion({{"prompt", ids}, {"n", 2}}))["choices"],
+            answers["choices"]);
+}
+
+TEST_F(SurfaceTest, SeveralPromptsStreamSideBySide) {
+  json streamed = Completion({{"prompt", {"abc", "d", "ef"}}, {"stream", true}});
+  std::vector<std::string> texts(3), reasons(3);
+  json usage;
+  streamed["stream_options"] = {{"include_usage", true}};
+  for (const std::string& event : EventsOf(client_.Post(kCompletions, streamed.dump()).body)) {
+    if (event == "[DONE]") continue;
+    const json chunk = json::parse(event);
+    if (chunk["choices"].empty()) usage = chunk["usage"];
+    for (const json& choice : chunk["choices"]) {
+      texts[choice["index"]] += choice["text"];
+      if (!choice["finish_reason"].is_null()) reasons[choice["index"]] = choice["finish_reason"];
+    }
+  }
+  const json whole = Post(kCompletions, Completion({{"prompt", {"abc", "d", "ef"}}}));
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(texts[i], whole["choices"][i]["text"]);
+    EXPECT_EQ(reasons[i], "length");
+  }
+  EXPECT_EQ(usage, whole["usage"]);
+}
+
+TEST_F(SurfaceTest, OfSeveralPromptsTheOneThatIsTooLongIsNamed) {
+  const json error =
+      Refused(kCompletions, Completion({{"prompt", {"abc", std::string(510, 'x')}}}));
+  EXPECT_EQ(error["code"], "context_length_exceeded");
+  EXPECT_EQ(error["param"], "prompt[1]");
+  EXPECT_EQ(
+      Refused(
+          kCompletions,
+          Completion({{"prompt", json::array({json::array({1}), json::array({259})})}}))["param"],
+      "prompt[1]");
+  EXPECT_TRUE(fleet_.worker().requests().empty());
+}
+
 TEST_F(SurfaceTest, TheBestOfSeveralIsGivenAndAllAreCounted) {
   // An answer is as likely as its first letter is late in the alphabet.
   fleet_.worker().Behave(
