@@ -91,7 +91,7 @@ struct Ask {
   std::vector<Prompt> prompts;
   std::optional<EmbeddingAsk> embedding;
   Sampling sampling;
-  std::optional<int64_t> max_tokens;  // at least 1
+  std::optional<int64_t> max_tokens;  // at least 1, but 0 where tells_prompt()
   std::vector<std::string> stop;      // none of them empty
   ResponseFormat response_format;
   ToolAsk tools;
@@ -114,6 +114,8 @@ struct Ask {
   bool is_chat() const {
     return !prompts.empty() && std::holds_alternative<std::vector<Message>>(prompts[0]);
   }
+  // The answer begins with the prompt, and so do its log-probabilities.
+  bool tells_prompt() const { return echo && logprobs.has_value(); }
   // Answers to all prompts, those to one side by side: given, and made.
   int64_t answers_given() const { return static_cast<int64_t>(prompts.size()) * choices; }
   int64_t answers_made() const { return static_cast<int64_t>(prompts.size()) * best_of; }

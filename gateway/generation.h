@@ -40,21 +40,24 @@ struct TokenLogProb {
   float log_probability = 0;
 };
 
-// A token of the answer, and the likeliest at its place.
+// A token of the answer, or of an echoed prompt, and the likeliest at its place.
 struct TokenLogProbs {
   uint32_t id = 0;
   TokenLogProb chosen;
   std::vector<TokenLogProb> top;  // best first
   bool in_text = true;            // its bytes are part of the text: it is no added token
+  bool first = false;             // of a prompt: nothing says how likely it is
 };
 
 struct Piece {
   std::vector<uint32_t> ids;            // an id may come before its text
   std::vector<TokenLogProbs> logprobs;  // of `ids`, where they were asked for; none of a stop id
-  std::string text;                     // never half a character, never part of a stop text
-  std::vector<ToolCall> calls;          // behind the text, each whole
-  int64_t cached_prompt = 0;  // with a worker's first id: ids of the prompt that it had cached
-  int32_t choice = 0;         // which of several answers
+  // With the first piece, where they were asked for: those of all ids of the prompt.
+  std::vector<TokenLogProbs> prompt_logprobs;
+  std::string text;             // never half a character, never part of a stop text
+  std::vector<ToolCall> calls;  // behind the text, each whole
+  int64_t cached_prompt = 0;    // with a worker's first id: ids of the prompt that it had cached
+  int32_t choice = 0;           // which of several answers
   std::optional<FinishReason> ended;  // the last of that answer
   std::optional<Finish> finish;       // the last of all
 };

@@ -144,6 +144,7 @@ struct GenerateCall {
   const std::vector<std::string>& stop;
   const ResponseFormat& response_format;
   std::optional<LogProbsAsk> logprobs;
+  bool prompt_logprobs = false;  // those of the prompt too, with the first piece
   ServiceTier tier;
   std::string cache_salt;  // whose prompts share a worker's prefix cache; never empty
   std::string usage_id;    // for the workers' own records

@@ -125,6 +125,8 @@ struct Request {
   // generate; a later stage may put a stream of its own around it.
   Meter meter;
   std::unique_ptr<TokenStream> stream;
+  // By prompt, of an echo: how likely its tokens were. There once the first answer to it has begun.
+  std::vector<std::vector<TokenLogProbs>> echo_logprobs;
   // Instead, of several answers: one each, those to one prompt side by side.
   std::vector<std::unique_ptr<TokenStream>> streams;
   std::vector<Likelihood> likelihoods;  // of those, as far as they have come

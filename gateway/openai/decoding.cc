@@ -136,13 +136,17 @@ void ReadMaxCost(FieldReader& fields, Ask& ask) {
 
 void ReadEcho(FieldReader& fields, Ask& ask) {
   ask.echo = fields.Bool("echo").value_or(false);
-  if (!ask.echo) return;
-  if (ask.logprobs) {
-    fields.Fail("echo", "UNSUPPORTED_PARAMETER",
-                "is not offered beside logprobs: how likely a prompt's tokens were is not computed "
-                "here; leave out one of the two");
+  if (ask.max_tokens == 0 && !ask.tells_prompt()) {
+    fields.Fail(
+        "max_tokens", "INVALID_VALUE",
+        "is 0, which asks only how likely the prompt is: send echo and logprobs with it, or "
+        "write at least 1");
   }
-  if (ask.response_format.kind != ResponseFormat::Kind::kText) {
+  if (ask.max_tokens == 0 && ask.best_of > 1) {
+    fields.Fail("max_tokens", "INVALID_VALUE",
+                "is 0, so that several answers would be the same; leave out n and best_of");
+  }
+  if (ask.echo && ask.response_format.kind != ResponseFormat::Kind::kText) {
     fields.Fail("echo", "INVALID_VALUE",
                 "stands beside structured_outputs, whose form the prompt would break; send one of "
                 "the two");

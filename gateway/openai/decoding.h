@@ -27,7 +27,7 @@ void ReadChoices(FieldReader& fields, bool chat, Ask& ask);
 // `max_cost`.
 void ReadMaxCost(FieldReader& fields, Ask& ask);
 
-// `echo` of completions; `ask` has its logprobs and its form.
+// `echo` of completions; `ask` has its length, its logprobs and its form.
 void ReadEcho(FieldReader& fields, Ask& ask);
 
 }  // namespace floe::gateway::openai

@@ -67,8 +67,8 @@ Json LogProbsOf(const std::vector<TokenLogProbs>& tokens, bool chat, int64_t& of
   Json offsets = Json::array();
   for (const TokenLogProbs& token : tokens) {
     names.push_back(CompletionToken(token.chosen.token));
-    values.push_back(Value(token.chosen));
-    Json top = Json::object();
+    values.push_back(token.first ? Json() : Value(token.chosen));
+    Json top = token.first ? Json() : Json::object();
     for (const TokenLogProb& other : token.top) top[CompletionToken(other.token)] = Value(other);
     tops.push_back(std::move(top));
     offsets.push_back(offset);

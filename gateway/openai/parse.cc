@@ -51,7 +51,7 @@ absl::StatusOr<json> ParseObject(std::string_view body) {
 }
 
 void ReadMaxTokens(FieldReader& fields, Ask& ask, bool chat) {
-  ask.max_tokens = fields.Integer("max_tokens", 1, kMaxInt);
+  ask.max_tokens = fields.Integer("max_tokens", chat ? 1 : 0, kMaxInt);
   if (!chat) return;
   const auto newer = fields.Integer("max_completion_tokens", 1, kMaxInt);
   if (newer && ask.max_tokens && *newer != *ask.max_tokens) {

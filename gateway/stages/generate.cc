@@ -23,10 +23,13 @@ class MeteredStream final : public TokenStream {
       meter.failure = piece.status();
       co_return piece;
     }
+    const size_t prompt = PromptIndex(request_, index_);
     const auto ids = static_cast<int64_t>(piece->ids.size());
     meter.arrived += ids;
-    std::optional<int64_t>& cached = meter.cached_prompts[PromptIndex(request_, index_)];
-    if (ids > 0 && !cached) cached = piece->cached_prompt;
+    std::optional<int64_t>& cached = meter.cached_prompts[prompt];
+    const bool tells = !piece->prompt_logprobs.empty();
+    if ((ids > 0 || tells) && !cached) cached = piece->cached_prompt;
+    if (tells) request_.echo_logprobs[prompt] = std::exchange(piece->prompt_logprobs, {});
     if (ids > 0 && meter.first_token == absl::ZeroDuration()) {
       meter.first_token = clock_.Now() - request_.arrived;
     }
@@ -78,6 +81,8 @@ Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> GenerateStage::Start(Req
                           .stop = ask.stop,
                           .response_format = ask.response_format,
                           .logprobs = logprobs,
+                          // Once: the other answers to this prompt begin with the same.
+                          .prompt_logprobs = ask.tells_prompt() && of_prompt == 0,
                           .tier = ask.tier,
                           .cache_salt = CacheSaltOf(request),
                           .usage_id = request.usage_id,
@@ -96,6 +101,7 @@ Awaitable<absl::Status> GenerateStage::Enter(Request& request) {
   const auto count = static_cast<size_t>(request.ask.answers_made());
   request.likelihoods.resize(count);
   request.meter.cached_prompts.resize(request.ask.prompts.size());
+  request.echo_logprobs.resize(request.ask.prompts.size());
   // One after the other: once the first has begun, its worker has the prompt's keys and values, and
   // the others need not compute them again. Nor does one request fill the queue of a worker.
   for (size_t index = 0; index < count; ++index) {

@@ -30,11 +30,13 @@ class GuardedStream final : public TokenStream {
         index_(index),
         prompt_(PromptIndex(request, index)),
         echo_(request.echoes.empty() ? "" : request.echoes[prompt_]),
+        tells_echo_(request.ask.tells_prompt()),
         guard_(request.rules->output) {}
 
   Awaitable<absl::StatusOr<Piece>> Next() override {
     absl::StatusOr<Piece> piece = co_await inner_->Next();
     if (!piece.ok()) co_return piece.status();
+    TellEcho(*piece);
     arrived_ += static_cast<int64_t>(piece->ids.size());
     request_.arrived_tokens += static_cast<int64_t>(piece->ids.size());
     if (request_.cache == CacheUse::kMiss) raw_ += piece->text;
@@ -70,6 +72,14 @@ class GuardedStream final : public TokenStream {
     if (!finish || finish->reason == FinishReason::kLength) return absl::OkStatus();
     const absl::Status fits = request_.schema->Check(form_);
     return fits.ok() ? fits : BreaksSchema(fits);
+  }
+
+  // An answer's tokens begin with those of an echoed prompt. The first answer to it, whose turn
+  // comes first, has brought them.
+  void TellEcho(Piece& piece) {
+    if (!std::exchange(tells_echo_, false)) return;
+    const auto& echo = request_.echo_logprobs[prompt_];
+    piece.logprobs.insert(piece.logprobs.begin(), echo.begin(), echo.end());
   }
 
   // A token says what its text says. Where rules may yet change the text, its log-probabilities
@@ -109,6 +119,7 @@ class GuardedStream final : public TokenStream {
   const size_t index_;   // among all that are made
   const size_t prompt_;  // that it answers
   std::string echo_;     // what the answer begins with; empty once it has
+  bool tells_echo_;      // and how likely its tokens were; no longer once it has
   guardrails::StreamGuard guard_;
   std::vector<TokenLogProbs> logprobs_;  // that wait
   int64_t arrived_ = 0;                  // ids of this answer

@@ -45,6 +45,11 @@ absl::Status NoQuestion(const Request& request) {
     why =
         "floe.retrieval looks up the user's last words, and the conversation's last message is not "
         "the user's";
+  } else if (request.ask.tells_prompt()) {
+    why =
+        "floe.retrieval puts passages in front of the prompt, whose own tokens echo and logprobs "
+        "ask "
+        "for; leave out one of them";
   } else if (prompts > 1) {
     why = absl::StrCat("floe.retrieval looks up one question, and the request has ", prompts,
                        " prompts; send them one by one");
@@ -119,7 +124,8 @@ Awaitable<absl::Status> RetrieveStage::Enter(Request& request) {
   if (wanted.kind == RetrievalAsk::Kind::kOff || wanted.collection.empty()) {
     co_return absl::OkStatus();
   }
-  const std::string* question = QuestionOf(request.ask.prompts);
+  const std::string* question =
+      request.ask.tells_prompt() ? nullptr : QuestionOf(request.ask.prompts);
   if (question == nullptr) {
     co_return wanted.kind == RetrievalAsk::Kind::kAsked ? NoQuestion(request) : absl::OkStatus();
   }

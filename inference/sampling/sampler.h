@@ -57,6 +57,7 @@ struct TokenLogProbabilities {
   int32_t id = 0;
   float log_probability = 0;
   std::vector<TokenLogProbability> top;
+  bool first = false;  // of all ids: nothing says how likely it is
 };
 
 // Draws ids. Not thread-safe: it keeps its memory from one draw to the next.

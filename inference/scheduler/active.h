@@ -1,6 +1,7 @@
 // A request on its way through the scheduler; the scheduler's own.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -40,6 +41,7 @@ struct Scheduler::Active {
   bool ended = false;
   bool started = false;  // has left the queue at least once
   std::vector<TokenScore> scores;
+  int64_t prompt_told = 0;         // ids of the prompt whose log-probabilities have left
   std::vector<double> hidden_sum;  // of the first `pooled` ids' hidden states
   int64_t pooled = 0;
   Usage usage;
@@ -80,15 +82,21 @@ struct Scheduler::Active {
   bool scoring() const { return request.score_from > 0; }
   bool embedding() const { return request.embed; }
   bool generating() const { return !scoring() && !embedding(); }
+  bool tells_prompt() const {
+    return request.prompt_logprobs && prompt_told < static_cast<int64_t>(asked().size());
+  }
+  // Logits are needed after every id that is computed.
+  bool reads_all() const { return scoring() || tells_prompt(); }
   // The last id of a scored sequence predicts nothing that is asked for.
   int64_t target() const { return static_cast<int64_t>(tokens.size()) - (scoring() ? 1 : 0); }
   int64_t pending() const { return target() - computed; }
   // What may come from the prefix cache: the tokens after which nothing is asked for (any more).
   std::span<const int32_t> reusable() const {
     const auto done = static_cast<int64_t>(scores.size());
-    const int64_t count = embedding() ? pooled
-                          : scoring() ? request.score_from - 1 + done
-                                      : static_cast<int64_t>(tokens.size()) - 1;
+    const int64_t count = embedding()      ? pooled
+                          : scoring()      ? request.score_from - 1 + done
+                          : tells_prompt() ? std::max<int64_t>(prompt_told, 1) - 1
+                                           : static_cast<int64_t>(tokens.size()) - 1;
     return std::span(tokens).first(static_cast<size_t>(count));
   }
   std::span<const int32_t> in_cache() const {

@@ -21,16 +21,17 @@ absl::Status CheckRequest(const Request& request, const model::Blueprint& bluepr
   }
   const bool scoring = request.score_from != 0;
   const bool generates = !scoring && !request.embed;
-  if (prompt > blueprint.context || (generates && prompt == blueprint.context)) {
+  const bool answers = generates && !(request.prompt_logprobs && request.max_tokens == 0);
+  if (prompt > blueprint.context || (answers && prompt == blueprint.context)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the prompt has ", prompt, " tokens and the model's context is ", blueprint.context,
-        "; shorten it", generates ? " to leave room for an answer" : ""));
+        "; shorten it", answers ? " to leave room for an answer" : ""));
   }
   if (scoring && (request.score_from < 1 || request.score_from >= prompt)) {
     return absl::InvalidArgumentError(
         absl::StrCat("score_from is ", request.score_from, "; it must lie in [1, ", prompt, ")"));
   }
-  if (generates && request.max_tokens < 1) {
+  if (answers && request.max_tokens < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("max_tokens is ", request.max_tokens, "; it must be at least 1"));
   }
@@ -50,7 +51,7 @@ absl::Status CheckRequest(const Request& request, const model::Blueprint& bluepr
     return absl::InvalidArgumentError("stop texts need the checkpoint's tokenizer; use stop_ids");
   }
   const int64_t longest =
-      generates ? prompt + std::min(request.max_tokens, blueprint.context - prompt) - 1 : prompt;
+      answers ? prompt + std::min(request.max_tokens, blueprint.context - prompt) - 1 : prompt;
   const int64_t blocks = (longest + kv.block_tokens - 1) / kv.block_tokens;
   if (blocks > kv.total_blocks) {
     return absl::ResourceExhaustedError(

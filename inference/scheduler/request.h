@@ -55,6 +55,9 @@ struct Request {
   bool last_token = false;        // embeds the last id's hidden state alone, not the mean of all
   int top_logprobs = -1;          // -1: none; n: each new id's log-probability and the n likeliest
   bool sampled_logprobs = false;  // of the distribution that was drawn from; else the model's own
+  // The prompt's ids, but for `continued` ones, are told of in the same way, by the model's own
+  // distribution; needs top_logprobs. max_tokens may be 0 then.
+  bool prompt_logprobs = false;
   ServiceTier tier = ServiceTier::kDefault;
   absl::Duration time_left = absl::InfiniteDuration();  // the client's: a later answer is worthless
 };
@@ -98,8 +101,9 @@ struct Event {
   std::vector<int32_t> ids;   // new ids; stop ids and the ids of a stop text included
   std::string text;           // never part of a stop text
   int64_t cached_tokens = 0;  // with the first id: as in Usage
-  std::vector<TokenLogProbabilities> logprobs;  // of `ids`, but for a final stop id
-  std::vector<TokenScore> scores;               // all of them, with the last event of a score
+  std::vector<TokenLogProbabilities> logprobs;         // of `ids`, but for a final stop id
+  std::vector<TokenLogProbabilities> prompt_logprobs;  // the next ids of the prompt; ahead of `ids`
+  std::vector<TokenScore> scores;  // all of them, with the last event of a score
   // With the last event of an embedding: the hidden states after the final norm, pooled as the
   // request says and divided by the length of what that gives.
   std::vector<float> embedding;

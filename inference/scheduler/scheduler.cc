@@ -12,7 +12,7 @@
 namespace floe::inference {
 namespace {
 
-// Most logits that one step of scoring keeps: 64 MiB.
+// Most logits that one sequence's part of a step keeps: 64 MiB.
 constexpr int64_t kMaxScoreLogits = 16 << 20;
 // After as many tokens, what was done before counts half for the tiers' shares.
 constexpr double kWorkHalfLife = 16384;
@@ -143,7 +143,7 @@ Snapshot Scheduler::TakeSnapshot() const {
     state.answer = WorkOf(*active).answer_tokens;
     state.resumed = active->started && !active->running;
     state.deadline = active->NextDeadline(options_.targets.tiers[static_cast<size_t>(state.tier)]);
-    if (active->scoring()) {
+    if (active->reads_all()) {
       state.max_part = std::max<int64_t>(1, kMaxScoreLogits / blueprint_.vocab_size);
     }
     snapshot.sequences.push_back(state);
@@ -167,7 +167,7 @@ void Scheduler::StepOnce() {
     if (!active->running) Start(*active);
     const std::span<const int32_t> tokens(active->tokens);
     const int64_t count = std::min(plan.parts[next].tokens, active->pending());
-    steps.push_back({active->sequence, tokens.subspan(active->computed, count), active->scoring(),
+    steps.push_back({active->sequence, tokens.subspan(active->computed, count), active->reads_all(),
                      active->embedding()});
     parts.push_back(active.get());
     ++next;

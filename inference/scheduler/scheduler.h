@@ -136,6 +136,7 @@ class Scheduler {
   void Pool(Active& active, int64_t tokens, int64_t row);
   void EndEmbedding(Active& active);
   void Score(Active& active, int64_t tokens, int64_t row);
+  void TellPrompt(Active& active, int64_t tokens, int64_t row);
   void AppendToken(Active& active, std::span<const float> logits);
   void End(Active& active, FinishReason reason, absl::Status status, Event event);
   void RemoveEnded();

@@ -38,7 +38,9 @@ void Scheduler::AfterPart(Active& active, int64_t tokens, const RowCursor& rows)
     AfterDraft(active, rows.logits);
     return;
   }
+  const int64_t last_row = rows.logits + (active.reads_all() ? tokens - 1 : 0);
   if (active.scoring()) Score(active, tokens, rows.logits);
+  if (active.tells_prompt()) TellPrompt(active, tokens, rows.logits);
   if (active.embedding()) Pool(active, tokens, rows.hidden);
   active.computed += tokens;
   active.usage.computed_tokens += tokens;
@@ -52,8 +54,10 @@ void Scheduler::AfterPart(Active& active, int64_t tokens, const RowCursor& rows)
     End(active, FinishReason::kScored, absl::OkStatus(), std::move(event));
   } else if (active.embedding()) {
     EndEmbedding(active);
+  } else if (active.request.max_tokens == 0) {
+    End(active, FinishReason::kLength, absl::OkStatus(), {});
   } else {
-    AppendToken(active, logits_.Row(rows.logits));
+    AppendToken(active, logits_.Row(last_row));
   }
 }
 
@@ -99,6 +103,23 @@ void Scheduler::Score(Active& active, int64_t tokens, int64_t row) {
     active.scores.push_back(
         {static_cast<float>(LogProbability(logits, id)), Likeliest(logits) == id});
   }
+}
+
+void Scheduler::TellPrompt(Active& active, int64_t tokens, int64_t row) {
+  const std::span<const int32_t> prompt = active.asked();
+  Event event;
+  if (active.prompt_told == 0) {
+    event.prompt_logprobs.push_back({.id = prompt[0], .first = true});
+    active.prompt_told = 1;
+  }
+  for (int64_t i = 0; i < tokens && active.tells_prompt(); ++i) {
+    const int64_t index = active.computed + i + 1;  // of the id that this row predicts
+    if (index < active.prompt_told) continue;       // recomputed after a pre-emption
+    event.prompt_logprobs.push_back(
+        ModelLogProbabilities(logits_.Row(row + i), prompt[index], active.request.top_logprobs));
+    ++active.prompt_told;
+  }
+  if (!event.prompt_logprobs.empty()) active.sink(std::move(event));
 }
 
 void Scheduler::AppendToken(Active& active, std::span<const float> logits) {

@@ -64,6 +64,7 @@ absl::Status ReadLogprobs(const v1::GenerateRequest& request, Request& out) {
   if (!request.has_log_probabilities()) return absl::OkStatus();
   out.top_logprobs = request.log_probabilities().top();
   out.sampled_logprobs = request.log_probabilities().sampled();
+  out.prompt_logprobs = request.log_probabilities().prompt();
   if (out.top_logprobs >= 0 && out.top_logprobs <= kMaxTopLogprobs) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("log_probabilities.top is ", out.top_logprobs,
                                                  "; it must lie in [0, ", kMaxTopLogprobs, "]"));
@@ -81,6 +82,7 @@ void SetId(int32_t id, float log_probability, const tokenizer::Tokenizer* tokeni
 void SetLogprobs(const TokenLogProbabilities& from, const tokenizer::Tokenizer* tokenizer,
                  v1::IdLogProbabilities& out) {
   SetId(from.id, from.log_probability, tokenizer, *out.mutable_chosen());
+  out.set_first(from.first);
   for (const TokenLogProbability& one : from.top) {
     SetId(one.id, one.log_probability, tokenizer, *out.add_top());
   }
@@ -149,6 +151,9 @@ v1::GenerateResponse ToProto(const Event& event, const ServedModel& model) {
   response.set_cached_tokens(event.cached_tokens);
   for (const TokenLogProbabilities& one : event.logprobs) {
     SetLogprobs(one, model.tokenizer.get(), *response.add_log_probabilities());
+  }
+  for (const TokenLogProbabilities& one : event.prompt_logprobs) {
+    SetLogprobs(one, model.tokenizer.get(), *response.add_prompt_log_probabilities());
   }
   if (event.finish.has_value()) {
     const Usage& usage = event.finish->usage;

@@ -44,6 +44,9 @@ class EventQueue {
     pending_->logprobs.insert(pending_->logprobs.end(),
                               std::make_move_iterator(event.logprobs.begin()),
                               std::make_move_iterator(event.logprobs.end()));
+    pending_->prompt_logprobs.insert(pending_->prompt_logprobs.end(),
+                                     std::make_move_iterator(event.prompt_logprobs.begin()),
+                                     std::make_move_iterator(event.prompt_logprobs.end()));
     if (!event.scores.empty()) pending_->scores = std::move(event.scores);
     if (!event.embedding.empty()) pending_->embedding = std::move(event.embedding);
     pending_->finish = std::move(event.finish);

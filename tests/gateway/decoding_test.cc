@@ -80,7 +80,6 @@ TEST(DecodingTest, MistakesAreNamed) {
   EXPECT_EQ(Mistake(Completion({{"logprobs", 21}})), "INVALID_VALUE logprobs");
   EXPECT_EQ(Mistake(Chat({{"floe", {{"logprobs", "raw"}}}})), "INVALID_VALUE floe.logprobs");
   EXPECT_EQ(Mistake(Completion({{"echo", 1}})), "INVALID_TYPE echo");
-  EXPECT_EQ(Mistake(Completion({{"echo", true}, {"logprobs", 1}})), "UNSUPPORTED_PARAMETER echo");
   EXPECT_EQ(Mistake(Completion({{"echo", true}, {"structured_outputs", {{"regex", "a"}}}})),
             "INVALID_VALUE echo");
 }
@@ -97,6 +96,21 @@ TEST(DecodingTest, ChatsAskForLogProbabilitiesByTwoFieldsCompletionsByOne) {
   EXPECT_TRUE(
       Parse(Chat({{"logprobs", true}, {"floe", {{"logprobs", "sampled"}}}}))->logprobs->sampled);
   EXPECT_FALSE(Parse(Chat({{"floe", {{"logprobs", "sampled"}}}}))->logprobs);
+}
+
+TEST(DecodingTest, AnEchoWithLogProbabilitiesTellsThePromptAndNeedsNoAnswer) {
+  const Ask told = Parse(Completion({{"echo", true}, {"logprobs", 1}, {"max_tokens", 0}})).value();
+  EXPECT_TRUE(told.tells_prompt());
+  EXPECT_EQ(told.max_tokens, 0);
+  EXPECT_TRUE(Parse(Completion({{"echo", true}, {"logprobs", 0}}))->tells_prompt());
+  EXPECT_FALSE(Parse(Completion({{"echo", true}}))->tells_prompt());
+  EXPECT_FALSE(Parse(Completion({{"logprobs", 1}}))->tells_prompt());
+  EXPECT_EQ(Mistake(Completion({{"max_tokens", 0}})), "INVALID_VALUE max_tokens");
+  EXPECT_EQ(Mistake(Completion({{"max_tokens", 0}, {"echo", true}})), "INVALID_VALUE max_tokens");
+  EXPECT_EQ(Mistake(Completion({{"max_tokens", 0}, {"logprobs", 1}})), "INVALID_VALUE max_tokens");
+  EXPECT_EQ(Mistake(Completion({{"max_tokens", 0}, {"echo", true}, {"logprobs", 1}, {"n", 2}})),
+            "INVALID_VALUE max_tokens");
+  EXPECT_EQ(Mistake(Chat({{"max_tokens", 0}})), "INVALID_VALUE max_tokens");
 }
 
 TEST(DecodingTest, SeveralAnswersAreAskedForAndBounded) {
@@ -181,6 +195,16 @@ TEST(LogProbsTest, CompletionsHaveColumnsAndOffsetsInCharacters) {
   EXPECT_EQ(given["top_logprobs"][0], json({{"Hé", -0.5}, {"bytes:\\xe2\\x82", -2.0}}));
   EXPECT_EQ(given["text_offset"], json({10, 12, 13, 13}));
   EXPECT_EQ(offset, 14);  // where the next part goes on
+}
+
+TEST(LogProbsTest, NothingSaysHowLikelyTheFirstTokenOfAPromptIs) {
+  int64_t offset = 0;
+  const std::vector<TokenLogProbs> tokens = {{.id = 1, .chosen = {"He", 0}, .first = true},
+                                             {.id = 2, .chosen = {"y", -1}, .top = {{"y", -1}}}};
+  const json given = json(LogProbsOf(tokens, /*chat=*/false, offset));
+  EXPECT_EQ(given["token_logprobs"], json({nullptr, -1.0}));
+  EXPECT_EQ(given["top_logprobs"], json({nullptr, {{"y", -1.0}}}));
+  EXPECT_EQ(given["text_offset"], json({0, 2}));
 }
 
 }  // namespace

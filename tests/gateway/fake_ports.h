@@ -116,6 +116,7 @@ class FakePorts final : public KeyLookup,
     asked_max_tokens = call.max_tokens;
     asked_seed = call.sampling.seed;
     asked_logprobs = call.logprobs;
+    asked_prompt_logprobs.push_back(call.prompt_logprobs);
     if (!start.ok()) co_return start;
     const auto script = scripts.find(starts - 1);
     co_return std::make_unique<Stream>(*this, script == scripts.end() ? pieces : script->second);
@@ -165,6 +166,7 @@ class FakePorts final : public KeyLookup,
   int64_t asked_max_tokens = 0;
   std::optional<uint64_t> asked_seed;
   std::optional<LogProbsAsk> asked_logprobs;
+  std::vector<bool> asked_prompt_logprobs;
   Prompt asked_prompt;
   int admits = 0, finds = 0, starts = 0;
   int64_t charged_tokens = 0;

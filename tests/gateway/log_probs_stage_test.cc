@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_join.h"
 
+#include "base/error_reason.h"
+#include "gateway/settlement.h"
 #include "gateway/stages.h"
 #include "tests/gateway/asio_run.h"
 #include "tests/gateway/fake_ports.h"
@@ -152,6 +154,74 @@ TEST_F(LogProbsStageTest, ACachedAnswerIsTheSameWithAnEcho) {
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(request_.cache, CacheUse::kHit);
   EXPECT_EQ(TextOut(), "Who? call blue falcon now");
+}
+
+// An echo of "ab", of whose tokens is told, too.
+class EchoLogProbsTest : public LogProbsStageTest {
+ protected:
+  EchoLogProbsTest() {
+    ask_.prompts = {"ab"};
+    ask_.echo = true;
+    fakes_.ids = std::vector<uint32_t>{7, 8};
+    fakes_.pieces = {First("c"), Token("d", true)};
+  }
+  static std::vector<TokenLogProbs> OfPrompt() {
+    return {{.id = 7, .chosen = {"a", 0}, .first = true}, {.id = 8, .chosen = {"b", -3}}};
+  }
+  static Piece First(std::string text) {
+    Piece piece = Token(std::move(text));
+    piece.prompt_logprobs = OfPrompt();
+    return piece;
+  }
+};
+
+TEST_F(EchoLogProbsTest, TheyBeginWithThoseOfThePrompt) {
+  ASSERT_TRUE(Run().ok());
+  EXPECT_TRUE(fakes_.asked_prompt_logprobs.at(0));
+  EXPECT_EQ(TextOut(), "abcd");
+  EXPECT_THAT(Told(), ElementsAre("a", "b", "c", "d"));
+  EXPECT_TRUE(sink_->logprobs[0].first);
+}
+
+TEST_F(EchoLogProbsTest, WithoutAnAnswerThePromptIsChargedAllTheSame) {
+  ask_.max_tokens = 0;
+  fakes_.pieces = {Piece{.prompt_logprobs = OfPrompt(),
+                         .finish = Finish{.reason = FinishReason::kLength, .prompt_tokens = 2}}};
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(fakes_.asked_max_tokens, 0);
+  EXPECT_EQ(TextOut(), "ab");
+  EXPECT_THAT(Told(), ElementsAre("a", "b"));
+  EXPECT_EQ(ChargedQuantities(request_), (UsageQuantities{.input_tokens = 2, .calls = 1}));
+}
+
+TEST_F(EchoLogProbsTest, OneAnswerAsksForAllToItsPromptAndNoneIsRankedByThem) {
+  Piece likely = Token("x", true);
+  likely.logprobs[0].chosen.log_probability = -0.5;
+  fakes_.scripts = {{0, {First("c"), Token("d", true)}}, {1, {likely}}};
+  ask_.choices = 2;
+  ask_.best_of = 2;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_THAT(fakes_.asked_prompt_logprobs, ElementsAre(true, false));
+  EXPECT_THAT(Told(), testing::UnorderedElementsAre("a", "b", "c", "d", "a", "b", "x"));
+  EXPECT_DOUBLE_EQ(request_.likelihoods[0].mean(), -1);
+  EXPECT_DOUBLE_EQ(request_.likelihoods[1].mean(), -0.5);
+}
+
+TEST_F(EchoLogProbsTest, WhatARuleChangesInThePromptIsNotToldByProbabilities) {
+  fakes_.SetPolicy("defaults: {output: [{words: [ab], name: p, action: mask}]}");
+  ask_.prompts = {"ab "};
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(TextOut(), "[p] cd");
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(EchoLogProbsTest, PassagesWouldStandBeforeWhatIsTold) {
+  ask_.retrieval = {RetrievalAsk::Kind::kAsked, "handbook", 4};
+  EXPECT_EQ(ReasonOf(Run())->metadata.at("param"), "floe.retrieval");
+  fakes_.SetPolicy("defaults: {retrieval: {collection: handbook}}");
+  ask_.retrieval = {};
+  EXPECT_TRUE(Run().ok());
+  EXPECT_THAT(fakes_.searches, IsEmpty());
 }
 
 }  // namespace

@@ -24,6 +24,10 @@ class Answer {
       ids_.insert(ids_.end(), event.ids.begin(), event.ids.end());
       text_ += event.text;
       logprobs_.insert(logprobs_.end(), event.logprobs.begin(), event.logprobs.end());
+      for (const TokenLogProbabilities& one : event.prompt_logprobs) {
+        EXPECT_TRUE(ids_.empty()) << "behind the first id";
+        prompt_logprobs_.push_back(one);
+      }
       if (!event.scores.empty()) scores_ = event.scores;
       if (!event.embedding.empty()) embedding_ = event.embedding;
       finish_ = event.finish;
@@ -50,6 +54,7 @@ class Answer {
   const std::vector<TokenScore>& scores() const { return scores_; }
   const std::vector<float>& embedding() const { return embedding_; }
   const std::vector<TokenLogProbabilities>& logprobs() const { return logprobs_; }
+  const std::vector<TokenLogProbabilities>& prompt_logprobs() const { return prompt_logprobs_; }
 
  private:
   mutable std::mutex mutex_;
@@ -59,6 +64,7 @@ class Answer {
   std::vector<TokenScore> scores_;
   std::vector<float> embedding_;
   std::vector<TokenLogProbabilities> logprobs_;
+  std::vector<TokenLogProbabilities> prompt_logprobs_;
   std::optional<Finish> finish_;
 };
 

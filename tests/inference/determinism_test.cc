@@ -35,11 +35,13 @@ Outcome OutcomeOf(Answer& answer) {
   EXPECT_TRUE(finish.status.ok()) << finish.status;
   Outcome outcome{finish.reason, answer.ids(), answer.text(), {}};
   const auto add = [&](float value) { outcome.bits.push_back(std::bit_cast<uint32_t>(value)); };
-  for (const TokenLogProbabilities& one : answer.logprobs()) {
-    add(one.log_probability);
-    for (const TokenLogProbability& top : one.top) {
-      outcome.bits.push_back(static_cast<uint32_t>(top.id));
-      add(top.log_probability);
+  for (const auto* told : {&answer.prompt_logprobs(), &answer.logprobs()}) {
+    for (const TokenLogProbabilities& one : *told) {
+      add(one.log_probability);
+      for (const TokenLogProbability& top : one.top) {
+        outcome.bits.push_back(static_cast<uint32_t>(top.id));
+        add(top.log_probability);
+      }
     }
   }
   for (const TokenScore& score : answer.scores()) {
@@ -78,6 +80,7 @@ Request RequestOf(int i) {
                       .min_p = i % 7 == 0 ? 0.05f : 0.0f,
                       .seed = static_cast<uint64_t>(i / 2)};
   if (i % 2 == 0) request.top_logprobs = i % 6;
+  request.prompt_logprobs = i % 8 == 6;
   if (i % 6 == 5) request.stop_ids = {i % 64, 17};
   if (i % 3 == 1) {
     request.text = std::make_unique<LetterStream>();

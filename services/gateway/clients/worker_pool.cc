@@ -3,6 +3,7 @@
 #include <prometheus/counter.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -183,7 +184,12 @@ class WorkerPool::Answer final : public TokenStream {
       const absl::Status fits = TakeOutRepetition(*piece);
       if (!fits.ok()) co_return fits;
       Remember(*piece);
-      if (!piece->ids.empty() || !piece->text.empty() || piece->finish) co_return piece;
+      std::move(piece->prompt_logprobs.begin(), piece->prompt_logprobs.end(),
+                std::back_inserter(prompt_logprobs_));
+      if (!piece->ids.empty() || !piece->text.empty() || piece->finish) {
+        piece->prompt_logprobs = std::exchange(prompt_logprobs_, {});
+        co_return piece;
+      }
     }
   }
 
@@ -208,8 +214,10 @@ class WorkerPool::Answer final : public TokenStream {
     generated_before_ = generated_.size();
     replays_id_ = !generated_.empty();
     replayed_text_ = text_bytes_;
+    prompt_logprobs_.clear();  // of a worker that did not come to an id: they come again
     if (generated_.empty()) return request;
     moved_ = true;
+    if (request.has_log_probabilities()) request.mutable_log_probabilities()->clear_prompt();
     const auto continued = static_cast<int32_t>(generated_.size()) - 1;
     request.mutable_prompt_ids()->Add(generated_.begin(), generated_.end() - 1);
     request.set_continued_ids(continued);
@@ -259,11 +267,12 @@ class WorkerPool::Answer final : public TokenStream {
   std::optional<Ticket> ticket_;
   std::unique_ptr<TokenStream> stream_;
   std::optional<Piece> first_;
-  std::vector<uint32_t> generated_;  // ids of the answer so far
-  size_t generated_before_ = 0;      // of them by others than the present worker
-  size_t text_bytes_ = 0;            // and how much text of it has come
-  bool replays_id_ = false;          // the last id is to come again from the present worker
-  size_t replayed_text_ = 0;         // and so much text
+  std::vector<TokenLogProbs> prompt_logprobs_;  // until an id goes with them
+  std::vector<uint32_t> generated_;             // ids of the answer so far
+  size_t generated_before_ = 0;                 // of them by others than the present worker
+  size_t text_bytes_ = 0;                       // and how much text of it has come
+  bool replays_id_ = false;   // the last id is to come again from the present worker
+  size_t replayed_text_ = 0;  // and so much text
 };
 
 WorkerPool::WorkerPool(std::vector<Worker> workers, Parts parts) : parts_(parts) {

@@ -21,7 +21,8 @@ TokenLogProb FromProto(const pb::IdLogProbability& from) {
 TokenLogProbs FromProto(const pb::IdLogProbabilities& from) {
   TokenLogProbs out{.id = from.chosen().id(),
                     .chosen = FromProto(from.chosen()),
-                    .in_text = from.text_bytes() > 0};
+                    .in_text = from.text_bytes() > 0,
+                    .first = from.first()};
   for (const pb::IdLogProbability& one : from.top()) out.top.push_back(FromProto(one));
   return out;
 }
@@ -31,6 +32,9 @@ Piece FromProto(pb::GenerateResponse& response) {
   piece.ids.assign(response.ids().begin(), response.ids().end());
   for (const pb::IdLogProbabilities& one : response.log_probabilities()) {
     piece.logprobs.push_back(FromProto(one));
+  }
+  for (const pb::IdLogProbabilities& one : response.prompt_log_probabilities()) {
+    piece.prompt_logprobs.push_back(FromProto(one));
   }
   piece.text = std::move(*response.mutable_text());
   piece.cached_prompt = response.cached_tokens();
@@ -93,6 +97,7 @@ pb::GenerateRequest ToProto(const GenerateCall& call) {
   if (call.logprobs) {
     request.mutable_log_probabilities()->set_top(call.logprobs->top);
     request.mutable_log_probabilities()->set_sampled(call.logprobs->sampled);
+    request.mutable_log_probabilities()->set_prompt(call.prompt_logprobs);
   }
   request.set_max_tokens(static_cast<int32_t>(call.max_tokens));
   for (const std::string& stop : call.stop) *request.add_stop() = stop;

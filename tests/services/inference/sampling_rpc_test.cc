@@ -116,6 +116,55 @@ TEST_F(WorkerTest, LogProbabilitiesComeWithTheirIdsAndAreTheSameEachTime) {
   EXPECT_EQ(Generate(request).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(WorkerTest, LogProbabilitiesOfThePromptAreTheBitsOfAScore) {
+  const std::string digest = Publish();
+  Start();
+  const std::string prompt(40, 'x');
+  v1::GenerateRequest request = Ask(digest, prompt + "?", 3);
+  request.set_ignore_eos(true);
+  request.set_cache_salt("nlp");
+  const Answer plain = Generate(request);  // leaves the prompt in the cache
+  request.mutable_log_probabilities()->set_top(1);
+  request.mutable_log_probabilities()->set_prompt(true);
+  const Answer told = Generate(request);
+  ASSERT_TRUE(told.status.ok()) << told.status.error_message();
+  EXPECT_EQ(told.ids, plain.ids);
+  EXPECT_EQ(told.logprobs.size(), 3u);
+  EXPECT_EQ(told.finish.cached_tokens(), 0);
+  EXPECT_EQ(told.finish.computed_tokens(), 41 + 2);
+
+  v1::ScoreRequest scored;
+  scored.set_checkpoint_digest(digest);
+  auto& sequence = *scored.add_sequences();
+  *sequence.mutable_ids() = request.prompt_ids();
+  sequence.set_score_from(1);
+  grpc::ClientContext context;
+  v1::ScoreResponse scores;
+  ASSERT_TRUE(stub().Score(&context, scored, &scores).ok());
+  ASSERT_EQ(told.prompt_logprobs.size(), 41u);
+  for (int i = 0; i < 41; ++i) {
+    const v1::IdLogProbabilities& one = told.prompt_logprobs[static_cast<size_t>(i)];
+    EXPECT_EQ(one.chosen().id(), request.prompt_ids(i));
+    EXPECT_EQ(one.chosen().token(), i == 40 ? "?" : "x");
+    EXPECT_EQ(one.text_bytes(), 1);
+    EXPECT_EQ(one.first(), i == 0);
+    EXPECT_EQ(one.top_size(), i == 0 ? 0 : 1);
+    if (i == 0) continue;
+    EXPECT_EQ(one.chosen().log_probability(), scores.scores(0).log_probabilities(i - 1)) << i;
+    EXPECT_EQ(one.top(0).id() == one.chosen().id(), scores.scores(0).greedy(i - 1)) << i;
+  }
+
+  request.set_max_tokens(0);
+  const Answer without = Generate(request);
+  ASSERT_TRUE(without.status.ok()) << without.status.error_message();
+  EXPECT_EQ(without.prompt_logprobs.size(), 41u);
+  EXPECT_TRUE(without.ids.empty());
+  EXPECT_EQ(without.finish.reason(), v1::Finish::LENGTH);
+  EXPECT_EQ(without.finish.computed_tokens(), 41);
+  request.mutable_log_probabilities()->set_prompt(false);
+  EXPECT_EQ(Generate(request).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(WorkerTest, TheLastTokenAloneMayBeTheEmbedding) {
   const std::string digest = Publish();
   Start();

@@ -51,6 +51,9 @@ WorkerTest::Answer WorkerTest::Generate(const v1::GenerateRequest& request) {
     answer.text += response.text();
     answer.logprobs.insert(answer.logprobs.end(), response.log_probabilities().begin(),
                            response.log_probabilities().end());
+    answer.prompt_logprobs.insert(answer.prompt_logprobs.end(),
+                                  response.prompt_log_probabilities().begin(),
+                                  response.prompt_log_probabilities().end());
     if (response.has_finish()) answer.finish = response.finish();
   }
   answer.status = stream->Finish();

@@ -43,6 +43,7 @@ class WorkerTest : public testing::Test {
     std::vector<uint32_t> ids;
     std::string text;
     std::vector<v1::IdLogProbabilities> logprobs;
+    std::vector<v1::IdLogProbabilities> prompt_logprobs;
     v1::Finish finish;
     int messages = 0;
     int64_t first_cached_tokens = 0;  // by the first message
