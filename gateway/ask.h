@@ -82,7 +82,8 @@ struct RetrievalAsk {
 struct EmbeddingAsk {
   enum class Pooling { kMean, kLast };
   Pooling pooling = Pooling::kMean;
-  bool base64 = false;  // how the vectors are written: else as lists of numbers
+  int64_t dimensions = 0;  // so many values of each vector, its first ones; 0: all
+  bool base64 = false;     // how the vectors are written: else as lists of numbers
 };
 
 struct Ask {

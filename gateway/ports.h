@@ -38,6 +38,7 @@ struct ResolvedModel {
   std::string tokenizer_digest;         // SHA-256 of its tokenizer.json
   std::string tokenizer_config_digest;  // of its tokenizer_config.json; empty: it has none
   int64_t context = 0;                  // most tokens of prompt and answer together
+  int64_t hidden_size = 0;              // values of a vector
   absl::Time created;
 };
 
@@ -166,6 +167,7 @@ struct EmbedCall {
   const std::vector<uint32_t>& ids;       // of all inputs, one after the other
   const std::vector<size_t>& input_ends;  // where in `ids` each ends
   EmbeddingAsk::Pooling pooling;
+  int64_t dimensions;  // of each vector, its first ones; 0: all
   ServiceTier tier;
   std::string usage_id;
   Meter* meter = nullptr;  // of the request

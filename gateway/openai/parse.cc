@@ -264,8 +264,7 @@ void ReadEmbedding(FieldReader& fields, Ask& ask) {
     fields.Fail("encoding_format", "INVALID_VALUE", "is not known; write float or base64");
   }
   wanted.base64 = encoding == "base64";
-  // A model's vectors have one length; what is left of one that is cut would not mean what it says.
-  fields.Unsupported("dimensions", nullptr);
+  wanted.dimensions = fields.Integer("dimensions", 1, kMaxInt).value_or(0);
   ReadFloe(fields, ask);
 }
 

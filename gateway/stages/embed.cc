@@ -21,6 +21,7 @@ Awaitable<absl::Status> EmbedStage::Enter(Request& request) {
                        .ids = request.prompt_ids,
                        .input_ends = request.prompt_ends,
                        .pooling = request.ask.embedding->pooling,
+                       .dimensions = request.ask.embedding->dimensions,
                        .tier = request.ask.tier,
                        .usage_id = request.usage_id,
                        .meter = &request.meter};

@@ -55,6 +55,14 @@ absl::Status CheckKey(const Identity& caller, const Ask& ask) {
   return absl::OkStatus();
 }
 
+absl::Status CheckDimensions(const Ask& ask, const ResolvedModel& model) {
+  if (!ask.embedding || ask.embedding->dimensions <= model.hidden_size) return absl::OkStatus();
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(
+                        "dimensions is ", ask.embedding->dimensions, "; this model's vectors have ",
+                        model.hidden_size, " values, so write 1 to ", model.hidden_size)),
+                    "INVALID_VALUE", {{"param", "dimensions"}});
+}
+
 }  // namespace
 
 bool MayAsk(const policy::TeamPolicy& rules, const Identity& caller, std::string_view model) {
@@ -106,7 +114,7 @@ Awaitable<absl::Status> PolicyStage::Enter(Request& request) {
   }
   if (!model.ok()) co_return model.status();
   request.model = *std::move(model);
-  co_return absl::OkStatus();
+  co_return CheckDimensions(request.ask, request.model);
 }
 
 }  // namespace floe::gateway

@@ -35,6 +35,11 @@ absl::Status CheckRequest(const Request& request, const model::Blueprint& bluepr
     return absl::InvalidArgumentError(
         absl::StrCat("max_tokens is ", request.max_tokens, "; it must be at least 1"));
   }
+  if (request.dimensions < 0 || request.dimensions > blueprint.hidden_size) {
+    return absl::InvalidArgumentError(absl::StrCat("dimensions is ", request.dimensions,
+                                                   "; the model's vectors have ",
+                                                   blueprint.hidden_size, " values"));
+  }
   if (request.continued < 0 || request.continued >= prompt ||
       (!generates && request.continued > 0)) {
     return absl::InvalidArgumentError(absl::StrCat("continued_ids is ", request.continued,

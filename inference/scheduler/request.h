@@ -53,6 +53,7 @@ struct Request {
   int64_t score_from = 0;  // in [1, prompt.size())
   bool embed = false;
   bool last_token = false;        // embeds the last id's hidden state alone, not the mean of all
+  int64_t dimensions = 0;         // of the embedding: its first so many values; 0: all
   int top_logprobs = -1;          // -1: none; n: each new id's log-probability and the n likeliest
   bool sampled_logprobs = false;  // of the distribution that was drawn from; else the model's own
   // The prompt's ids, but for `continued` ones, are told of in the same way, by the model's own
@@ -105,7 +106,7 @@ struct Event {
   std::vector<TokenLogProbabilities> prompt_logprobs;  // the next ids of the prompt; ahead of `ids`
   std::vector<TokenScore> scores;  // all of them, with the last event of a score
   // With the last event of an embedding: the hidden states after the final norm, pooled as the
-  // request says and divided by the length of what that gives.
+  // request says, cut to its dimensions and divided by the length of what that gives.
   std::vector<float> embedding;
   std::optional<Finish> finish;
 };

@@ -74,6 +74,8 @@ void Scheduler::Pool(Active& active, int64_t tokens, int64_t row) {
 }
 
 void Scheduler::EndEmbedding(Active& active) {
+  const int64_t dimensions = active.request.dimensions;
+  if (dimensions > 0) active.hidden_sum.resize(static_cast<size_t>(dimensions));
   // The mean's direction is the sum's.
   double squares = 0;
   for (const double value : active.hidden_sum) squares += value * value;

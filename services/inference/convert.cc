@@ -140,6 +140,7 @@ absl::StatusOr<Request> EmbeddingFromProto(const v1::EmbedRequest& request, int 
   FLOE_ASSIGN_OR_RETURN(out.prompt, Ids(request.sequences(index).ids(), "ids"));
   out.embed = true;
   out.last_token = request.pooling() == v1::EmbedRequest::LAST;
+  out.dimensions = request.dimensions();
   FLOE_ASSIGN_OR_RETURN(out.tier, TierOf(request.service_tier()));
   return out;
 }

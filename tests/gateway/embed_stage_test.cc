@@ -69,7 +69,9 @@ TEST(EmbeddingParseTest, TheRestIsReadAndMistakesAreNamed) {
   EXPECT_EQ(Mistake({{"input", {"a", {1, -1}}}}), "INVALID_VALUE input[1]");
   EXPECT_EQ(Mistake({{"input", std::vector<std::string>(2049, "a")}}), "INVALID_VALUE input");
   EXPECT_EQ(Mistake({{"encoding_format", "hex"}}), "INVALID_VALUE encoding_format");
-  EXPECT_EQ(Mistake({{"dimensions", 8}}), "UNSUPPORTED_PARAMETER dimensions");
+  EXPECT_EQ(Parse({{"dimensions", 8}})->embedding->dimensions, 8);
+  EXPECT_EQ(Mistake({{"dimensions", 0}}), "INVALID_VALUE dimensions");
+  EXPECT_EQ(Mistake({{"dimensions", "8"}}), "INVALID_TYPE dimensions");
   EXPECT_EQ(Mistake({{"floe", {{"pooling", "max"}}}}), "INVALID_VALUE floe.pooling");
 }
 
@@ -141,6 +143,20 @@ TEST_F(EmbedStageTest, InputsThatDoNotFitAreNamed) {
   EXPECT_EQ(reason.reason, "INVALID_VALUE");
   EXPECT_EQ(reason.metadata.at("param"), "input[0]");
   EXPECT_EQ(fakes_.embeds, 0);
+}
+
+TEST_F(EmbedStageTest, VectorsMayBeShorterThanTheModelsAndNotLonger) {
+  for (const int64_t dimensions : {0, 1, 2}) {
+    ask_.embedding->dimensions = dimensions;
+    ASSERT_TRUE(Run().ok());
+    EXPECT_EQ(fakes_.asked_dimensions, dimensions);
+  }
+  ask_.embedding->dimensions = 3;
+  const ErrorReason reason = ReasonOfRun();
+  EXPECT_EQ(reason.reason, "INVALID_VALUE");
+  EXPECT_EQ(reason.metadata.at("param"), "dimensions");
+  EXPECT_THAT(std::string(Run().message()), HasSubstr("1 to 2"));
+  EXPECT_EQ(fakes_.embeds, 3);
 }
 
 TEST_F(EmbedStageTest, RulesHoldForEveryInput) {

@@ -128,13 +128,14 @@ class FakePorts final : public KeyLookup,
     embedded_ids = call.ids;
     embedded_ends = call.input_ends;
     asked_pooling = call.pooling;
+    asked_dimensions = call.dimensions;
     ++call.meter->attempts;
     co_return vectors;
   }
 
   absl::StatusOr<Identity> identity = Identity{"nlp", Role::kConsumer, "k"};
   absl::StatusOr<ResolvedModel> model =
-      ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", "", 100, {}};
+      ResolvedModel{"digest", "teams/nlp/models/hamlet/versions/1", "tokenizer", "", 100, 2, {}};
   absl::StatusOr<std::vector<uint32_t>> ids = std::vector<uint32_t>{1, 2, 3};
   std::function<std::vector<uint32_t>(const Prompt&)> encode;  // instead of `ids`
   ToolFormat tool_format = ToolFormat::kTagged;  // of the template, where tools are offered
@@ -152,6 +153,7 @@ class FakePorts final : public KeyLookup,
   std::vector<uint32_t> embedded_ids;
   std::vector<size_t> embedded_ends;
   EmbeddingAsk::Pooling asked_pooling = EmbeddingAsk::Pooling::kMean;
+  int64_t asked_dimensions = 0;
   std::shared_ptr<const policy::Policy> policy;
   absl::StatusOr<limits::Admission> admission = limits::Admission{};
   absl::StatusOr<limits::Charge> charge = limits::Charge{};

@@ -53,6 +53,7 @@ absl::StatusOr<ResolvedModel> FromProto(const pb::ModelVersion& version) {
   const auto manifest = model::Manifest::Parse(version.manifest());
   if (!manifest.ok()) return CannotServe(version, StdView(manifest.status().message()));
   model.context = manifest->blueprint.context;
+  model.hidden_size = manifest->blueprint.hidden_size;
   return model;
 }
 

@@ -121,6 +121,7 @@ pb::EmbedRequest ToProto(const EmbedCall& call) {
   request.set_service_tier(std::string(TierName(call.tier)));
   request.set_pooling(call.pooling == EmbeddingAsk::Pooling::kLast ? pb::EmbedRequest::LAST
                                                                    : pb::EmbedRequest::MEAN);
+  request.set_dimensions(static_cast<int32_t>(call.dimensions));
   request.set_usage_id(call.usage_id);
   return request;
 }

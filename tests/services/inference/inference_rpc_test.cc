@@ -240,6 +240,35 @@ TEST_F(WorkerTest, EmbedsManySequencesAsEachAlone) {
   EXPECT_EQ(alone.embeddings(0).SerializeAsString(), response.embeddings(20).SerializeAsString());
 }
 
+TEST_F(WorkerTest, AShortenedVectorHasTheDirectionOfTheWholeOnesBeginning) {
+  const std::string digest = Publish();
+  Start();
+  const auto embed = [&](int dimensions, v1::EmbedResponse& response) {
+    v1::EmbedRequest request;
+    request.set_checkpoint_digest(digest);
+    auto& sequence = *request.add_sequences();
+    for (const char c : std::string("hello")) sequence.add_ids(static_cast<uint32_t>(c));
+    request.set_dimensions(dimensions);
+    grpc::ClientContext context;
+    return stub().Embed(&context, request, &response);
+  };
+  v1::EmbedResponse whole, part, refused;
+  ASSERT_TRUE(embed(0, whole).ok());
+  const auto& all = whole.embeddings(0).values();
+  double squares = 0;
+  for (int i = 0; i < 5; ++i) squares += all[i] * all[i];
+  ASSERT_TRUE(embed(5, part).ok());
+  ASSERT_EQ(part.embeddings(0).values_size(), 5);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_NEAR(part.embeddings(0).values(i), all[i] / std::sqrt(squares), 1e-6) << i;
+  }
+  ASSERT_TRUE(embed(all.size(), part).ok());
+  EXPECT_EQ(part.SerializeAsString(), whole.SerializeAsString());
+  const grpc::Status status = embed(all.size() + 1, refused);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("dimensions"));
+}
+
 TEST_F(WorkerTest, WhatCannotBeEmbeddedIsNamed) {
   const std::string digest = Publish();
   Start();

@@ -49,6 +49,9 @@ TEST(EmbeddingsTest, TextsBecomeVectorsInTheirOrder) {
   EXPECT_EQ(asked.pooling(), pb::EmbedRequest::LAST);
   EXPECT_EQ(asked.service_tier(), "priority");
   EXPECT_EQ(asked.usage_id(), body["floe"]["usage_id"]);
+  EXPECT_EQ(asked.dimensions(), 0);
+  ASSERT_EQ(client.Post(kPath, Body({{"dimensions", 2}})).status, 200);
+  EXPECT_EQ(fleet.worker().embeds()[1].dimensions(), 2);
 }
 
 TEST(EmbeddingsTest, IdsAndBase64) {
@@ -75,9 +78,10 @@ TEST(EmbeddingsTest, RefusalsAreThoseOfAnswers) {
   EXPECT_EQ(client.Post(kPath, Body(), "floe-nobody").status, 401);
   EXPECT_EQ(client.Post(kPath, Body(), kViewerKey).status, 403);
   EXPECT_EQ(client.Post(kPath, Body({{"model", "othello"}})).status, 404);
-  HttpAnswer answer = client.Post(kPath, Body({{"dimensions", 8}}));
+  HttpAnswer answer = client.Post(kPath, Body({{"dimensions", 9}}));
   EXPECT_EQ(answer.status, 400);
   EXPECT_EQ(ErrorOf(answer)["param"], "dimensions");
+  EXPECT_THAT(ErrorOf(answer)["message"].get<std::string>(), HasSubstr("have 8 values"));
   answer = client.Post(kPath, Body({{"input", {"a", std::string(600, 'b')}}}));
   EXPECT_EQ(ErrorOf(answer)["code"], "context_length_exceeded");
   EXPECT_EQ(ErrorOf(answer)["param"], "input[1]");
