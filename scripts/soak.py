@@ -7,9 +7,9 @@
 
 Starts a fleet in a folder of its own, trains a tiny model, and lets clients at the gateway for the
 time given: answers plain and streamed, clients that hang up in mid-stream, clients that read slowly,
-prompts at the context and over it, forms for answers, several answers to a prompt, vectors, and
-requests that are wrong. Every ten seconds it looks at the memory of gateway and worker and at the
-worker's KV cache.
+prompts at the context and over it, forms for answers, several answers to a prompt, several prompts,
+vectors, and requests that are wrong. Every ten seconds it looks at the memory of gateway and worker
+and at the worker's KV cache.
 
 It fails when a service was restarted, when a request got no HTTP answer that belongs to it, when
 memory still grows in the second half of the time, or when anything is still held after the last
@@ -139,7 +139,8 @@ class Clients:
 
     def work(self, rng):
         kinds = [self.plain] * 4 + [self.stream] * 4 + [self.hang_up] * 4 + [self.slow] + [self.long] * 2 + \
-                [self.form] * 2 + [self.several] * 2 + [self.vectors] * 2 + [self.nonsense] * 2
+                [self.form] * 2 + [self.several] * 2 + [self.prompts] * 2 + [self.vectors] * 2 + \
+                [self.nonsense] * 2
         while not self.stopping.is_set():
             kind = rng.choice(kinds)
             try:
@@ -216,6 +217,12 @@ class Clients:
         more = rng.choice([{'n': 3}, {'best_of': 3}, {'logprobs': 5}, {'n': 2, 'stream': True},
                            {'logit_bias': {'97': -100}, 'presence_penalty': 1}])
         return self.whole('/v1/completions', self.request(rng, **more), (200,))
+
+    def prompts(self, rng):
+        texts = ['the king ' * rng.randint(1, 8) for _ in range(rng.randint(2, 12))]
+        more = rng.choice([{}, {'n': 2}, {'stream': True}, {'echo': True, 'logprobs': 2},
+                           {'echo': True, 'logprobs': 1, 'max_tokens': 0}])
+        return self.whole('/v1/completions', self.request(rng, prompt=texts, **more), (200,))
 
     def vectors(self, rng):
         texts = ['the king ' * rng.randint(1, 8) for _ in range(rng.randint(1, 20))]
