@@ -66,8 +66,8 @@ absl::StatusOr<Auth> MakeAuth(const ServiceOptions& options, runtime::Host& host
   return auth;
 }
 
-absl::StatusOr<std::vector<WorkerPool::Worker>> MakeWorkers(const ServiceOptions& options) {
-  std::vector<WorkerPool::Worker> workers;
+absl::StatusOr<std::vector<Worker>> MakeWorkers(const ServiceOptions& options) {
+  std::vector<Worker> workers;
   for (const std::string& address : options.workers) {
     FLOE_ASSIGN_OR_RETURN(
         auto channel, runtime::MakeChannel(address, options.common.tls, options.common.insecure));

@@ -401,7 +401,7 @@ void FakeFleet::KeepAudit(std::string_view line) {
 }
 
 void FakeFleet::StartWorkers(const FakeFleetOptions& options) {
-  std::vector<WorkerPool::Worker> list;
+  std::vector<Worker> list;
   for (const std::string& address : options.worker_addresses) {
     list.push_back({address, *runtime::MakeChannel(address, {}, /*insecure=*/true)});
   }

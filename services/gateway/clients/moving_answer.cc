@@ -1,0 +1,161 @@
+#include "services/gateway/clients/moving_answer.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "services/gateway/clients/unary_call.h"
+#include "services/gateway/clients/worker_refusals.h"
+#include "services/gateway/clients/worker_stream.h"
+
+namespace floe::gateway {
+namespace {
+
+constexpr char kLowestTier[] = "flex";
+
+}  // namespace
+
+MovingAnswer::MovingAnswer(WorkerSlots& slots, const CallScope& scope, const GenerateCall& call,
+                           const boost::asio::any_io_executor& executor)
+    : slots_(slots),
+      outgoing_(OutgoingFor(scope, absl::InfiniteDuration())),
+      key_(PrefixKey(call.model.digest, call.cache_salt, call.prompt_ids)),
+      request_(ToProto(call)),
+      meter_(call.meter),
+      executor_(executor),
+      tried_(slots_.size(), false) {}
+
+Awaitable<absl::Status> MovingAnswer::Begin() {
+  absl::StatusOr<Piece> first =
+      co_await NextOfSomebody(absl::UnavailableError("no workers are configured"));
+  if (!first.ok()) {
+    co_return IsFinal(first.status()) ? first.status()
+                                      : AllFailed(first.status(), retry_after_seconds_);
+  }
+  first_ = *std::move(first);
+  co_return absl::OkStatus();
+}
+
+Awaitable<absl::StatusOr<Piece>> MovingAnswer::Next() {
+  if (first_) co_return *std::exchange(first_, std::nullopt);
+  absl::StatusOr<Piece> piece = co_await NextHere();
+  if (piece.ok() || IsFinal(piece.status())) co_return piece;
+  co_return co_await NextOfSomebody(piece.status());
+}
+
+Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextOfSomebody(absl::Status last) {
+  const bool told = !generated_.empty();
+  const absl::Status left = last;
+  while (true) {
+    if (stream_ != nullptr) Leave();
+    std::optional<WorkerSlots::Ticket> ticket = slots_.Take(tried_, key_);
+    if (!ticket) co_return last;
+    const size_t worker = ticket->worker();
+    tried_[worker] = true;
+    ticket_.emplace(*std::move(ticket));
+    stream_ = std::make_unique<WorkerStream>(slots_.stub(worker), outgoing_, RequestFromHere(),
+                                             executor_);
+    absl::StatusOr<Piece> piece = co_await NextHere();
+    if (piece.ok()) {
+      slots_.NoteAnswer(worker);
+      if (told) slots_.NoteMove(left);
+      co_return piece;
+    }
+    last = piece.status();
+    if (IsFinal(last)) co_return last;
+  }
+}
+
+Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextHere() {
+  while (true) {
+    absl::StatusOr<Piece> piece = co_await stream_->Next();
+    NoteRefusal(piece.status());
+    if (!piece.ok()) {
+      if (absl::IsUnavailable(piece.status())) {
+        slots_.NoteFailure(ticket_->worker(), piece.status());
+      } else {
+        slots_.NoteAnswer(ticket_->worker());
+      }
+      co_return piece;
+    }
+    const absl::Status fits = TakeOutRepetition(*piece);
+    if (!fits.ok()) co_return fits;
+    Remember(*piece);
+    std::move(piece->prompt_logprobs.begin(), piece->prompt_logprobs.end(),
+              std::back_inserter(prompt_logprobs_));
+    if (!piece->ids.empty() || !piece->text.empty() || piece->finish) {
+      piece->prompt_logprobs = std::exchange(prompt_logprobs_, {});
+      co_return piece;
+    }
+  }
+}
+
+void MovingAnswer::Leave() {
+  const size_t worker = ticket_->worker();
+  stream_.reset();
+  ticket_.reset();
+  if (generated_.size() == generated_before_) return;
+  // Who brought the answer further has not failed it: workers that come and go one after the other,
+  // as in an upgrade, end no answer.
+  tried_.assign(tried_.size(), false);
+  tried_[worker] = true;
+}
+
+void MovingAnswer::NoteRefusal(const absl::Status& status) {
+  const bool first = std::exchange(answered_, true) == false;
+  KeepSoonest(status, retry_after_seconds_);
+  if (!first || meter_ == nullptr) return;
+  // A worker that refuses has taken nothing on.
+  if (TookNothing(status)) --meter_->attempts;
+}
+
+// The last id is generated again: it may have been the one that ends the answer.
+inference::v1::GenerateRequest MovingAnswer::RequestFromHere() {
+  answered_ = false;
+  inference::v1::GenerateRequest request = request_;
+  if (meter_ != nullptr) {
+    ++meter_->attempts;
+    request.set_attempt(++meter_->calls);
+  }
+  generated_before_ = generated_.size();
+  replays_id_ = !generated_.empty();
+  replayed_text_ = text_bytes_;
+  prompt_logprobs_.clear();  // of a worker that did not come to an id: they come again
+  if (generated_.empty()) return request;
+  moved_ = true;
+  if (request.has_log_probabilities()) request.mutable_log_probabilities()->clear_prompt();
+  const auto continued = static_cast<int32_t>(generated_.size()) - 1;
+  request.mutable_prompt_ids()->Add(generated_.begin(), generated_.end() - 1);
+  request.set_continued_ids(continued);
+  request.set_max_tokens(request_.max_tokens() - continued);
+  return request;
+}
+
+absl::Status MovingAnswer::TakeOutRepetition(Piece& piece) {
+  if (replays_id_ && !piece.ids.empty()) {
+    if (piece.ids.front() != generated_.back()) {
+      return absl::InternalError(
+          "another worker did not continue the answer with the same token; are all workers of "
+          "one build and instruction set?");
+    }
+    piece.ids.erase(piece.ids.begin());
+    if (!piece.logprobs.empty()) piece.logprobs.erase(piece.logprobs.begin());
+    replays_id_ = false;
+  }
+  const size_t again = std::min(replayed_text_, piece.text.size());
+  piece.text.erase(0, again);
+  replayed_text_ -= again;
+  return absl::OkStatus();
+}
+
+void MovingAnswer::Remember(Piece& piece) {
+  generated_.insert(generated_.end(), piece.ids.begin(), piece.ids.end());
+  text_bytes_ += piece.text.size();
+  if (!piece.finish || !moved_) return;
+  piece.finish->prompt_tokens = request_.prompt_ids_size();
+  piece.finish->completion_tokens = static_cast<int64_t>(generated_.size());
+  // The last worker knows only its own part of the time.
+  piece.finish->tier_met = kLowestTier;
+}
+
+}  // namespace floe::gateway

@@ -1,0 +1,67 @@
+// One answer, by as many workers as it takes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "floe/inference/v1/inference.pb.h"
+#include "gateway/ports.h"
+#include "services/gateway/clients/worker_slots.h"
+#include "services/runtime/client.h"
+
+namespace floe::gateway {
+
+// When the present worker fails, the answer goes on at another one: what was generated goes along
+// as part of the prompt, and since a token is a function of ids, seed and position, it goes on as
+// if nothing had happened. Used on the executor that it was made on; borrows the slots and the
+// call's meter.
+class MovingAnswer final : public TokenStream {
+ public:
+  MovingAnswer(WorkerSlots& slots, const CallScope& scope, const GenerateCall& call,
+               const boost::asio::any_io_executor& executor);
+
+  // Ends when the first piece has come from one of the workers. Errors as Generator::Start.
+  Awaitable<absl::Status> Begin();
+
+  Awaitable<absl::StatusOr<Piece>> Next() override;
+
+ private:
+  // From a worker that was not tried yet; `last`, or what came after it, when there is none.
+  Awaitable<absl::StatusOr<Piece>> NextOfSomebody(absl::Status last);
+  // From the present worker; what it repeats is taken out.
+  Awaitable<absl::StatusOr<Piece>> NextHere();
+  // Off the present worker.
+  void Leave();
+
+  inference::v1::GenerateRequest RequestFromHere();
+  void NoteRefusal(const absl::Status& status);
+  // INTERNAL when another worker does not go on as the first did: not the same program or machine.
+  absl::Status TakeOutRepetition(Piece& piece);
+  void Remember(Piece& piece);
+
+  WorkerSlots& slots_;
+  const runtime::OutgoingCall outgoing_;
+  const uint64_t key_;  // of what it shares with others
+  const inference::v1::GenerateRequest request_;
+  Meter* const meter_;  // of the request that owns this stream; may be null
+  const boost::asio::any_io_executor executor_;
+
+  std::vector<bool> tried_;
+  std::optional<int> retry_after_seconds_;  // the soonest of the workers that refused
+
+  std::optional<WorkerSlots::Ticket> ticket_;  // at the present worker
+  std::unique_ptr<TokenStream> stream_;
+  bool answered_ = false;  // the present worker has, by a piece or an error
+  bool moved_ = false;     // in mid-stream
+
+  std::optional<Piece> first_;
+  std::vector<TokenLogProbs> prompt_logprobs_;  // until an id goes with them
+  std::vector<uint32_t> generated_;             // ids of the answer so far
+  size_t generated_before_ = 0;                 // of them by others than the present worker
+  size_t text_bytes_ = 0;                       // and how much text of it has come
+  bool replays_id_ = false;   // the last id is to come again from the present worker
+  size_t replayed_text_ = 0;  // and so much text
+};
+
+}  // namespace floe::gateway
