@@ -15,15 +15,16 @@ constexpr char kLowestTier[] = "flex";
 
 }  // namespace
 
-MovingAnswer::MovingAnswer(WorkerSlots& slots, const CallScope& scope, const GenerateCall& call,
+MovingAnswer::MovingAnswer(Parts parts, const CallScope& scope, const GenerateCall& call,
                            const boost::asio::any_io_executor& executor)
-    : slots_(slots),
+    : parts_(std::move(parts)),
       outgoing_(OutgoingFor(scope, absl::InfiniteDuration())),
       key_(PrefixKey(call.model.digest, call.cache_salt, call.prompt_ids)),
       request_(ToProto(call)),
       meter_(call.meter),
       executor_(executor),
-      tried_(slots_.size(), false) {}
+      tried_(parts_.slots.size(), false),
+      lost_(parts_.slots.size(), false) {}
 
 Awaitable<absl::Status> MovingAnswer::Begin() {
   absl::StatusOr<Piece> first =
@@ -47,18 +48,24 @@ Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextOfSomebody(absl::Status last)
   const bool told = !generated_.empty();
   const absl::Status left = last;
   while (true) {
-    if (stream_ != nullptr) Leave();
-    std::optional<WorkerSlots::Ticket> ticket = slots_.Take(tried_, key_);
-    if (!ticket) co_return last;
+    if (stream_ != nullptr) Leave(last);
+    std::optional<WorkerSlots::Ticket> ticket = parts_.slots.Take(tried_, key_);
+    if (!ticket) {
+      if (!told) co_return last;
+      const std::optional<absl::Duration> wait = WaitForNextRound();
+      if (!wait) co_return last;
+      co_await parts_.pause(*wait);
+      continue;
+    }
     const size_t worker = ticket->worker();
     tried_[worker] = true;
     ticket_.emplace(*std::move(ticket));
-    stream_ = std::make_unique<WorkerStream>(slots_.stub(worker), outgoing_, RequestFromHere(),
-                                             executor_);
+    stream_ = std::make_unique<WorkerStream>(parts_.slots.stub(worker), outgoing_,
+                                             RequestFromHere(), executor_);
     absl::StatusOr<Piece> piece = co_await NextHere();
     if (piece.ok()) {
-      slots_.NoteAnswer(worker);
-      if (told) slots_.NoteMove(left);
+      parts_.slots.NoteAnswer(worker);
+      if (told) parts_.slots.NoteMove(left);
       co_return piece;
     }
     last = piece.status();
@@ -72,12 +79,13 @@ Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextHere() {
     NoteRefusal(piece.status());
     if (!piece.ok()) {
       if (absl::IsUnavailable(piece.status())) {
-        slots_.NoteFailure(ticket_->worker(), piece.status());
+        parts_.slots.NoteFailure(ticket_->worker(), piece.status());
       } else {
-        slots_.NoteAnswer(ticket_->worker());
+        parts_.slots.NoteAnswer(ticket_->worker());
       }
       co_return piece;
     }
+    spoke_ = true;
     const absl::Status fits = TakeOutRepetition(*piece);
     if (!fits.ok()) co_return fits;
     Remember(*piece);
@@ -90,15 +98,37 @@ Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextHere() {
   }
 }
 
-void MovingAnswer::Leave() {
+void MovingAnswer::Leave(const absl::Status& why) {
   const size_t worker = ticket_->worker();
   stream_.reset();
   ticket_.reset();
-  if (generated_.size() == generated_before_) return;
+  const bool further = generated_.size() > generated_before_;
   // Who brought the answer further has not failed it: workers that come and go one after the other,
   // as in an upgrade, end no answer.
-  tried_.assign(tried_.size(), false);
-  tried_[worker] = true;
+  if (further) {
+    tried_.assign(tried_.size(), false);
+    lost_.assign(lost_.size(), false);
+    tried_[worker] = true;
+    patience_ = {};
+  }
+  if (absl::IsResourceExhausted(why)) somebody_full_ = true;
+  // Who took it on and broke off where it was may do so every time: an answer that brings workers
+  // down is not to bring them down again.
+  if (!MayTakeLater(why) || (spoke_ && !further)) lost_[worker] = true;
+}
+
+std::optional<absl::Duration> MovingAnswer::WaitForNextRound() {
+  if (std::find(lost_.begin(), lost_.end(), false) == lost_.end()) return std::nullopt;
+  Round round{.somebody_full = somebody_full_,
+              .time_left = outgoing_.deadline - parts_.clock.Now()};
+  if (retry_after_seconds_) round.soonest_room = absl::Seconds(*retry_after_seconds_);
+  const std::optional<absl::Duration> wait = patience_.After(round);
+  if (!wait) return std::nullopt;
+  parts_.slots.NoteWait(somebody_full_);
+  tried_ = lost_;
+  somebody_full_ = false;
+  retry_after_seconds_.reset();
+  return wait;
 }
 
 void MovingAnswer::NoteRefusal(const absl::Status& status) {
@@ -112,6 +142,7 @@ void MovingAnswer::NoteRefusal(const absl::Status& status) {
 // The last id is generated again: it may have been the one that ends the answer.
 inference::v1::GenerateRequest MovingAnswer::RequestFromHere() {
   answered_ = false;
+  spoke_ = false;
   inference::v1::GenerateRequest request = request_;
   if (meter_ != nullptr) {
     ++meter_->attempts;

@@ -7,6 +7,8 @@
 
 #include "floe/inference/v1/inference.pb.h"
 #include "gateway/ports.h"
+#include "gateway/routing/patience.h"
+#include "services/gateway/clients/pause.h"
 #include "services/gateway/clients/worker_slots.h"
 #include "services/runtime/client.h"
 
@@ -14,11 +16,17 @@ namespace floe::gateway {
 
 // When the present worker fails, the answer goes on at another one: what was generated goes along
 // as part of the prompt, and since a token is a function of ids, seed and position, it goes on as
-// if nothing had happened. Used on the executor that it was made on; borrows the slots and the
-// call's meter.
+// if nothing had happened. While no other worker takes it, it waits (gateway/routing/patience.h),
+// but only in mid-stream: before anything was told the client may as well ask again. Used on the
+// executor that it was made on; borrows its parts and what `call` refers to the meter of.
 class MovingAnswer final : public TokenStream {
  public:
-  MovingAnswer(WorkerSlots& slots, const CallScope& scope, const GenerateCall& call,
+  struct Parts {
+    WorkerSlots& slots;
+    const Clock& clock;
+    Pause pause;
+  };
+  MovingAnswer(Parts parts, const CallScope& scope, const GenerateCall& call,
                const boost::asio::any_io_executor& executor);
 
   // Ends when the first piece has come from one of the workers. Errors as Generator::Start.
@@ -31,8 +39,10 @@ class MovingAnswer final : public TokenStream {
   Awaitable<absl::StatusOr<Piece>> NextOfSomebody(absl::Status last);
   // From the present worker; what it repeats is taken out.
   Awaitable<absl::StatusOr<Piece>> NextHere();
-  // Off the present worker.
-  void Leave();
+  // Off the present worker, because of `why`.
+  void Leave(const absl::Status& why);
+  // All were tried: how long to wait before those that may take it later are asked again, if any.
+  std::optional<absl::Duration> WaitForNextRound();
 
   inference::v1::GenerateRequest RequestFromHere();
   void NoteRefusal(const absl::Status& status);
@@ -40,19 +50,23 @@ class MovingAnswer final : public TokenStream {
   absl::Status TakeOutRepetition(Piece& piece);
   void Remember(Piece& piece);
 
-  WorkerSlots& slots_;
+  const Parts parts_;
   const runtime::OutgoingCall outgoing_;
   const uint64_t key_;  // of what it shares with others
   const inference::v1::GenerateRequest request_;
   Meter* const meter_;  // of the request that owns this stream; may be null
   const boost::asio::any_io_executor executor_;
 
-  std::vector<bool> tried_;
-  std::optional<int> retry_after_seconds_;  // the soonest of the workers that refused
+  std::vector<bool> tried_;     // in this round
+  std::vector<bool> lost_;      // not asked again until another brings the answer further
+  bool somebody_full_ = false;  // in this round
+  std::optional<int> retry_after_seconds_;  // the soonest of this round's refusals
+  Patience patience_;
 
   std::optional<WorkerSlots::Ticket> ticket_;  // at the present worker
   std::unique_ptr<TokenStream> stream_;
   bool answered_ = false;  // the present worker has, by a piece or an error
+  bool spoke_ = false;     // by a piece
   bool moved_ = false;     // in mid-stream
 
   std::optional<Piece> first_;

@@ -12,6 +12,7 @@
 
 #include "gateway/ports.h"
 #include "services/gateway/clients/handoff.h"
+#include "services/gateway/clients/pause.h"
 #include "services/runtime/client.h"
 #include "services/runtime/status.h"
 #include "services/runtime/trace.h"
@@ -52,8 +53,7 @@ Awaitable<absl::StatusOr<Answer>> CallUnary(runtime::OutgoingCall call, Request 
       co_return runtime::FromGrpcStatus(status);
     }
     const absl::Duration delay = runtime::RetryDelay({}, attempt, 0.5);
-    boost::asio::steady_timer timer(executor, absl::ToChronoMilliseconds(delay));
-    co_await timer.async_wait(boost::asio::use_awaitable);
+    co_await PauseByTimer(delay);
   }
 }
 

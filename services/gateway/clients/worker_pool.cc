@@ -31,10 +31,15 @@ absl::StatusOr<std::vector<std::vector<float>>> VectorsOf(const pb::EmbedRespons
 
 }  // namespace
 
+WorkerPool::WorkerPool(std::vector<Worker> workers, Parts parts)
+    : parts_(std::move(parts)),
+      slots_(std::move(workers), {parts_.clock, parts_.logger, parts_.metrics}) {}
+
 Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> WorkerPool::Start(
     const CallScope& scope, const GenerateCall& call) {
   const auto executor = co_await boost::asio::this_coro::executor;
-  auto answer = std::make_unique<MovingAnswer>(slots_, scope, call, executor);
+  auto answer = std::make_unique<MovingAnswer>(
+      MovingAnswer::Parts{slots_, parts_.clock, parts_.pause}, scope, call, executor);
   const absl::Status begun = co_await answer->Begin();
   if (!begun.ok()) co_return begun;
   co_return answer;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gateway/ports.h"
+#include "services/gateway/clients/pause.h"
 #include "services/gateway/clients/worker_slots.h"
 
 namespace floe::gateway {
@@ -13,8 +14,13 @@ namespace floe::gateway {
 // in mid-stream (moving_answer.h). Must outlive the streams that it gives.
 class WorkerPool final : public Generator, public Embedder {
  public:
-  using Parts = WorkerSlots::Parts;
-  WorkerPool(std::vector<Worker> workers, Parts parts) : slots_(std::move(workers), parts) {}
+  struct Parts {
+    const Clock& clock;
+    const runtime::Logger& logger;
+    runtime::Metrics& metrics;
+    Pause pause = PauseByTimer;  // between the rounds of an answer that finds no worker
+  };
+  WorkerPool(std::vector<Worker> workers, Parts parts);
 
   Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> Start(const CallScope& scope,
                                                                 const GenerateCall& call) override;
@@ -23,6 +29,7 @@ class WorkerPool final : public Generator, public Embedder {
                                                                    const EmbedCall& call) override;
 
  private:
+  const Parts parts_;
   WorkerSlots slots_;
 };
 

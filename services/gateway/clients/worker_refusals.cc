@@ -27,6 +27,10 @@ bool TookNothing(const absl::Status& status) {
          (reason && reason->reason == "DRAINING");
 }
 
+bool MayTakeLater(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
+}
+
 std::optional<int> RetryAfterOf(const absl::Status& refusal) {
   const std::optional<ErrorReason> reason = ReasonOf(refusal);
   if (!reason) return std::nullopt;

@@ -16,6 +16,9 @@ bool Drains(const absl::Status& status);
 // It has not begun the request.
 bool TookNothing(const absl::Status& status);
 
+// It is full, shuts down or cannot be reached: later it may take what it does not take now.
+bool MayTakeLater(const absl::Status& status);
+
 // In how many seconds, at least 1, a worker that refuses would have room, where it says so.
 std::optional<int> RetryAfterOf(const absl::Status& refusal);
 // The sooner of `soonest` and what `refusal` says.

@@ -81,4 +81,13 @@ void WorkerSlots::NoteMove(const absl::Status& status) {
       .Increment();
 }
 
+void WorkerSlots::NoteWait(bool somebody_full) {
+  parts_.metrics
+      .Counter("floe_gateway_stream_waits_total",
+               "Waits of answers that were to go on at another worker while all were full, or none "
+               "could be reached (away).",
+               {{"reason", somebody_full ? "full" : "away"}})
+      .Increment();
+}
+
 }  // namespace floe::gateway

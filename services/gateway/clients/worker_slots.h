@@ -64,6 +64,8 @@ class WorkerSlots {
   void NoteFailure(size_t worker, const absl::Status& status);
   // An answer goes on elsewhere, since `status` ended it at its worker.
   void NoteMove(const absl::Status& status);
+  // One that is to go on waits, for room at a worker that is full or for any worker.
+  void NoteWait(bool somebody_full);
 
  private:
   struct Slot {

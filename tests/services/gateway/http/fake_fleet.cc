@@ -414,8 +414,8 @@ void FakeFleet::StartWorkers(const FakeFleetOptions& options) {
     channels_.push_back(ChannelTo(port));
     list.push_back({absl::StrCat("worker-", i), channels_.back()});
   }
-  worker_pool_ =
-      std::make_unique<WorkerPool>(std::move(list), WorkerPool::Parts{clock_, logger_, metrics_});
+  worker_pool_ = std::make_unique<WorkerPool>(
+      std::move(list), WorkerPool::Parts{clock_, logger_, metrics_, options.pause});
 }
 
 FakeFleet::FakeFleet(const FakeFleetOptions& options) : registry_(options.chat_template) {

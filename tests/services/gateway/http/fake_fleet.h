@@ -188,7 +188,8 @@ struct FakeFleetOptions {
   RegistryModels::Options models;
   bool retrieval = true;
   MoneyPorts money;
-  std::string chat_template;  // of the model; empty: ChatML
+  std::string chat_template;   // of the model; empty: ChatML
+  Pause pause = PauseByTimer;  // of answers that find no worker
 };
 
 // The whole: servers started, and ended in order.

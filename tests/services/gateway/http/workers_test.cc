@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error_reason.h"
-#include "services/runtime/status.h"
 #include "tests/services/gateway/http/fake_fleet.h"
 #include "tests/services/gateway/http/http_client.h"
+#include "tests/services/gateway/http/worker_behaviours.h"
 
 namespace floe::gateway {
 namespace {
@@ -24,12 +24,6 @@ constexpr char kPlain[] =
 constexpr char kStream[] =
     R"({"model": "hamlet", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4,
         "stream": true})";
-
-FakeWorker::Behaviour Refuse(grpc::StatusCode code, std::string message) {
-  return [=](grpc::ServerContext&, const inference::v1::GenerateRequest&, FakeWorker::Writer&) {
-    return grpc::Status(code, message);
-  };
-}
 
 // One piece, then an end without a finish.
 FakeWorker::Behaviour BreakAfter(std::string text, grpc::Status status) {
@@ -46,7 +40,7 @@ json ErrorOf(const HttpAnswer& answer) { return json::parse(answer.body)["error"
 
 TEST(WorkersTest, AFullQueueIs429WithRetryAfter) {
   FakeFleet fleet;
-  fleet.worker().Behave(Refuse(grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full"));
+  fleet.worker().Behave(Refuse(absl::ResourceExhaustedError("the queue is full")));
   HttpClient client(fleet.port());
   for (const char* body : {kPlain, kStream}) {
     const HttpAnswer answer = client.Post(kChat, body);
@@ -64,9 +58,7 @@ TEST(WorkersTest, RetryAfterIsWhenTheFirstWorkerWillHaveRoom) {
     const absl::Status full =
         WithReason(absl::ResourceExhaustedError("the queue is full"), "QUEUE_FULL",
                    {{"retry_after_seconds", std::to_string(seconds)}});
-    fleet.worker(i).Behave([refusal = runtime::ToGrpcStatus(full, "inference.floe")](
-                               grpc::ServerContext&, const inference::v1::GenerateRequest&,
-                               FakeWorker::Writer&) { return refusal; });
+    fleet.worker(i).Behave(Refuse(full));
   }
   HttpClient client(fleet.port());
   const HttpAnswer answer = client.Post(kChat, kPlain);
@@ -91,7 +83,7 @@ TEST(WorkersTest, TheWorkerGetsTheIdThatTheAnswerIsChargedUnder) {
 TEST(WorkersTest, AnotherWorkerAnswersForOneThatIsFull) {
   FakeFleet fleet({.workers = 2});
   HttpClient client(fleet.port());
-  fleet.worker(0).Behave(Refuse(grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full"));
+  fleet.worker(0).Behave(Refuse(absl::ResourceExhaustedError("the queue is full")));
   for (int i = 0; i < 10; ++i) EXPECT_EQ(client.Post(kChat, kPlain).status, 200);
   EXPECT_EQ(fleet.worker(1).requests().size(), 10u);
 }
@@ -176,34 +168,6 @@ TEST(WorkersTest, AFailureInTheMiddleOfAStreamIsAnErrorEventAndNoDone) {
   EXPECT_EQ(client.Get("/v1/models").status, 200);
 }
 
-// Ends after `count` letters of what it would have said, without a finish.
-FakeWorker::Behaviour DieAfter(int count, grpc::Status status) {
-  return [=](grpc::ServerContext&, const inference::v1::GenerateRequest& request,
-             FakeWorker::Writer& writer) {
-    for (int i = 0; i < count; ++i) {
-      inference::v1::GenerateResponse piece;
-      const char letter = FakeWorker::LetterAt(request.sampling().seed(), i);
-      piece.add_ids(static_cast<uint32_t>(letter));
-      // The text of the last ids is held back, as of a character that is not whole yet.
-      if (i + 2 < count) piece.set_text(std::string(1, letter));
-      writer.Write(piece);
-    }
-    return status;
-  };
-}
-
-std::string TextOf(const HttpAnswer& answer) {
-  std::string text;
-  for (const std::string& event : EventsOf(answer.body)) {
-    if (event == "[DONE]") continue;
-    const json chunk = json::parse(event);
-    for (const json& choice : chunk["choices"]) {
-      text += choice["delta"].value("content", "");
-    }
-  }
-  return text;
-}
-
 TEST(WorkersTest, AWorkerThatDiesInMidStreamIsReplacedAndTheTextIsTheSame) {
   constexpr char kLong[] =
       R"({"model": "hamlet", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12,
@@ -211,12 +175,12 @@ TEST(WorkersTest, AWorkerThatDiesInMidStreamIsReplacedAndTheTextIsTheSame) {
   FakeFleet fleet({.workers = 2});
   HttpClient client(fleet.port());
   const HttpAnswer whole = client.Post(kChat, kLong);
-  ASSERT_EQ(TextOf(whole).size(), 12u);
+  ASSERT_EQ(StreamedText(whole).size(), 12u);
   // Whoever is asked first dies, after any number of letters, the last among them.
   for (const int letters : {0, 1, 2, 5, 11, 12}) {
     FakeFleet broken({.workers = 2});
     std::atomic<int> calls{0};
-    const auto first = DieAfter(letters, grpc::Status(grpc::StatusCode::UNAVAILABLE, "killed"));
+    const auto first = DieAfter(letters, absl::UnavailableError("killed"));
     for (size_t i = 0; i < 2; ++i) {
       const auto usual = FakeWorker::Usual();
       broken.worker(i).Behave([&, first, usual](grpc::ServerContext& context,
@@ -227,7 +191,7 @@ TEST(WorkersTest, AWorkerThatDiesInMidStreamIsReplacedAndTheTextIsTheSame) {
     }
     HttpClient other(broken.port());
     const HttpAnswer answer = other.Post(kChat, kLong);
-    EXPECT_EQ(TextOf(answer), TextOf(whole)) << letters;
+    EXPECT_EQ(StreamedText(answer), StreamedText(whole)) << letters;
     EXPECT_EQ(calls, 2);
     const json usage = json::parse(EventsOf(answer.body).end()[-2])["usage"];
     EXPECT_EQ(usage, json::parse(EventsOf(whole.body).end()[-2])["usage"]);
@@ -276,7 +240,7 @@ TEST(WorkersTest, AFailureInTheMiddleOfAPlainAnswerIsAnHttpError) {
 
 TEST(WorkersTest, ACheckpointThatNoWorkerHasIsNotTheClientsMistake) {
   FakeFleet fleet;
-  fleet.worker().Behave(Refuse(grpc::StatusCode::NOT_FOUND, "no blob"));
+  fleet.worker().Behave(Refuse(absl::NotFoundError("no blob")));
   HttpClient client(fleet.port());
   EXPECT_EQ(client.Post(kChat, kPlain).status, 500);
 }
