@@ -85,17 +85,16 @@ Explanation Explain(const RequestCounts& c) {
       out.unexplained = "marked as answered from the cache, and a worker computed it";
     }
     out.cached_tokens = c.output_tokens + c.input_tokens;
-  } else if (c.attempts == 0) {
-    if (c.input_tokens > 0 || c.output_tokens > 0 || c.arrived_tokens > 0) {
-      out.unexplained = "charged, and no worker has reported an attempt";
-      out.incomplete = true;
-    }
+  } else if (c.attempts == 0 &&
+             (c.input_tokens > 0 || c.output_tokens > 0 || c.arrived_tokens > 0)) {
+    out.unexplained = "charged, and no worker has reported an attempt";
+    out.incomplete = true;
   } else if (!c.missing_receipt.empty() && c.unknown_attempts == 0) {
     // A worker that dies may have handed out a receipt that its record does not hold yet.
     out.unexplained = absl::StrCat("the gateway holds the receipt ", c.missing_receipt,
                                    ", and no worker's record has it");
     out.incomplete = true;
-  } else {
+  } else if (c.attempts > 0) {
     out.unexplained = ExplainOutput(c, out);
     if (out.unexplained.empty()) out.unexplained = ExplainInput(c, out);
   }

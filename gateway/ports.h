@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -133,8 +134,15 @@ struct Meter {
   absl::Status failure;  // why it ended, if not by a finish
   // By prompt: ids of it that the first worker to answer it had cached; nothing while none has.
   std::vector<std::optional<int64_t>> cached_prompts;
-  absl::Duration first_token;         // from the request's arrival; zero: none has come
-  std::vector<std::string> receipts;  // of the workers that finished its answers
+  absl::Duration first_token;  // from the request's arrival; zero: none has come
+  // Digests of workers' receipts: for answers, and for what errors ended.
+  std::vector<std::string> receipts;
+
+  // Empty: the worker gave none. A usage event has room for so many.
+  void NoteReceipt(std::string digest) {
+    constexpr size_t kMost = 200;
+    if (!digest.empty() && receipts.size() < kMost) receipts.push_back(std::move(digest));
+  }
 };
 
 struct GenerateCall {

@@ -35,9 +35,7 @@ class MeteredStream final : public TokenStream {
     }
     request_.likelihoods[index_].Add(*piece);
     if (!request_.ask.logprobs) piece->logprobs.clear();  // they were for the ranking
-    if (piece->finish && !piece->finish->receipt.empty()) {
-      meter.receipts.push_back(piece->finish->receipt);
-    }
+    if (piece->finish) meter.NoteReceipt(piece->finish->receipt);
     co_return piece;
   }
 

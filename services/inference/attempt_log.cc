@@ -6,6 +6,7 @@
 #include "services/usage/attempt_proto.h"
 #include "services/usage/billing_senders.h"
 #include "services/usage/lasting_name.h"
+#include "services/usage/receipt_status.h"
 
 namespace floe::inference {
 absl::StatusOr<std::unique_ptr<AttemptLog>> AttemptLog::Open(
@@ -58,7 +59,8 @@ void AttemptLog::Attempt::Begin() {
 
 void AttemptLog::Attempt::NoteEnd(const absl::Status& status) {
   if (absl::IsCancelled(status)) return;
-  refused_ = absl::IsResourceExhausted(status) && computed_tokens == 0;
+  const bool worked = computed_tokens > 0 || record_.model_tokens > 0;
+  refused_ = absl::IsResourceExhausted(status) && !worked;
   record_.outcome =
       status.ok() ? billing::AttemptOutcome::kFinished : billing::AttemptOutcome::kFailed;
 }
@@ -80,6 +82,11 @@ const std::string& AttemptLog::Attempt::Sign() {
   record_.sent_tokens = sent_tokens;
   log_->End(record_);
   return record_.receipt.digest;
+}
+
+absl::Status AttemptLog::Attempt::SignFor(absl::Status status) {
+  const std::string& receipt = Sign();
+  return usage::WithReceipt(std::move(status), receipt);
 }
 
 AttemptLog::Attempt::~Attempt() {

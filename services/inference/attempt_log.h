@@ -1,6 +1,7 @@
 // The worker's own count of what it computed and sent, one record a call: beside the
 // gateway's count and the ledger it makes three, and `floe bill verify` compares them. Each record
-// that ends gets a receipt (billing/receipt.h), whose digest goes to the gateway with the answer.
+// that ends gets a receipt (billing/receipt.h), whose digest goes to the gateway with the answer or
+// the error.
 //
 //   <folder>/begun/  <folder>/ended/    of services/usage/work_journal.h
 //   <folder>/name                       what bills call this worker
@@ -60,13 +61,16 @@ class AttemptLog {
 
     // The scheduler took it on.
     void Begin();
-    // A refusal that came while it waited (RESOURCE_EXHAUSTED) leaves no record, like one at once.
+    // A refusal that came before anything was computed (RESOURCE_EXHAUSTED) leaves no record, like
+    // one at once.
     void NoteEnd(const absl::Status& status);
     // What the scheduler says that one of its sequences took; adds up.
     void NoteUsage(const Usage& usage);
     // Writes the end now: nothing that is noted later counts. The receipt's digest; empty when no
     // record is kept.
     const std::string& Sign();
+    // Sign(), and the receipt on `status` if that is an error: how the call ends.
+    absl::Status SignFor(absl::Status status);
 
     int64_t prefix_cached_tokens = 0;
     int64_t computed_tokens = 0;

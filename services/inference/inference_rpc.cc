@@ -127,12 +127,20 @@ absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::Generate
   FLOE_ASSIGN_OR_RETURN(
       const std::shared_ptr<ServedModel> model,
       pool_.Acquire(request.checkpoint_digest(), [&call] { return call.cancelled(); }));
-  FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request, *model));
-  domain.time_left = call.time_left();
   AttemptLog::Attempt attempt(
       attempts_, {request.usage_id(), request.checkpoint_digest(), request.prompt_ids_size()},
       clock_.Now());
-  InFlight in_flight(model, &attempt);  // ends before the attempt does
+  const absl::Status status = Answer(call, request, model, attempt, writer);
+  return attempt.SignFor(status);
+}
+
+absl::Status InferenceRpc::Answer(runtime::CallContext& call, const v1::GenerateRequest& request,
+                                  const std::shared_ptr<ServedModel>& model,
+                                  AttemptLog::Attempt& attempt,
+                                  grpc::ServerWriter<v1::GenerateResponse>& writer) {
+  FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request, *model));
+  domain.time_left = call.time_left();
+  InFlight in_flight(model, &attempt);
   FLOE_RETURN_IF_ERROR(in_flight.Submit(std::move(domain)));
   attempt.Begin();
   absl::Duration last_token = absl::InfiniteDuration();
@@ -181,7 +189,6 @@ grpc::Status InferenceRpc::Embed(grpc::ServerContext* context, const v1::EmbedRe
     AttemptLog::Attempt attempt(
         attempts_, {request->usage_id(), request->checkpoint_digest(), IdsOf(*request)},
         clock_.Now());
-    attempt.Begin();
     const absl::Status status = RunAll(
         call,
         {request->checkpoint_digest(), request->sequences_size(), IdsOf(*request), tier, &attempt},
@@ -191,7 +198,8 @@ grpc::Status InferenceRpc::Embed(grpc::ServerContext* context, const v1::EmbedRe
                                                             event.embedding.end());
         });
     attempt.NoteEnd(status);
-    return status;
+    if (status.ok()) response->set_receipt(attempt.Sign());
+    return attempt.SignFor(status);
   });
 }
 
@@ -201,6 +209,7 @@ absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const Batch& batch
   FLOE_ASSIGN_OR_RETURN(const std::shared_ptr<ServedModel> model,
                         pool_.Acquire(batch.digest, [&call] { return call.cancelled(); }));
   FLOE_RETURN_IF_ERROR(model->scheduler->CanFinish(batch.tier, batch.tokens, call.time_left()));
+  if (batch.attempt != nullptr) batch.attempt->Begin();
   std::deque<std::unique_ptr<InFlight>> in_flight;  // in the order of the sequences
   int next = 0;
   while (next < batch.count || !in_flight.empty()) {

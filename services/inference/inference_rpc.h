@@ -48,13 +48,17 @@ class InferenceRpc final : public v1::InferenceService::Service {
  private:
   absl::Status Stream(runtime::CallContext& call, const v1::GenerateRequest& request,
                       grpc::ServerWriter<v1::GenerateResponse>& writer);
+  // Submits and answers; the attempt is told what that took, all of it by the time this returns.
+  absl::Status Answer(runtime::CallContext& call, const v1::GenerateRequest& request,
+                      const std::shared_ptr<ServedModel>& model, AttemptLog::Attempt& attempt,
+                      grpc::ServerWriter<v1::GenerateResponse>& writer);
   // The sequences of one call.
   struct Batch {
     const std::string& digest;
     int count = 0;
     int64_t tokens = 0;  // of all
     ServiceTier tier = ServiceTier::kDefault;
-    AttemptLog::Attempt* attempt = nullptr;  // borrowed: is told what they took
+    AttemptLog::Attempt* attempt = nullptr;  // borrowed: begins, and is told what they took
   };
   // Runs them, several at once, and gives their last events to `take` in order. A call whose
   // deadline cannot be met is refused before anything runs.

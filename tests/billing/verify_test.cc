@@ -47,6 +47,14 @@ TEST(ExplainTest, WhoLeavesBeforeTheFirstTokenPaysNothing) {
   EXPECT_THAT(Explain(c).unexplained, HasSubstr("prompt tokens"));
 }
 
+TEST(ExplainTest, AReceiptWithoutItsRecordIsNamedAlsoWhereNothingWasCharged) {
+  RequestCounts c{.usage_id = "u", .outcome = Outcome::kFailed};
+  EXPECT_THAT(Explain(c).unexplained, IsEmpty()) << "nobody worked on it";
+  c.missing_receipt = "abc";
+  EXPECT_THAT(Explain(c).unexplained, HasSubstr("the receipt abc"));
+  EXPECT_TRUE(Explain(c).incomplete);
+}
+
 TEST(ExplainTest, AWorkerThatDiedSentWhatArrived) {
   RequestCounts c = Plain();
   c.attempts = 2;

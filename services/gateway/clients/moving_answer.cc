@@ -7,6 +7,7 @@
 #include "services/gateway/clients/unary_call.h"
 #include "services/gateway/clients/worker_refusals.h"
 #include "services/gateway/clients/worker_stream.h"
+#include "services/usage/receipt_status.h"
 
 namespace floe::gateway {
 namespace {
@@ -76,7 +77,7 @@ Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextOfSomebody(absl::Status last)
 Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextHere() {
   while (true) {
     absl::StatusOr<Piece> piece = co_await stream_->Next();
-    NoteRefusal(piece.status());
+    NoteStatus(piece.status());
     if (!piece.ok()) {
       if (absl::IsUnavailable(piece.status())) {
         parts_.slots.NoteFailure(ticket_->worker(), piece.status());
@@ -131,12 +132,13 @@ std::optional<absl::Duration> MovingAnswer::WaitForNextRound() {
   return wait;
 }
 
-void MovingAnswer::NoteRefusal(const absl::Status& status) {
+void MovingAnswer::NoteStatus(const absl::Status& status) {
   const bool first = std::exchange(answered_, true) == false;
   KeepSoonest(status, retry_after_seconds_);
-  if (!first || meter_ == nullptr) return;
+  if (meter_ == nullptr) return;
+  meter_->NoteReceipt(usage::ReceiptOf(status));
   // A worker that refuses has taken nothing on.
-  if (TookNothing(status)) --meter_->attempts;
+  if (first && TookNothing(status)) --meter_->attempts;
 }
 
 // The last id is generated again: it may have been the one that ends the answer.

@@ -45,7 +45,8 @@ class MovingAnswer final : public TokenStream {
   std::optional<absl::Duration> WaitForNextRound();
 
   inference::v1::GenerateRequest RequestFromHere();
-  void NoteRefusal(const absl::Status& status);
+  // What the present worker's first or last word means for the request.
+  void NoteStatus(const absl::Status& status);
   // INTERNAL when another worker does not go on as the first did: not the same program or machine.
   absl::Status TakeOutRepetition(Piece& piece);
   void Remember(Piece& piece);

@@ -23,11 +23,11 @@ namespace floe::gateway {
 runtime::OutgoingCall OutgoingFor(const CallScope& scope, absl::Duration at_most);
 
 // Starts the call by `start(context, request, answer, on_done)`: a method of stub->async(). An
-// UNAVAILABLE call is repeated, up to three times in all: only for reads. Cancelling the coroutine
-// cancels the call.
+// UNAVAILABLE call is repeated, up to `attempts` times in all: more than once only for reads.
+// Cancelling the coroutine cancels the call.
 template <typename Answer, typename Request, typename Start>
 Awaitable<absl::StatusOr<Answer>> CallUnary(runtime::OutgoingCall call, Request request,
-                                            Start start) {
+                                            Start start, int attempts = 3) {
   struct State {  // lives until gRPC is done with it
     grpc::ClientContext context;
     Request request;
@@ -38,7 +38,6 @@ Awaitable<absl::StatusOr<Answer>> CallUnary(runtime::OutgoingCall call, Request 
     ~CancelOnExit() { state->context.TryCancel(); }  // of a call that has ended: nothing
   };
   const auto executor = co_await boost::asio::this_coro::executor;
-  constexpr int kAttempts = 3;
   for (int attempt = 1;; ++attempt) {
     const auto state = std::make_shared<State>();
     state->request = request;
@@ -49,7 +48,7 @@ Awaitable<absl::StatusOr<Answer>> CallUnary(runtime::OutgoingCall call, Request 
           [state, give = done.giver()](grpc::Status status) { give(std::move(status)); });
     const grpc::Status status = co_await done.Take();
     if (status.ok()) co_return std::move(state->answer);
-    if (status.error_code() != grpc::StatusCode::UNAVAILABLE || attempt == kAttempts) {
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE || attempt == attempts) {
       co_return runtime::FromGrpcStatus(status);
     }
     const absl::Duration delay = runtime::RetryDelay({}, attempt, 0.5);

@@ -9,11 +9,15 @@
 #include "services/gateway/clients/unary_call.h"
 #include "services/gateway/clients/worker_refusals.h"
 #include "services/gateway/clients/worker_stream.h"
+#include "services/usage/receipt_status.h"
 
 namespace floe::gateway {
 namespace {
 
 namespace pb = inference::v1;
+
+// Another worker is asked instead, and what each of them signs for is kept.
+constexpr int kOnce = 1;
 
 absl::StatusOr<std::vector<std::vector<float>>> VectorsOf(const pb::EmbedResponse& answer,
                                                           size_t inputs) {
@@ -66,7 +70,8 @@ Awaitable<absl::StatusOr<std::vector<std::vector<float>>>> WorkerPool::Embed(
       stub.async()->Embed(context, ask, answer, std::move(done));
     };
     const absl::StatusOr<pb::EmbedResponse> answer =
-        co_await CallUnary<pb::EmbedResponse>(outgoing, request, std::move(method));
+        co_await CallUnary<pb::EmbedResponse>(outgoing, request, std::move(method), kOnce);
+    call.meter->NoteReceipt(answer.ok() ? answer->receipt() : usage::ReceiptOf(answer.status()));
     if (answer.ok()) {
       slots_.NoteAnswer(worker);
       co_return VectorsOf(*answer, call.input_ends.size());

@@ -8,6 +8,7 @@
 
 #include "base/error_reason.h"
 #include "services/runtime/status.h"
+#include "services/usage/receipt_status.h"
 
 namespace floe::gateway {
 
@@ -22,6 +23,7 @@ bool Drains(const absl::Status& status) {
 }
 
 bool TookNothing(const absl::Status& status) {
+  if (!usage::ReceiptOf(status).empty()) return false;
   const std::optional<ErrorReason> reason = ReasonOf(status);
   return absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status) ||
          (reason && reason->reason == "DRAINING");

@@ -13,7 +13,7 @@ bool IsFinal(const absl::Status& status);
 // The worker shuts down: it refuses what is new, and hands over what it could not finish.
 bool Drains(const absl::Status& status);
 
-// It has not begun the request.
+// It has not begun the request, and signs for no work on it.
 bool TookNothing(const absl::Status& status);
 
 // It is full, shuts down or cannot be reached: later it may take what it does not take now.

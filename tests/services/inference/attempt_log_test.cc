@@ -8,8 +8,10 @@
 #include <optional>
 #include <set>
 
+#include "base/error_reason.h"
 #include "billing/receipt.h"
 #include "services/usage/attempt_proto.h"
+#include "services/usage/receipt_status.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_ids.h"
 #include "tests/support/temp_dir.h"
@@ -156,6 +158,32 @@ TEST_F(AttemptLogTest, ReceiptsAreAChainOverAllThatARecordSays) {
   const pb::Attempt next = Ended().at("u6");
   EXPECT_NE(next.receipt().chain(), u2.receipt().chain());
   EXPECT_EQ(next.receipt().sequence(), 1);
+}
+
+TEST_F(AttemptLogTest, AnErrorBehindWorkIsSignedForAndARefusalIsNot) {
+  Open();
+  std::string told;
+  {
+    AttemptLog::Attempt worked(log_.get(), Ask("u1"), clock_.Now());
+    worked.Begin();
+    worked.NoteUsage({.computed_tokens = 7});  // of one of several texts
+    const absl::Status full = absl::ResourceExhaustedError("full");
+    worked.NoteEnd(full);
+    const absl::Status signed_for = worked.SignFor(WithReason(full, "QUEUE_FULL", {{"a", "b"}}));
+    told = usage::ReceiptOf(signed_for);
+    EXPECT_EQ(ReasonOf(signed_for)->reason, "QUEUE_FULL");
+    EXPECT_EQ(ReasonOf(signed_for)->metadata.at("a"), "b");
+    AttemptLog::Attempt shed(log_.get(), Ask("u2"), clock_.Now());
+    shed.Begin();
+    shed.NoteEnd(full);
+    EXPECT_EQ(shed.SignFor(full), full);
+    AttemptLog::Attempt unkept(nullptr, Ask("u3"), clock_.Now());
+    EXPECT_EQ(unkept.SignFor(full), full);
+  }
+  const auto ended = Ended();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended.at("u1").receipt().digest(), told);
+  EXPECT_EQ(ended.at("u1").outcome(), pb::Attempt::FAILED);
 }
 
 TEST_F(AttemptLogTest, WhatAKilledWorkerBeganIsReportedAsNotKnown) {

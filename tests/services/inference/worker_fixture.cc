@@ -23,11 +23,21 @@ void WorkerTest::Start(ModelPoolOptions options) {
   cache_ = std::make_unique<NodeCache>(dir_ / "cache", MakeFolderBlobSource(dir_ / "blobs"));
   pool_ = std::make_unique<ModelPool>(*cache_, clock_, options);
   inference_metrics_ = std::make_unique<InferenceMetrics>(metrics_, *pool_);
-  rpc_ = std::make_unique<InferenceRpc>(calls_, clock_, *pool_, *inference_metrics_);
+  if (keeps_attempts_) {
+    attempts_ = *AttemptLog::Open(dir_ / "attempts", nullptr, {clock_, ids_, logger_, metrics_});
+  }
+  rpc_ =
+      std::make_unique<InferenceRpc>(calls_, clock_, *pool_, *inference_metrics_, attempts_.get());
   grpc::ServerBuilder builder;
   builder.RegisterService(rpc_.get());
   server_ = builder.BuildAndStart();
   stub_ = v1::InferenceService::NewStub(server_->InProcessChannel({}));
+}
+
+void WorkerTest::Stop() {
+  server_->Shutdown();
+  server_->Wait();
+  attempts_.reset();
 }
 
 v1::GenerateRequest WorkerTest::Ask(const std::string& digest, std::string_view prompt,

@@ -31,7 +31,11 @@ class WorkerTest : public testing::Test {
                       int64_t layers = 2);
   std::filesystem::path BlobPath(std::string_view digest) const;
 
+  // From its start on the worker keeps records of what it does, in dir_ / "attempts".
+  void KeepAttempts() { keeps_attempts_ = true; }
   void Start(ModelPoolOptions options = {});
+  // Ends it; what it kept is on disk.
+  void Stop();
   v1::InferenceService::Stub& stub() { return *stub_; }
   InferenceRpc& rpc() { return *rpc_; }
   ModelPool& pool() { return *pool_; }
@@ -63,6 +67,8 @@ class WorkerTest : public testing::Test {
   std::unique_ptr<NodeCache> cache_;
   std::unique_ptr<ModelPool> pool_;
   std::unique_ptr<InferenceMetrics> inference_metrics_;
+  bool keeps_attempts_ = false;
+  std::unique_ptr<AttemptLog> attempts_;
   std::unique_ptr<InferenceRpc> rpc_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::InferenceService::Stub> stub_;

@@ -318,11 +318,17 @@ void FakeWorker::RefuseEmbeds(grpc::Status refusal) {
   embed_refusal_ = std::move(refusal);
 }
 
+void FakeWorker::SignEmbeds(std::string receipt) {
+  const std::lock_guard lock(mutex_);
+  embed_receipt_ = std::move(receipt);
+}
+
 grpc::Status FakeWorker::Embed(grpc::ServerContext*, const pb::EmbedRequest* request,
                                pb::EmbedResponse* answer) {
   const std::lock_guard lock(mutex_);
   embeds_.push_back(*request);
   if (!embed_refusal_.ok()) return embed_refusal_;
+  answer->set_receipt(embed_receipt_);
   for (const auto& sequence : request->sequences()) {
     auto& values = *answer->add_embeddings()->mutable_values();
     values.Add(static_cast<float>(sequence.ids(0)));

@@ -100,6 +100,8 @@ class FakeWorker final : public inference::v1::InferenceService::Service {
   std::vector<inference::v1::EmbedRequest> embeds() const;
   // What every Embed answers while it is not OK; else (first id, number of ids) of each sequence.
   void RefuseEmbeds(grpc::Status refusal);
+  // The receipt of each Embed that it answers.
+  void SignEmbeds(std::string receipt);
   // Whether that many calls have been seen, or have ended by cancellation, within 20 s.
   bool WaitForCalls(int count);
   bool WaitForCancelled(int count);
@@ -113,6 +115,7 @@ class FakeWorker final : public inference::v1::InferenceService::Service {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   grpc::Status embed_refusal_;                            // guarded by mutex_
+  std::string embed_receipt_;                             // guarded by mutex_
   std::vector<inference::v1::EmbedRequest> embeds_;       // guarded by mutex_
   Behaviour behaviour_;                                   // guarded by mutex_
   std::vector<inference::v1::GenerateRequest> requests_;  // guarded by mutex_
