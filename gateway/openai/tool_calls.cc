@@ -55,6 +55,12 @@ size_t ObjectLength(std::string_view text) {
 
 }  // namespace
 
+std::string WithoutEscapes(const std::string& json) {
+  if (json.find('\\') == json.npos || NestsTooDeep(json)) return json;
+  const Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  return value.is_discarded() ? json : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 ToolCallReader::Found ToolCallReader::Push(std::string_view text) {
   Found found;
   kept_ += text;

@@ -20,6 +20,11 @@
 
 namespace floe::gateway::openai {
 
+// JSON as who parses it reads it: `\u0040` is `@`, a quote stays escaped. What is no JSON comes
+// back as it is. Rules look at this, since a template or a client may write the arguments of a call
+// anew.
+std::string WithoutEscapes(const std::string& json);
+
 struct CallOptions {
   ToolFormat format = ToolFormat::kNone;
   std::vector<std::string> names;  // that may be called

@@ -6,6 +6,7 @@
 
 #include "base/error_reason.h"
 #include "gateway/background.h"
+#include "gateway/openai/tool_calls.h"
 
 namespace floe::gateway {
 namespace {
@@ -64,7 +65,7 @@ bool GuardMessage(const RuleSet& rules, const std::string& path, Message& messag
   if (!GuardText(rules, path + ".content", message.content, out)) return false;
   for (size_t i = 0; i < message.tool_calls.size(); ++i) {
     if (!GuardFixed(rules, absl::StrCat(path, ".tool_calls[", i, "].function.arguments"),
-                    message.tool_calls[i].arguments, out)) {
+                    openai::WithoutEscapes(message.tool_calls[i].arguments), out)) {
       return false;
     }
   }

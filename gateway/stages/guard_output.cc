@@ -137,7 +137,7 @@ void TellCalls(Request& request) {
   openai::CallOptions options{.format = request.tool_format, .begun = required};
   for (const Tool& tool : asked.tools) options.names.push_back(tool.name);
   if (required || !asked.parallel) options.most = 1;
-  request.stream = FindCalls(std::move(request.stream), std::move(options), "call_" + request.id);
+  request.stream = FindCalls(std::move(request.stream), std::move(options), request);
 }
 
 }  // namespace
