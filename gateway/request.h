@@ -145,7 +145,9 @@ struct Request {
 
   // answer
   int64_t pieces = 0;
-  std::vector<std::string> answer_texts;  // what left, when the policy wants it in the audit
+  // By answer: what left, when the policy wants it in the audit.
+  std::vector<std::string> answer_texts;
+  std::vector<std::vector<ToolCall>> answer_calls;
   std::optional<Finish> finish;
 
   // The pipeline.

@@ -23,20 +23,43 @@ Json FindingsOf(const Request& request) {
   return list;
 }
 
-Json PromptOf(const Prompt& prompt) {
+Json CallsOf(const std::vector<ToolCall>& calls) {
+  Json list = Json::array();
+  for (const ToolCall& call : calls) {
+    list.push_back({{"id", call.id}, {"name", call.name}, {"arguments", call.arguments}});
+  }
+  return list;
+}
+
+// Contents and arguments have passed the rules. They do not look at ids and names, which a client
+// chooses too: what they would mask or stop stays out of the record.
+Json MessageOf(Message message, const guardrails::RuleSet& rules) {
+  const auto guard = [&rules](std::string& text) { text = guardrails::Apply(rules, text).text; };
+  guard(message.tool_call_id);
+  for (ToolCall& call : message.tool_calls) {
+    guard(call.id);
+    guard(call.name);
+  }
+  Json out = {{"role", message.role}, {"content", message.content}};
+  if (!message.tool_call_id.empty()) out["tool_call_id"] = message.tool_call_id;
+  if (!message.tool_calls.empty()) out["tool_calls"] = CallsOf(message.tool_calls);
+  return out;
+}
+
+Json PromptOf(const Prompt& prompt, const guardrails::RuleSet& rules) {
   if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
   if (const auto* ids = std::get_if<std::vector<uint32_t>>(&prompt)) return *ids;
   Json messages = Json::array();
   for (const Message& message : std::get<std::vector<Message>>(prompt)) {
-    messages.push_back({{"role", message.role}, {"content", message.content}});
+    messages.push_back(MessageOf(message, rules));
   }
   return messages;
 }
 
-Json AskedOf(const Ask& ask) {
-  if (!ask.embedding && ask.prompts.size() == 1) return PromptOf(ask.prompts[0]);
+Json AskedOf(const Ask& ask, const guardrails::RuleSet& rules) {
+  if (!ask.embedding && ask.prompts.size() == 1) return PromptOf(ask.prompts[0], rules);
   Json prompts = Json::array();
-  for (const Prompt& prompt : ask.prompts) prompts.push_back(PromptOf(prompt));
+  for (const Prompt& prompt : ask.prompts) prompts.push_back(PromptOf(prompt, rules));
   return prompts;
 }
 
@@ -71,6 +94,21 @@ void AddGiven(const Request& request, Json& line) {
   line["cache"] = std::string(CacheUseName(request.cache));
 }
 
+// What was said: in and out as the rules let it pass.
+void AddTexts(const Request& request, Json& line) {
+  line["prompt"] = request.input_guarded ? AskedOf(request.ask, request.rules->input) : Json();
+  const std::string& tools = request.ask.tools.json;
+  if (request.input_guarded && !tools.empty()) {
+    line["tools"] = Json::parse(tools, nullptr, /*allow_exceptions=*/false);
+  }
+  const std::vector<std::string>& texts = request.answer_texts;
+  line["answer"] = texts.size() > 1 ? Json(texts) : Json(texts.empty() ? "" : texts[0]);
+  if (tools.empty()) return;
+  Json calls = Json::array();
+  for (const std::vector<ToolCall>& answer : request.answer_calls) calls.push_back(CallsOf(answer));
+  line["answer_calls"] = calls.size() == 1 ? Json(calls[0]) : calls;
+}
+
 }  // namespace
 
 std::string AuditLine(const Request& request, const AuditOutcome& outcome) {
@@ -97,11 +135,7 @@ std::string AuditLine(const Request& request, const AuditOutcome& outcome) {
   for (const StageTime& time : request.times) {
     stages[std::string(time.stage)] = absl::ToDoubleSeconds(time.took);
   }
-  if (request.rules != nullptr && request.rules->audit_text) {
-    line["prompt"] = request.input_guarded ? AskedOf(request.ask) : Json();
-    const std::vector<std::string>& texts = request.answer_texts;
-    line["answer"] = texts.size() > 1 ? Json(texts) : Json(texts.empty() ? "" : texts[0]);
-  }
+  if (request.rules != nullptr && request.rules->audit_text) AddTexts(request, line);
   // What came from outside may be no UTF-8.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

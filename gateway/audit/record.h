@@ -21,7 +21,8 @@ struct AuditOutcome {
 
 // Who asked for what, under which policy, what came of it and how long it took; of texts only what
 // a rule is called, unless the policy says `audit_text`: then the prompt as it was after masking
-// (none when it was blocked or not yet looked through) and the answer as it left. Never a key.
+// (none when it was blocked or not yet looked through) and the answer as it left, with the tools
+// that were offered and the calls of them on both sides. Never a key.
 std::string AuditLine(const Request& request, const AuditOutcome& outcome);
 
 }  // namespace floe::gateway

@@ -14,9 +14,11 @@ Awaitable<absl::Status> AnswerStage::Enter(Request& request) {
     if (piece->text.empty() && piece->logprobs.empty() && piece->calls.empty() && !ends) continue;
     if (request.rules != nullptr && request.rules->audit_text) {
       request.answer_texts.resize(static_cast<size_t>(request.ask.answers_given()));
-      std::string& text = request.answer_texts[static_cast<size_t>(piece->choice)];
-      text += piece->text;
-      for (const ToolCall& call : piece->calls) text += call.name + "(" + call.arguments + ")";
+      request.answer_calls.resize(request.answer_texts.size());
+      const auto choice = static_cast<size_t>(piece->choice);
+      std::vector<ToolCall>& calls = request.answer_calls[choice];
+      request.answer_texts[choice] += piece->text;
+      calls.insert(calls.end(), piece->calls.begin(), piece->calls.end());
     }
     const absl::Status written = co_await request.sink->Write(request, *piece);
     if (!written.ok()) co_return written;
