@@ -1,6 +1,7 @@
 #include "inference/scheduler/stop_matcher.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace floe::inference {
 
