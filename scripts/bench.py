@@ -107,6 +107,8 @@ def main():
     parser.add_argument('--vocab-size', help='tokenizer: of the training [4096; with --corpus 32000]')
     parser.add_argument('--peer', help="inference: a folder with llama.cpp's llama-bench and llama-batched-bench")
     parser.add_argument('--models', help='inference: 135M or 15M [both]')
+    parser.add_argument('--pair', nargs=3, metavar=('TARGET', 'DRAFT', 'TEXT'),
+                        help='inference: instead, what guesses are worth to two trained checkpoints')
     parser.add_argument('--texts', help='tokenizer, exactness: a folder of *.txt, such as scripts/language_texts.sh makes')
     parser.add_argument('--strings', type=int, default=100000, help='exactness: how many to generate')
     arguments = parser.parse_args()
@@ -118,10 +120,11 @@ def main():
     path = lambda value: os.path.abspath(value) if value else value
     options = {'tokenizer': {'--corpus': path(arguments.corpus), '--ranks': path(arguments.ranks),
                              '--texts': path(arguments.texts), '--vocab-size': arguments.vocab_size},
-               'inference': {'--peer': path(arguments.peer), '--models': arguments.models}}
+               'inference': {'--peer': path(arguments.peer), '--models': arguments.models,
+                             '--pair': [path(one) for one in arguments.pair or []]}}
     for name in [arguments.name] if arguments.name else NAMES:
         result = run(name, [word for option, value in options.get(name, {}).items() if value
-                            for word in (option, value)])
+                            for word in (option, *([value] if isinstance(value, str) else value))])
         print(json.dumps(result)) if arguments.json else table(result)
 
 

@@ -2,24 +2,38 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/status_macros.h"
 #include "inference/engine/cpu_engine.h"
 #include "inference/scheduler/scheduler.h"
+#include "model/accounting.h"
 #include "model/checkpoint.h"
+#include "tokenizer/tokenizer.h"
 
 namespace floe::bench {
 namespace {
 
 namespace fs = std::filesystem;
 
+using Json = nlohmann::ordered_json;
+
 constexpr int kPromptTokens = 32;
 constexpr int kAnswerTokens = 96;
+constexpr int kTexts = 8;  // prompts out of a text
 constexpr int64_t kMostGuesses = 6;
 constexpr int64_t kDraftPart = 6;  // the draft model has one layer in so many
+
+// Folders of checkpoints; without `draft` nothing is guessed.
+struct Pair {
+  fs::path target, draft;
+};
 
 absl::StatusOr<std::unique_ptr<inference::Engine>> LoadEngine(const fs::path& folder, int threads) {
   FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
@@ -27,48 +41,110 @@ absl::StatusOr<std::unique_ptr<inference::Engine>> LoadEngine(const fs::path& fo
   return inference::CreateCpuEngine(checkpoint, {.num_threads = threads, .max_step_tokens = 64});
 }
 
+// What is asked.
+struct Work {
+  std::vector<std::vector<int32_t>> prompts;
+  float temperature = 0;
+};
+
 struct Decoding {
   double tokens_per_second = 0;
   double right = 0;  // part of the guesses
 };
 
-// One answer, from its first token on. `draft` may be empty.
-absl::StatusOr<Decoding> Decode(const fs::path& target, const fs::path& draft, int threads) {
-  FLOE_ASSIGN_OR_RETURN(auto engine, LoadEngine(target, threads));
+// Answers one after another, each timed from its first token on.
+absl::StatusOr<Decoding> Decode(const Pair& pair, const Work& work, int threads) {
+  FLOE_ASSIGN_OR_RETURN(auto engine, LoadEngine(pair.target, threads));
   std::unique_ptr<inference::Engine> guesser;
-  if (!draft.empty()) {
-    FLOE_ASSIGN_OR_RETURN(guesser, LoadEngine(draft, threads));
+  if (!pair.draft.empty()) {
+    FLOE_ASSIGN_OR_RETURN(guesser, LoadEngine(pair.draft, threads));
   }
-  inference::Request request;
-  for (int i = 0; i < kPromptTokens; ++i) {
-    request.prompt.push_back(PromptToken(engine->blueprint(), 0, i));
-  }
-  request.max_tokens = kAnswerTokens;
   inference::SchedulerOptions options;
   options.own_thread = false;
   options.targets.tiers = {};
-  options.speculation.max_draft = draft.empty() ? 0 : kMostGuesses;
+  options.speculation.max_draft = pair.draft.empty() ? 0 : kMostGuesses;
   SystemClock clock;
   inference::Scheduler scheduler(std::move(engine), clock, options, std::move(guesser));
-  double first = 0, last = 0;
-  const auto sink = [&](const inference::Event&) {
-    last = Seconds();
-    if (first == 0) first = last;
-  };
-  FLOE_RETURN_IF_ERROR(scheduler.Submit(std::move(request), sink).status());
-  while (scheduler.RunOnce()) {
+  double seconds = 0;
+  int64_t tokens = 0;
+  for (const std::vector<int32_t>& prompt : work.prompts) {
+    inference::Request request;
+    request.prompt = prompt;
+    request.max_tokens = kAnswerTokens;
+    request.sampling = {.temperature = work.temperature, .seed = 1};
+    double first = 0, last = 0;
+    const auto sink = [&](const inference::Event& event) {
+      last = Seconds();
+      if (first == 0) {
+        first = last;
+      } else {
+        tokens += std::ssize(event.ids);
+      }
+    };
+    FLOE_RETURN_IF_ERROR(scheduler.Submit(std::move(request), sink).status());
+    while (scheduler.RunOnce()) {
+    }
+    seconds += last - first;
   }
   const inference::SchedulerStats stats = scheduler.stats();
   const auto drafted = static_cast<double>(std::max<int64_t>(1, stats.drafted_tokens));
-  return Decoding{(kAnswerTokens - 1) / (last - first),
+  return Decoding{static_cast<double>(tokens) / seconds,
                   static_cast<double>(stats.accepted_tokens) / drafted};
+}
+
+// The best of the rounds, with guesses of each of `drafts` in turn, beside the same without.
+absl::StatusOr<Json> Compare(const std::string& name, const fs::path& target,
+                             const std::vector<fs::path>& drafts, const Work& work, int threads,
+                             int rounds) {
+  Decoding alone;
+  std::vector<Decoding> with(drafts.size());
+  const auto take = [](Decoding& best, const Decoding& now) {
+    if (now.tokens_per_second > best.tokens_per_second) best = now;
+  };
+  for (int round = 0; round < rounds; ++round) {
+    FLOE_ASSIGN_OR_RETURN(const Decoding without, Decode({target, {}}, work, threads));
+    take(alone, without);
+    for (size_t i = 0; i < drafts.size(); ++i) {
+      FLOE_ASSIGN_OR_RETURN(const Decoding now, Decode({target, drafts[i]}, work, threads));
+      take(with[i], now);
+    }
+  }
+  Json rows = Json::array();
+  for (const Decoding& decoding : with) {
+    rows.push_back({{"work", absl::StrFormat("%s, %.0f %% right", name, 100 * decoding.right)},
+                    {"ours", decoding.tokens_per_second},
+                    {"unit", "tokens/s"},
+                    {"peer", alone.tokens_per_second},
+                    {"peer_name", "without"},
+                    {"limit", nullptr}});
+  }
+  return rows;
+}
+
+// The beginnings of kTexts equal parts of a text.
+absl::StatusOr<std::vector<std::vector<int32_t>>> PromptsOf(const fs::path& text_file,
+                                                            const fs::path& checkpoint) {
+  FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(text_file));
+  FLOE_ASSIGN_OR_RETURN(const std::string json, ReadFile(checkpoint / "tokenizer.json"));
+  FLOE_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::Tokenizer::Load(json));
+  const std::vector<tokenizer::TokenId> ids = tokenizer->Encode(text);
+  const int64_t part = std::ssize(ids) / kTexts;
+  if (part < kPromptTokens) {
+    return absl::InvalidArgumentError(absl::StrCat(text_file.string(), " has ", ids.size(),
+                                                   " tokens; ", kTexts * kPromptTokens,
+                                                   " are the least"));
+  }
+  std::vector<std::vector<int32_t>> prompts;
+  for (int i = 0; i < kTexts; ++i) {
+    prompts.emplace_back(ids.begin() + i * part, ids.begin() + i * part + kPromptTokens);
+  }
+  return prompts;
 }
 
 }  // namespace
 
-absl::StatusOr<nlohmann::ordered_json> MeasureGuesses(const ServedModel& served,
-                                                      const fs::path& scratch, int threads,
-                                                      int rounds) {
+absl::StatusOr<Json> MeasureGuesses(const ServedModel& served, const fs::path& scratch, int threads,
+                                    int rounds) {
   model::Blueprint small = served.blueprint;
   small.num_layers = std::max<int64_t>(1, small.num_layers / kDraftPart);
   const fs::path target = scratch / (served.name + "-target");
@@ -78,27 +154,36 @@ absl::StatusOr<nlohmann::ordered_json> MeasureGuesses(const ServedModel& served,
       WriteRandomCheckpoint(served.blueprint, target, {.silent_from = small.num_layers}));
   FLOE_RETURN_IF_ERROR(WriteRandomCheckpoint(small, draft));
   FLOE_RETURN_IF_ERROR(WriteRandomCheckpoint(small, stranger, {.seed = 2}));
-  Decoding alone, with, against;
-  const auto take = [](Decoding& best, const Decoding& now) {
-    if (now.tokens_per_second > best.tokens_per_second) best = now;
-  };
-  for (int round = 0; round < rounds; ++round) {
-    FLOE_ASSIGN_OR_RETURN(const Decoding a, Decode(target, {}, threads));
-    FLOE_ASSIGN_OR_RETURN(const Decoding b, Decode(target, draft, threads));
-    FLOE_ASSIGN_OR_RETURN(const Decoding c, Decode(target, stranger, threads));
-    take(alone, a);
-    take(with, b);
-    take(against, c);
+  Work work{.prompts = {{}}};
+  for (int i = 0; i < kPromptTokens; ++i) {
+    work.prompts[0].push_back(PromptToken(served.blueprint, 0, i));
   }
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  for (const Decoding& decoding : {with, against}) {
-    rows.push_back({{"work", absl::StrFormat("%s F32, draft model of %d layers, %.0f %% right",
-                                             served.name, small.num_layers, 100 * decoding.right)},
-                    {"ours", decoding.tokens_per_second},
-                    {"unit", "tokens/s"},
-                    {"peer", alone.tokens_per_second},
-                    {"peer_name", "without"},
-                    {"limit", nullptr}});
+  return Compare(absl::StrFormat("%s F32, draft model of %d layers", served.name, small.num_layers),
+                 target, {draft, stranger}, work, threads, rounds);
+}
+
+absl::StatusOr<Json> MeasureTrainedPair(const fs::path& target, const fs::path& draft,
+                                        const fs::path& text, int threads, int rounds) {
+  FLOE_ASSIGN_OR_RETURN(const std::string tokenizer, ReadFile(target / "tokenizer.json"));
+  FLOE_ASSIGN_OR_RETURN(const std::string other, ReadFile(draft / "tokenizer.json"));
+  if (tokenizer != other) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(target.string(), " and ", draft.string(),
+                     " have different tokenizers, so one cannot guess for the other"));
+  }
+  FLOE_ASSIGN_OR_RETURN(const auto prompts, PromptsOf(text, target));
+  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint large, model::Checkpoint::Open(target));
+  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint small, model::Checkpoint::Open(draft));
+  const auto millions = [](const model::Checkpoint& checkpoint) {
+    return static_cast<double>(model::CountParameters(checkpoint.blueprint()).Total()) * 1e-6;
+  };
+  Json rows = Json::array();
+  for (const float temperature : {0.0f, 0.8f}) {
+    const std::string name = absl::StrFormat("trained %.1fM guessed by %.1fM, temperature %.1f",
+                                             millions(large), millions(small), temperature);
+    FLOE_ASSIGN_OR_RETURN(const Json own,
+                          Compare(name, target, {draft}, {prompts, temperature}, threads, rounds));
+    rows.insert(rows.end(), own.begin(), own.end());
   }
   return rows;
 }

@@ -37,8 +37,9 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string peer;    // folder of llama.cpp's programs; empty: none
-  std::string models;  // names; empty: all
+  std::string peer;               // folder of llama.cpp's programs; empty: none
+  std::string models;             // names; empty: all
+  std::vector<std::string> pair;  // target, draft and text; empty: no trained pair is measured
   int rounds = 3;
   int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 };
@@ -168,13 +169,17 @@ absl::StatusOr<Json> MeasureAll(const fs::path& scratch, const Options& options)
                           MeasureGuesses(served, scratch, options.threads, options.rounds));
     rows.insert(rows.end(), guesses.begin(), guesses.end());
   }
-  return Json{{"rows", rows}};
+  return rows;
 }
 
 absl::Status Run(const Options& options) {
   FLOE_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::InTemp("floe-bench"));
-  FLOE_ASSIGN_OR_RETURN(const Json rows, MeasureAll(folder.path(), options));
-  std::cout << rows.dump() << "\n";
+  FLOE_ASSIGN_OR_RETURN(const Json rows,
+                        options.pair.empty()
+                            ? MeasureAll(folder.path(), options)
+                            : MeasureTrainedPair(options.pair[0], options.pair[1], options.pair[2],
+                                                 options.threads, options.rounds));
+  std::cout << Json{{"rows", rows}}.dump() << "\n";
   return absl::OkStatus();
 }
 
@@ -186,6 +191,11 @@ int main(int argc, char** argv) {
   CLI::App app("Tokens a second of the CPU engine", "floe-bench-inference");
   app.add_option("--peer", options.peer, "Folder of llama-bench and llama-batched-bench");
   app.add_option("--models", options.models, "Which: 135M, 15M [both]");
+  app.add_option("--pair", options.pair,
+                 "Instead: what guesses are worth to two trained checkpoints of one tokenizer, "
+                 "with prompts out of a text")
+      ->type_name("TARGET DRAFT TEXT")
+      ->expected(3);
   app.add_option("--rounds", options.rounds, "The best of so many")->check(CLI::Range(1, 100));
   app.add_option("--threads", options.threads, "Of ours and of the peer")
       ->check(CLI::Range(1, 1024));
