@@ -86,6 +86,13 @@ absl::StatusOr<Decoding> Decode(const Pair& pair, const Work& work, int threads)
     }
     seconds += last - first;
   }
+  if (tokens == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(pair.target.string(),
+                     " gave no answer that can be timed; its context must "
+                     "be longer than ",
+                     kPromptTokens + 1, " tokens"));
+  }
   const inference::SchedulerStats stats = scheduler.stats();
   const auto drafted = static_cast<double>(std::max<int64_t>(1, stats.drafted_tokens));
   return Decoding{static_cast<double>(tokens) / seconds,
@@ -123,10 +130,9 @@ absl::StatusOr<Json> Compare(const std::string& name, const fs::path& target,
 
 // The beginnings of kTexts equal parts of a text.
 absl::StatusOr<std::vector<std::vector<int32_t>>> PromptsOf(const fs::path& text_file,
-                                                            const fs::path& checkpoint) {
+                                                            const std::string& tokenizer_json) {
   FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(text_file));
-  FLOE_ASSIGN_OR_RETURN(const std::string json, ReadFile(checkpoint / "tokenizer.json"));
-  FLOE_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::Tokenizer::Load(json));
+  FLOE_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::Tokenizer::Load(tokenizer_json));
   const std::vector<tokenizer::TokenId> ids = tokenizer->Encode(text);
   const int64_t part = std::ssize(ids) / kTexts;
   if (part < kPromptTokens) {
@@ -171,7 +177,7 @@ absl::StatusOr<Json> MeasureTrainedPair(const fs::path& target, const fs::path& 
         absl::StrCat(target.string(), " and ", draft.string(),
                      " have different tokenizers, so one cannot guess for the other"));
   }
-  FLOE_ASSIGN_OR_RETURN(const auto prompts, PromptsOf(text, target));
+  FLOE_ASSIGN_OR_RETURN(const auto prompts, PromptsOf(text, tokenizer));
   FLOE_ASSIGN_OR_RETURN(const model::Checkpoint large, model::Checkpoint::Open(target));
   FLOE_ASSIGN_OR_RETURN(const model::Checkpoint small, model::Checkpoint::Open(draft));
   const auto millions = [](const model::Checkpoint& checkpoint) {
