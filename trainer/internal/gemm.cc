@@ -1,6 +1,7 @@
 #include "trainer/internal/gemm.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 // Scalable vectors cannot stand in arrays; such machines use their fixed-width set.
@@ -51,7 +52,7 @@ struct View {
   const float* data;
   int64_t row, column;
 
-  View(Matrix m)
+  explicit View(Matrix m)
       : data(m.data), row(m.transposed ? 1 : m.stride), column(m.transposed ? m.stride : 1) {}
   View Turned() const {
     View turned = *this;

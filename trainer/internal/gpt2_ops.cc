@@ -2,6 +2,7 @@
 
 #include "trainer/internal/gpt2_kernels.h"
 #include "trainer/internal/row_tasks.h"
+#include "trainer/internal/tensor_data.h"
 
 namespace floe::trainer {
 namespace {
@@ -9,8 +10,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
-
-float* Data(const at::Tensor& tensor) { return tensor.data_ptr<float>(); }
 
 class LayerNormFunction : public Function<LayerNormFunction> {
  public:

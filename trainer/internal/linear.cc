@@ -2,6 +2,7 @@
 
 #include "trainer/internal/gemm.h"
 #include "trainer/internal/row_tasks.h"
+#include "trainer/internal/tensor_data.h"
 
 namespace floe::trainer {
 namespace {
@@ -10,10 +11,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-float* Data(const at::Tensor& tensor) { return tensor.data_ptr<float>(); }
-const float* DataOrNull(const at::Tensor& tensor) {
-  return tensor.numel() > 0 ? tensor.data_ptr<float>() : nullptr;
-}
 Matrix Of(const at::Tensor& tensor, bool transposed = false) {
   return {Data(tensor), tensor.size(1), transposed};
 }
@@ -65,9 +62,6 @@ class LinearFunction : public Function<LinearFunction> {
             context->saved_data["biased"].toBool() ? ColumnSums(dy) : none, none};
   }
 };
-
-// Function::apply of LibTorch 1.13 takes no undefined tensors: an empty one stands for none.
-at::Tensor OrEmpty(const at::Tensor& tensor) { return tensor.defined() ? tensor : at::empty({0}); }
 
 }  // namespace
 

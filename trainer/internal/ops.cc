@@ -4,6 +4,7 @@
 
 #include "trainer/internal/gemm.h"
 #include "trainer/internal/row_tasks.h"
+#include "trainer/internal/tensor_data.h"
 
 namespace floe::trainer {
 namespace {
@@ -11,13 +12,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
-
-float* Data(const at::Tensor& tensor) { return tensor.data_ptr<float>(); }
-// Function::apply of LibTorch 1.13 takes no undefined tensors: an empty one stands for none.
-at::Tensor OrEmpty(const at::Tensor& tensor) { return tensor.defined() ? tensor : at::empty({0}); }
-const float* DataOrNull(const at::Tensor& tensor) {
-  return tensor.numel() > 0 ? tensor.data_ptr<float>() : nullptr;
-}
 
 class RmsNormFunction : public Function<RmsNormFunction> {
  public:
