@@ -11,6 +11,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 #include "tokenizer/tokenizer.h"
 
@@ -92,6 +94,41 @@ TEST(TiktokenRanksTest, EqualsTheSlowRuleOnRandomVocabularies) {
       tokens.push_back(token);
       known.push_back(token);
     }
+    for (int i = 0; i < 20; ++i) {
+      std::string piece;
+      const size_t length = 1 + random() % (i == 0 ? 400 : 30);
+      for (size_t k = 0; k < length; ++k) piece.push_back("abc"[random() % 3]);
+      ASSERT_EQ(Encode(tokens, piece), Reference(tokens, piece)) << piece;
+    }
+  }
+}
+
+TEST(TiktokenRanksTest, LinesMayStandInAnyOrder) {
+  const std::vector<std::string> tokens = {"he", "ll", "hell", "hello"};
+  std::vector<std::string> lines = absl::StrSplit(RankFile(tokens), '\n', absl::SkipEmpty());
+  const std::string in_order =
+      Tokenizer::Create(ParseTiktokenRanks(RankFile(tokens), {}).value()).value()->ToJson();
+  std::mt19937 random(8);
+  std::shuffle(lines.begin(), lines.end(), random);
+  const auto shuffled = ParseTiktokenRanks(absl::StrJoin(lines, "\n"), {});
+  ASSERT_TRUE(shuffled.ok()) << shuffled.status();
+  EXPECT_EQ(Tokenizer::Create(*shuffled).value()->ToJson(), in_order);
+}
+
+// A rank file names no merges, so that none can go round or stand twice; but a token may rank
+// before what it is made of.
+TEST(TiktokenRanksTest, TokensMayRankBeforeTheirParts) {
+  EXPECT_THAT(Encode({"abc", "ab"}, "xabc"), ElementsAre('x', 256));
+  std::mt19937 random(9);
+  for (int round = 0; round < 60; ++round) {
+    std::vector<std::string> known = {"a", "b", "c"};
+    for (int i = 0; i < 30; ++i) {
+      const std::string token = known[random() % known.size()] + known[random() % known.size()];
+      if (token.size() > 12 || std::count(known.begin(), known.end(), token) > 0) continue;
+      known.push_back(token);
+    }
+    std::vector<std::string> tokens(known.begin() + 3, known.end());
+    std::shuffle(tokens.begin(), tokens.end(), random);
     for (int i = 0; i < 20; ++i) {
       std::string piece;
       const size_t length = 1 + random() % (i == 0 ? 400 : 30);

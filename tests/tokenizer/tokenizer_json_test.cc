@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <random>
 
+#include "absl/strings/ascii.h"
 #include "nlohmann/json.hpp"
 
 #include "tests/tokenizer/sample_tokenizer.h"
@@ -152,6 +155,77 @@ TEST(TokenizerJsonTest, RefusesBrokenVocabularies) {
               HasSubstr("which an ordinary token holds"));
   EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["vocab"]["<|im_end|>"] = 7; }),
               HasSubstr("but model.vocab says 7"));
+}
+
+// What a merge makes is longer than its parts, so that a list could only go round through an empty
+// part, or by ids that do not stand for what they say.
+TEST(TokenizerJsonTest, MergesThatGoRoundAreRefused) {
+  for (const Json& merge :
+       {Json("a "), Json(" a"), Json::array({"a", ""}), Json::array({"", "a"})}) {
+    EXPECT_THAT(RefusalOf([&](Json& f) { f["model"]["merges"][3] = merge; }),
+                HasSubstr("model.merges[3] is " + merge.dump() + "; a merge is \"a b\""));
+  }
+  Vocabulary vocabulary = TrainSample();
+  const Merge first = vocabulary.merges[0];
+  vocabulary.merges[7] = {first.result, first.right, first.left};  // and merge 0 makes the result
+  const auto refused = Tokenizer::Create(vocabulary);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(refused.status().message(), HasSubstr("merge 7 joins"));
+}
+
+// The rule, as slow as it reads: again and again the pair with the lowest rank, the leftmost of
+// equals; a pair's rank is its last place in the list.
+std::vector<std::string> Merged(const std::vector<std::pair<std::string, std::string>>& merges,
+                                const std::string& text) {
+  std::map<std::pair<std::string, std::string>, size_t> rank_of;
+  for (size_t i = 0; i < merges.size(); ++i) rank_of[merges[i]] = i;
+  std::vector<std::string> parts;
+  for (const char c : text) parts.emplace_back(1, c);
+  for (;;) {
+    size_t best = merges.size(), at = 0;
+    for (size_t i = 0; i + 1 < parts.size(); ++i) {
+      const auto found = rank_of.find({parts[i], parts[i + 1]});
+      if (found == rank_of.end() || found->second >= best) continue;
+      best = found->second;
+      at = i;
+    }
+    if (best == merges.size()) return parts;
+    parts[at] += parts[at + 1];
+    parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+  }
+}
+
+TEST(TokenizerJsonTest, MergesOutOfOrderOrListedTwiceHaveTheirLastPlace) {
+  std::mt19937 random(51);
+  Json file = SampleJson();
+  Json& list = file["model"]["merges"];
+  std::shuffle(list.begin(), list.end(), random);
+  for (int i = 0; i < 40; ++i) list.push_back(list[random() % list.size()]);
+  std::vector<std::pair<std::string, std::string>> merges;
+  std::vector<std::string> syllables;  // what the merges make, so that they happen
+  for (const std::string merge : list) {
+    const size_t space = merge.find(' ');
+    merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
+    const std::string made = merges.back().first + merges.back().second;
+    if (std::ranges::all_of(made, absl::ascii_isalpha)) syllables.push_back(made);
+  }
+  const auto tokenizer = Tokenizer::Load(file.dump()).value();
+  const auto sorted = SampleTokenizer();
+  const auto again = Tokenizer::Load(tokenizer->ToJson()).value();
+  int others = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::string word;  // one piece
+    for (size_t i = 2 + random() % (round % 10 == 0 ? 60 : 6); i > 0; --i) {
+      word += syllables[random() % syllables.size()];
+    }
+    std::vector<std::string> parts;
+    const std::vector<TokenId> ids = tokenizer->Encode(word);
+    for (const TokenId id : ids) parts.emplace_back(*tokenizer->TokenBytes(id));
+    ASSERT_EQ(parts, Merged(merges, word)) << word;
+    ASSERT_EQ(again->Encode(word), ids);
+    if (sorted->Encode(word) != ids) ++others;
+  }
+  EXPECT_GT(others, 50) << "the order matters";
 }
 
 TEST(TokenizerJsonTest, RefusesEveryTruncation) {
