@@ -5,6 +5,7 @@
 //   encode ENCODING RANKS             stdin: a text a line, in base64; stdout: its ids a line
 //   encode FILE.json                  the same with a tokenizer.json
 //   encode-trusted FILE.json          the same, and written special tokens become their ids
+//   nfc                               stdin: a text a line, in base64; stdout: its NFC, in base64
 //
 // ENCODING is gpt2, cl100k_base, o200k_base, or pattern:cl100k for ranks without special tokens.
 #include <iostream>
@@ -23,6 +24,7 @@
 #include "tokenizer/tiktoken_ranks.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/trainer.h"
+#include "tokenizer/unicode/nfc.h"
 
 namespace floe::tokenizer {
 namespace {
@@ -70,7 +72,18 @@ absl::Status EncodeLines(const Tokenizer& tokenizer, bool trusted = false) {
   return absl::OkStatus();
 }
 
+absl::Status NormalizeLines() {
+  std::ios::sync_with_stdio(false);
+  for (std::string line; std::getline(std::cin, line);) {
+    std::string text;
+    if (!absl::Base64Unescape(line, &text)) return absl::InvalidArgumentError("no base64");
+    std::cout << absl::Base64Escape(ToNfc(text)) << "\n";
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Run(const std::vector<std::string>& words) {
+  if (words.size() == 1 && words[0] == "nfc") return NormalizeLines();
   if (words.size() == 4 && words[0] == "convert") {
     FLOE_ASSIGN_OR_RETURN(const auto tokenizer, FromRanks(words[1], words[2].c_str()));
     return WriteFileAtomically(words[3], tokenizer->ToJson());

@@ -9,12 +9,16 @@
 // `tokenizers`. The code points that the others class differently (another version of Unicode; in
 // JavaScript's \s also U+FEFF in and U+0085 out) are found first, one by one over all of Unicode, and
 // listed. Ids that differ also when those code points are taken out are mistakes: it then ends with 1.
+// Files as others write them (foreign_files.mjs) are read by both, and NFC is compared with JavaScript's
+// String.normalize and with `tokenizers` by code points and pairs (nfc_probes.mjs).
 import {execFileSync, spawnSync} from 'node:child_process';
 import fs from 'node:fs';
 import {createRequire} from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
+import {foreignFiles} from './foreign_files.mjs';
+import {nfcDifferences} from './nfc_probes.mjs';
 
 const args = process.argv.slice(2);
 const modules = path.resolve(args.shift() ?? 'node_modules');
@@ -67,8 +71,9 @@ const generated = () => {
 const strings = Array.from({length: wanted}, generated);
 const paragraphs = args.flatMap((file) => fs.readFileSync(file, 'utf8').split(/\n{2,}/)).filter((text) => text);
 
+const base64 = (text) => Buffer.from(text).toString('base64');
 const ours = (texts, ...how) => {
-  const lines = texts.map((text) => Buffer.from(text).toString('base64')).join('\n') + '\n';
+  const lines = texts.map(base64).join('\n') + '\n';
   const run = spawnSync(program, how, {input: lines, maxBuffer: 1 << 30, encoding: 'utf8'});
   if (run.status !== 0) throw new Error(run.stderr);
   return run.stdout.split('\n').slice(0, texts.length);
@@ -153,6 +158,31 @@ const native = (json) => {
   const tokenizer = Tokenizer.fromString(fs.readFileSync(json, 'utf8'));
   return async (text) => (await tokenizer.encode(text, null, {addSpecialTokens: false})).getIds().join(' ');
 };
+// NFC by code points and pairs; returns the code points of which the native peer has another idea.
+const compareNfc = async (probeJson) => {
+  const bytes = JSON.parse(fs.readFileSync(probeJson)), file = path.join(scratch, 'nfc.json');
+  bytes.normalizer = {type: 'NFC'};
+  bytes.model.merges = [];  // so that ids are bytes
+  fs.writeFileSync(file, JSON.stringify(bytes));
+  const encode = native(file);
+  const byJavaScript = (texts) => texts.map((text) => text.normalize('NFC'));
+  const byNative = async (texts) => {
+    const results = [];
+    for (const text of texts) results.push(Buffer.from((await encode(text)).split(' ').map(Number)).toString());
+    return results;
+  };
+  const {probes, results} = await nfcDifferences(
+    (texts) => ours(texts, 'nfc').map((line) => Buffer.from(line, 'base64').toString()), byJavaScript,
+    [[`node ${process.version}, Unicode ${process.versions.unicode}`, byJavaScript], ['tokenizers', byNative]]);
+  console.log(`\nNFC of ${probes} code points and pairs:`);
+  for (const {name, points, mistakes} of results) {
+    console.log(`${name} and ours differ at ${points.size} code points${points.size ? ': ' + rangesOf(points) : ''}`);
+    if (mistakes.length) console.log(`  ${mistakes.length} mistakes, for example ` + JSON.stringify(mistakes[0]));
+    failed ||= mistakes.length > 0;
+  }
+  console.log();
+  return results[1].points;
+};
 
 try {
   console.log(`${version('tiktoken')}, ${version('llama3-tokenizer-js')}, ${version('tokenizers')}; ` +
@@ -205,6 +235,20 @@ try {
   fs.writeFileSync(corpus, strings.slice(0, 20000).concat(paragraphs).join('\n\n'));
   execFileSync(program, ['train', corpus, '4096', own]);
   await compare('own, trained here', 'tokenizers', ofNative, ['encode-trusted', own], native(own));
+
+  const ofNfc = await compareNfc(probeJson);
+  const cl100kSplit = JSON.parse(fs.readFileSync(probeJson)).pre_tokenizer;
+  const plain = ours(strings, 'encode-trusted', own);
+  for (const [name, change] of Object.entries(foreignFiles)) {
+    const foreign = JSON.parse(fs.readFileSync(own)), file = path.join(scratch, 'foreign.json');
+    change(foreign, random, cl100kSplit);
+    fs.writeFileSync(file, JSON.stringify(foreign));
+    const points = foreign.normalizer ? new Set([...ofNative, ...ofNfc]) : ofNative;
+    await compare(name, 'tokenizers', points, ['encode-trusted', file], native(file));
+    const changed = ours(strings, 'encode-trusted', file).filter((ids, i) => ids !== plain[i]).length;
+    console.log(`  its other fields change the ids of ${changed} of the generated strings`);
+    failed ||= changed === 0;
+  }
 } finally {
   fs.rmSync(scratch, {recursive: true});
 }
