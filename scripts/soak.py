@@ -7,9 +7,9 @@
 
 Starts a fleet in a folder of its own, trains a tiny model, and lets clients at the gateway for the
 time given: answers plain and streamed, clients that hang up in mid-stream, clients that read slowly,
-prompts at the context and over it, forms for answers, several answers to a prompt, several prompts,
-vectors, and requests that are wrong. Every ten seconds it looks at the memory of gateway and worker
-and at the worker's KV cache.
+prompts at the context and over it, forms of every kind for answers, tools, several answers to a
+prompt, several prompts, vectors, and requests that are wrong. Every ten seconds it looks at the
+memory of gateway and worker and at the share of the worker's KV cache that is in use.
 
 It fails when a service was restarted, when a request got no HTTP answer that belongs to it, when
 memory still grows in the second half of the time, or when anything is still held after the last
@@ -35,6 +35,15 @@ FLOE = os.path.join(ROOT, 'build', 'release', 'bin', 'floe')
 CONTEXT = 128
 # What may be added between the second quarter of the time and the last: caches and allocators settle.
 ALLOWED_GROWTH = 0.05
+SCHEMA = {'type': 'object', 'properties': {'a': {'enum': ['yes', 'no']}}, 'required': ['a'],
+          'additionalProperties': False}
+GRAMMAR = 'root ::= term ("+" term)*\nterm ::= [0-9]{1,3} | "(" root ")"\n'
+CHAT_TEMPLATE = (
+    '{% if tools %}{% for tool in tools %}{{ tool.function.name }} <tool_call>{% endfor %}{% endif %}'
+    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+KV_IN_USE = 'vllm:kv_cache_usage_perc'
+HELD = ('vllm:num_requests_running', 'vllm:num_requests_waiting', KV_IN_USE)
 WATCHED = ('gateway', 'inference')
 JOB = f"""model: soak
 dataset: text
@@ -72,11 +81,24 @@ class Fleet:
         self.floe('data', 'import', 'text.txt')
         self.floe('tokenizer', 'train', '--name', 'words', '--dataset', 'text', '--vocab-size', '300', '--watch')
         self.floe('train', 'job.yaml', '--watch')
-        self.floe('models', 'promote', 'soak@1')
+        self.teach_tools()
+        self.floe('models', 'promote', 'soak@2')
         with open(os.path.join(self.environment['FLOE_DIR'], 'fleet.json'), encoding='utf-8') as file:
             self.addresses = json.load(file)
         with open(os.path.join(self.environment['FLOE_DIR'], 'admin.key'), encoding='utf-8') as file:
             self.key = file.read().strip()
+
+    def teach_tools(self):
+        """Version 2: the same weights with a chat template that has a form for calls of tools."""
+        self.floe('models', 'export', 'soak@1', 'exported')
+        path = os.path.join(self.folder, 'exported', 'tokenizer_config.json')
+        with open(path, encoding='utf-8') as file:
+            config = json.load(file)
+        config['chat_template'] = CHAT_TEMPLATE
+        with open(path, 'w', encoding='utf-8') as file:
+            json.dump(config, file)
+        os.remove(os.path.join(self.folder, 'exported', 'floe.json'))  # it is another checkpoint now
+        self.floe('models', 'import', 'exported', '--model', 'soak')
 
     def programs(self):
         """The services' programs, the worker's with a small KV cache: its memory is taken block by block until all were
@@ -139,7 +161,7 @@ class Clients:
 
     def work(self, rng):
         kinds = [self.plain] * 4 + [self.stream] * 4 + [self.hang_up] * 4 + [self.slow] + [self.long] * 2 + \
-                [self.form] * 2 + [self.several] * 2 + [self.prompts] * 2 + [self.vectors] * 2 + \
+                [self.form] * 3 + [self.tools] * 2 + [self.several] * 2 + [self.prompts] * 2 + [self.vectors] * 2 + \
                 [self.nonsense] * 2
         while not self.stopping.is_set():
             kind = rng.choice(kinds)
@@ -205,13 +227,20 @@ class Clients:
                           (400, 413) if over else (200,))
 
     def form(self, rng):
-        form = rng.choice([{'type': 'json_object'},
-                           {'type': 'json_schema', 'json_schema': {'name': 'x', 'schema': {
-                               'type': 'object', 'properties': {'a': {'enum': ['yes', 'no']}}, 'required': ['a'],
-                               'additionalProperties': False}}}])
+        form = rng.choice([{'response_format': {'type': 'json_object'}},
+                           {'response_format': {'type': 'json_schema', 'json_schema': {'name': 'x', 'schema': SCHEMA}}},
+                           {'structured_outputs': {'regex': rng.choice(['[a-z]+( [a-z]+){2,5}', 'yes|no|[0-9]{1,9}'])}},
+                           {'structured_outputs': {'grammar': GRAMMAR}}])
         return self.whole('/v1/chat/completions',
                           {'model': 'soak', 'messages': [{'role': 'user', 'content': 'Say.'}], 'max_tokens': 30,
-                           'response_format': form}, (200,))
+                           'stream': rng.choice([True, False]), **form}, (200,))
+
+    def tools(self, rng):
+        called = {'type': 'function', 'function': {'name': 'look', 'parameters': SCHEMA}}
+        return self.whole('/v1/chat/completions',
+                          {'model': 'soak', 'messages': [{'role': 'user', 'content': 'Look.'}], 'max_tokens': 30,
+                           'tools': [called], 'tool_choice': rng.choice(['auto', 'none', 'required']),
+                           'stream': rng.choice([True, False])}, (200,))
 
     def several(self, rng):
         more = rng.choice([{'n': 3}, {'best_of': 3}, {'logprobs': 5}, {'n': 2, 'stream': True},
@@ -237,13 +266,21 @@ class Clients:
             (400,))
 
 
+def kv_in_use(fleet):
+    """The share, 0 to 1; nothing when the worker does not tell."""
+    try:
+        return fleet.metrics('inference').get(KV_IN_USE)
+    except OSError:
+        return None
+
+
 def settled(fleet, seconds=30):
-    """Whether the worker holds nothing any more."""
+    """What the worker still holds in the end: nothing, as it should be. A gauge that is not there says nothing of the
+    kind, and so counts as held."""
     end = time.monotonic() + seconds
     while True:
         values = fleet.metrics('inference')
-        held = {name: value for name, value in values.items()
-                if name in ('vllm:num_requests_running', 'vllm:num_requests_waiting') and value}
+        held = {name: values.get(name, 'not told') for name in HELD if values.get(name) != 0}
         if not held:
             return {}
         if time.monotonic() > end:
@@ -278,6 +315,7 @@ def soak(fleet, arguments):
         time.sleep(min(10, max(0.1, arguments.minutes * 60 - now)))
         sample = {'seconds': round(time.monotonic() - begin)}
         sample.update({name: round(resident_mib(services[name]['pid']), 1) for name in WATCHED})
+        sample['kv'] = kv_in_use(fleet)
         sample['requests'] = sum(clients.counts.values())
         samples.append(sample)
         print('  '.join(f'{key} {value}' for key, value in sample.items()), file=sys.stderr, flush=True)
