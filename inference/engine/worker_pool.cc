@@ -18,10 +18,17 @@ inline void Pause() {
 }  // namespace
 
 WorkerPool::WorkerPool(int num_threads) {
-  for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this, i] { Work(i); });
+  try {
+    for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this, i] { Work(i); });
+  } catch (...) {  // the machine gives no more of them
+    Stop();
+    throw;
+  }
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { Stop(); }
+
+void WorkerPool::Stop() {
   stopping_ = true;
   ++wake_;
   wake_.notify_all();

@@ -15,7 +15,8 @@ namespace floe::inference {
 
 class WorkerPool {
  public:
-  // `num_threads` counts the caller of Run: 1 makes no thread.
+  // `num_threads` counts the caller of Run: 1 makes no thread. Throws
+  // std::system_error when the machine gives no more of them.
   explicit WorkerPool(int num_threads);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
@@ -29,6 +30,7 @@ class WorkerPool {
 
  private:
   void Work(int thread);
+  void Stop();
   bool RunOne(int thread);
 
   std::vector<std::thread> threads_;

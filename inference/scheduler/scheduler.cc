@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
+#include "base/thrown.h"
 #include "inference/scheduler/active.h"
 
 namespace floe::inference {
@@ -80,10 +82,24 @@ void Scheduler::Loop() {
 }
 
 bool Scheduler::RunOnce() {
-  TakeOrders();
-  StepOnce();
+  std::vector<Active*> parts;
+  try {
+    TakeOrders();
+    StepOnce(parts);
+  } catch (...) {
+    EndStep(parts, StatusOfThrown("the step failed"));
+  }
   PublishStats();
   return !active_.empty();
+}
+
+void Scheduler::EndStep(const std::vector<Active*>& parts, const absl::Status& why) {
+  for (const auto& active : active_) {
+    if (parts.empty() || std::find(parts.begin(), parts.end(), active.get()) != parts.end()) {
+      End(*active, FinishReason::kError, why, {});
+    }
+  }
+  RemoveEnded();
 }
 
 void Scheduler::EndAll() {
@@ -108,7 +124,9 @@ void Scheduler::TakeOrders() {
   std::vector<RequestId> cancelled;
   {
     const std::lock_guard lock(mutex_);
-    for (auto& active : submitted_) active_.push_back(std::move(active));
+    // All or, when it throws, none.
+    active_.insert(active_.end(), std::move_iterator(submitted_.begin()),
+                   std::move_iterator(submitted_.end()));
     submitted_.clear();
     cancelled = std::exchange(cancelled_, {});
   }
@@ -151,11 +169,10 @@ Snapshot Scheduler::TakeSnapshot() const {
   return snapshot;
 }
 
-void Scheduler::StepOnce() {
+void Scheduler::StepOnce(std::vector<Active*>& parts) {
   if (active_.empty()) return;
   const Plan plan = PlanStep(TakeSnapshot());
   std::vector<SequenceStep> steps;
-  std::vector<Active*> parts;
   size_t next = 0;
   for (const auto& active : active_) {
     if (std::find(plan.preempt.begin(), plan.preempt.end(), active->id) != plan.preempt.end()) {
@@ -164,12 +181,12 @@ void Scheduler::StepOnce() {
   }
   for (const auto& active : active_) {
     if (next == plan.parts.size() || plan.parts[next].id != active->id) continue;
+    parts.push_back(active.get());
     if (!active->running) Start(*active);
     const std::span<const int32_t> tokens(active->tokens);
     const int64_t count = std::min(plan.parts[next].tokens, active->pending());
     steps.push_back({active->sequence, tokens.subspan(active->computed, count), active->reads_all(),
                      active->embedding()});
-    parts.push_back(active.get());
     ++next;
   }
   if (steps.empty()) return;
@@ -207,8 +224,8 @@ void Scheduler::StepOnce() {
 }
 
 void Scheduler::Start(Active& active) {
-  active.running = true;
   active.sequence = engine_->Open(active.cache_key());
+  active.running = true;
   active.computed = engine_->Adopt(active.sequence, active.reusable());
   active.most_computed = std::max(active.most_computed, active.computed);
   active.blocks_counted_at = clock_.Monotonic();
@@ -286,7 +303,6 @@ void Scheduler::AddDrafts(std::span<SequenceStep> steps, std::span<Active* const
 
 void Scheduler::End(Active& active, FinishReason reason, absl::Status status, Event event) {
   if (active.ended) return;
-  active.ended = true;
   if (active.running) {
     CountBlocks(active);
     engine_->Close(active.sequence);
@@ -308,6 +324,7 @@ void Scheduler::End(Active& active, FinishReason reason, absl::Status status, Ev
   event.finish = Finish{reason, std::move(status), active.usage,
                         TierMet(options_.targets, active.request.tier, active.usage)};
   active.sink(std::move(event));
+  active.ended = true;  // last: what throws before is tried again
 }
 
 void Scheduler::RemoveEnded() {

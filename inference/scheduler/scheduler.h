@@ -3,7 +3,8 @@
 //
 // The scheduler owns its engine and one thread that steps it. All public methods are thread-safe.
 // Answers come through the request's sink, on that thread. A simulation steps it by RunOnce
-// instead, on a clock and an engine of its own.
+// instead, on a clock and an engine of its own. What throws while a step is made (memory that is
+// not to be had) ends the requests of that step; the others go on.
 #pragma once
 
 #include <array>
@@ -109,7 +110,10 @@ class Scheduler {
   // Takes what has been submitted and cancelled.
   void TakeOrders();
   void EndAll();
-  void StepOnce();
+  // What takes part stands in `parts` before anything is done for it.
+  void StepOnce(std::vector<Active*>& parts);
+  // After an exception: of all requests, when nothing stands in `parts` yet.
+  void EndStep(const std::vector<Active*>& parts, const absl::Status& why);
   // Refuse what was not begun: to make room for others, and what has become too late.
   void ShedOverflow();
   void ShedHopeless();

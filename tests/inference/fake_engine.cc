@@ -1,5 +1,8 @@
 #include "tests/inference/fake_engine.h"
 
+#include <new>
+#include <utility>
+
 #include "base/status_macros.h"
 
 namespace floe::inference {
@@ -23,6 +26,11 @@ void StepGate::Allow(int64_t n) {
   changed_.notify_all();
 }
 
+void StepGate::ThrowOnce() {
+  const std::lock_guard lock(mutex_);
+  throws_ = true;
+}
+
 void StepGate::WaitForStep(int64_t n) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return entered_ >= n; });
@@ -39,6 +47,7 @@ void StepGate::Enter(std::vector<int64_t> parts) {
   ++entered_;
   changed_.notify_all();
   changed_.wait(lock, [&] { return allowed_ >= entered_; });
+  if (std::exchange(throws_, false)) throw std::bad_alloc();
 }
 
 FakeEngine::FakeEngine(StepGate& gate, int64_t blocks, int32_t stride)

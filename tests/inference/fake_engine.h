@@ -19,6 +19,8 @@ class StepGate {
   // Lets `n` more steps through.
   void Allow(int64_t n);
   void AllowAll() { Allow(int64_t{1} << 40); }
+  // The next step that is let through throws std::bad_alloc in place of its logits.
+  void ThrowOnce();
   // Waits until `n` steps have been asked for in all (the last of them may still be held up).
   void WaitForStep(int64_t n);
   // Tokens of each part of every step so far, in order.
@@ -31,6 +33,7 @@ class StepGate {
   std::condition_variable changed_;
   int64_t allowed_ = 0;
   int64_t entered_ = 0;
+  bool throws_ = false;
   std::vector<std::vector<int64_t>> parts_;
 };
 
