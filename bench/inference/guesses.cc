@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -30,8 +31,10 @@ constexpr int kTexts = 8;  // prompts out of a text
 constexpr int64_t kMostGuesses = 6;
 constexpr int64_t kDraftPart = 6;  // the draft model has one layer in so many
 
-// Folders of checkpoints; without `draft` nothing is guessed.
-struct Pair {
+// Who guesses for the checkpoint in `target`: nobody, the sequence itself, or the one in `draft`.
+enum class Guesser { kNone, kLookup, kDraft };
+struct Decoder {
+  Guesser guesser = Guesser::kNone;
   fs::path target, draft;
 };
 
@@ -53,16 +56,16 @@ struct Decoding {
 };
 
 // Answers one after another, each timed from its first token on.
-absl::StatusOr<Decoding> Decode(const Pair& pair, const Work& work, int threads) {
-  FLOE_ASSIGN_OR_RETURN(auto engine, LoadEngine(pair.target, threads));
+absl::StatusOr<Decoding> Decode(const Decoder& decoder, const Work& work, int threads) {
+  FLOE_ASSIGN_OR_RETURN(auto engine, LoadEngine(decoder.target, threads));
   std::unique_ptr<inference::Engine> guesser;
-  if (!pair.draft.empty()) {
-    FLOE_ASSIGN_OR_RETURN(guesser, LoadEngine(pair.draft, threads));
+  if (decoder.guesser == Guesser::kDraft) {
+    FLOE_ASSIGN_OR_RETURN(guesser, LoadEngine(decoder.draft, threads));
   }
   inference::SchedulerOptions options;
   options.own_thread = false;
   options.targets.tiers = {};
-  options.speculation.max_draft = pair.draft.empty() ? 0 : kMostGuesses;
+  options.speculation.max_draft = decoder.guesser == Guesser::kNone ? 0 : kMostGuesses;
   SystemClock clock;
   inference::Scheduler scheduler(std::move(engine), clock, options, std::move(guesser));
   double seconds = 0;
@@ -88,7 +91,7 @@ absl::StatusOr<Decoding> Decode(const Pair& pair, const Work& work, int threads)
   }
   if (tokens == 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat(pair.target.string(),
+        absl::StrCat(decoder.target.string(),
                      " gave no answer that can be timed; its context must "
                      "be longer than ",
                      kPromptTokens + 1, " tokens"));
@@ -99,20 +102,20 @@ absl::StatusOr<Decoding> Decode(const Pair& pair, const Work& work, int threads)
                   static_cast<double>(stats.accepted_tokens) / drafted};
 }
 
-// The best of the rounds, with guesses of each of `drafts` in turn, beside the same without.
-absl::StatusOr<Json> Compare(const std::string& name, const fs::path& target,
-                             const std::vector<fs::path>& drafts, const Work& work, int threads,
-                             int rounds) {
+// The best of the rounds of each decoder in turn, beside the same without guesses.
+absl::StatusOr<Json> Compare(const std::string& name, const std::vector<Decoder>& decoders,
+                             const Work& work, int threads, int rounds) {
   Decoding alone;
-  std::vector<Decoding> with(drafts.size());
+  std::vector<Decoding> with(decoders.size());
   const auto take = [](Decoding& best, const Decoding& now) {
     if (now.tokens_per_second > best.tokens_per_second) best = now;
   };
   for (int round = 0; round < rounds; ++round) {
-    FLOE_ASSIGN_OR_RETURN(const Decoding without, Decode({target, {}}, work, threads));
+    FLOE_ASSIGN_OR_RETURN(const Decoding without,
+                          Decode({Guesser::kNone, decoders[0].target, {}}, work, threads));
     take(alone, without);
-    for (size_t i = 0; i < drafts.size(); ++i) {
-      FLOE_ASSIGN_OR_RETURN(const Decoding now, Decode({target, drafts[i]}, work, threads));
+    for (size_t i = 0; i < decoders.size(); ++i) {
+      FLOE_ASSIGN_OR_RETURN(const Decoding now, Decode(decoders[i], work, threads));
       take(with[i], now);
     }
   }
@@ -127,6 +130,8 @@ absl::StatusOr<Json> Compare(const std::string& name, const fs::path& target,
   }
   return rows;
 }
+
+void Append(const Json& from, Json& rows) { rows.insert(rows.end(), from.begin(), from.end()); }
 
 // The beginnings of kTexts equal parts of a text.
 absl::StatusOr<std::vector<std::vector<int32_t>>> PromptsOf(const fs::path& text_file,
@@ -164,8 +169,24 @@ absl::StatusOr<Json> MeasureGuesses(const ServedModel& served, const fs::path& s
   for (int i = 0; i < kPromptTokens; ++i) {
     work.prompts[0].push_back(PromptToken(served.blueprint, 0, i));
   }
-  return Compare(absl::StrFormat("%s F32, draft model of %d layers", served.name, small.num_layers),
-                 target, {draft, stranger}, work, threads, rounds);
+  FLOE_ASSIGN_OR_RETURN(
+      Json rows,
+      Compare(absl::StrFormat("%s F32, draft model of %d layers", served.name, small.num_layers),
+              {{Guesser::kDraft, target, draft}, {Guesser::kDraft, target, stranger}}, work,
+              threads, rounds));
+  // Where every layer is silent, the id that was read is the likeliest next one: an answer that
+  // repeats itself, on which lookup lives. A draw out of random weights hardly ever does.
+  const fs::path repeating = scratch / (served.name + "-repeating");
+  FLOE_RETURN_IF_ERROR(WriteRandomCheckpoint(served.blueprint, repeating, {.silent_from = 0}));
+  for (const auto& [answer, checkpoint, temperature] :
+       {std::tuple("repeats itself", repeating, 0.0f), {"does not", target, 1.0f}}) {
+    work.temperature = temperature;
+    FLOE_ASSIGN_OR_RETURN(const Json lookup,
+                          Compare(absl::StrFormat("%s F32, lookup in what %s", served.name, answer),
+                                  {{Guesser::kLookup, checkpoint, {}}}, work, threads, rounds));
+    Append(lookup, rows);
+  }
+  return rows;
 }
 
 absl::StatusOr<Json> MeasureTrainedPair(const fs::path& target, const fs::path& draft,
@@ -185,11 +206,17 @@ absl::StatusOr<Json> MeasureTrainedPair(const fs::path& target, const fs::path& 
   };
   Json rows = Json::array();
   for (const float temperature : {0.0f, 0.8f}) {
-    const std::string name = absl::StrFormat("trained %.1fM guessed by %.1fM, temperature %.1f",
-                                             millions(large), millions(small), temperature);
-    FLOE_ASSIGN_OR_RETURN(const Json own,
-                          Compare(name, target, {draft}, {prompts, temperature}, threads, rounds));
-    rows.insert(rows.end(), own.begin(), own.end());
+    const auto measure = [&](const std::string& guesser, const Decoder& decoder) {
+      return Compare(absl::StrFormat("trained %.1fM guessed by %s, temperature %.1f",
+                                     millions(large), guesser, temperature),
+                     {decoder}, {prompts, temperature}, threads, rounds);
+    };
+    FLOE_ASSIGN_OR_RETURN(const Json by_draft, measure(absl::StrFormat("%.1fM", millions(small)),
+                                                       {Guesser::kDraft, target, draft}));
+    FLOE_ASSIGN_OR_RETURN(const Json by_lookup,
+                          measure("prompt lookup", {Guesser::kLookup, target, {}}));
+    Append(by_draft, rows);
+    Append(by_lookup, rows);
   }
   return rows;
 }
