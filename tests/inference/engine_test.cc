@@ -247,12 +247,21 @@ TEST(Engine, LearnedPositionsBoundTheContextAndAllOfThemAreServed) {
   EXPECT_EQ(engine->Length(id), 64);
 }
 
-TEST(Engine, WeightsThatAreNotNumbersAreNamed) {
-  const model::Checkpoint checkpoint = FormulaCheckpoint(TinyBlueprint(model::Family::kQwen3),
-                                                         std::numeric_limits<float>::infinity());
-  const absl::Status status = CreateCpuEngine(checkpoint, {}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(status.message(), HasSubstr("model.embed_tokens.weight"));
+// One element of one tensor: matrices of the last layer, gains and biases alike.
+TEST(Engine, AWeightThatIsNoNumberIsNamedWhereverItIs) {
+  for (const model::Family family : {model::Family::kQwen3, model::Family::kLlama,
+                                     model::Family::kQwen2, model::Family::kGpt2}) {
+    const model::Blueprint blueprint = TinyBlueprint(family);
+    float value = std::numeric_limits<float>::quiet_NaN();
+    for (const model::TensorSpec& spec : model::TensorsOf(blueprint)) {
+      const absl::Status status =
+          CreateCpuEngine(FormulaCheckpoint(blueprint, 0.5f, {spec.name, value}), {}).status();
+      EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << spec.name;
+      EXPECT_THAT(status.message(), HasSubstr("tensor " + spec.name + " in ")) << value;
+      value = std::isnan(value) ? -std::numeric_limits<float>::infinity()
+                                : std::numeric_limits<float>::quiet_NaN();
+    }
+  }
 }
 
 }  // namespace

@@ -74,7 +74,8 @@ float FormulaValue(const std::string& name, int64_t i, float spread) {
 
 std::string WriteFormulaCheckpoint(const std::filesystem::path& folder,
                                    const model::Blueprint& blueprint, float spread,
-                                   std::map<std::string, std::string> tokenizer_files) {
+                                   std::map<std::string, std::string> tokenizer_files,
+                                   const OddElement& odd) {
   model::CheckpointContents contents;
   contents.blueprint = blueprint;
   contents.tokenizer_files = std::move(tokenizer_files);
@@ -84,6 +85,7 @@ std::string WriteFormulaCheckpoint(const std::filesystem::path& folder,
     for (const int64_t dim : spec.shape) size *= dim;
     std::vector<float>& values = floats.emplace_back(static_cast<size_t>(size));
     for (int64_t i = 0; i < size; ++i) values[i] = FormulaValue(spec.name, i, spread);
+    if (spec.name == odd.tensor) values.back() = odd.value;
     const std::string_view bytes(reinterpret_cast<const char*>(values.data()), values.size() * 4);
     contents.tensors.push_back({spec.name, {model::DType::kF32, spec.shape, bytes}});
   }
@@ -119,12 +121,13 @@ model::Checkpoint WriteWidenedCheckpoint(const std::filesystem::path& folder,
   return model::Checkpoint::Open(folder).value();
 }
 
-model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread) {
+model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread,
+                                    const OddElement& odd) {
   static std::atomic<int> count{0};
   const std::filesystem::path folder =
       std::filesystem::path(testing::TempDir()) /
       ("floe-tiny-" + std::to_string(getpid()) + "-" + std::to_string(count++));
-  WriteFormulaCheckpoint(folder, blueprint, spread);
+  WriteFormulaCheckpoint(folder, blueprint, spread, {}, odd);
   auto checkpoint = model::Checkpoint::Open(folder);
   if (!checkpoint.ok()) ADD_FAILURE() << checkpoint.status();
   // The mapping outlives its name.

@@ -23,10 +23,17 @@ model::Blueprint OddBlueprint(model::Family family);
 // u * spread.
 float FormulaValue(const std::string& name, int64_t i, float spread);
 
+// The last element of one tensor, where it is not what the formula says; no name: none.
+struct OddElement {
+  std::string tensor;
+  float value = 0;
+};
+
 // Writes a checkpoint of that formula to `folder`, which does not exist yet. Its digest.
 std::string WriteFormulaCheckpoint(const std::filesystem::path& folder,
                                    const model::Blueprint& blueprint, float spread,
-                                   std::map<std::string, std::string> tokenizer_files = {});
+                                   std::map<std::string, std::string> tokenizer_files = {},
+                                   const OddElement& odd = {});
 
 // Writes the numbers of an 8-bit checkpoint as 32-bit floats, which hold scale * number exactly, to
 // `folder`, which does not exist yet, and opens it. Dies on an error.
@@ -34,6 +41,7 @@ model::Checkpoint WriteWidenedCheckpoint(const std::filesystem::path& folder,
                                          const model::Checkpoint& narrow);
 
 // Writes a checkpoint of that formula under testing::TempDir() and opens it. Dies on an error.
-model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread = 0.5f);
+model::Checkpoint FormulaCheckpoint(const model::Blueprint& blueprint, float spread = 0.5f,
+                                    const OddElement& odd = {});
 
 }  // namespace floe::inference
