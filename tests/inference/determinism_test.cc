@@ -5,9 +5,13 @@
 
 #include "inference/engine/cpu_engine.h"
 #include "inference/engine/kv_cache.h"
+#include "inference/grammar/compiled_grammar.h"
+#include "inference/grammar/grammar_cache.h"
 #include "inference/scheduler/scheduler.h"
+#include "model/quantization.h"
 #include "tests/inference/answer.h"
 #include "tests/inference/tiny_checkpoint.h"
+#include "tests/support/temp_dir.h"
 
 namespace floe::inference {
 namespace {
@@ -15,10 +19,34 @@ namespace {
 constexpr int kRequests = 200;
 constexpr int64_t kContext = 192;
 
-model::Blueprint Blueprint(model::Family family) {
-  model::Blueprint blueprint = TinyBlueprint(family);
+constexpr int32_t kEnd = 17;  // ends a text of a grammar
+
+struct Weights {
+  model::Family family;
+  bool eight_bits = false;
+};
+
+model::Checkpoint MakeCheckpoint(const Weights& weights) {
+  model::Blueprint blueprint = TinyBlueprint(weights.family);
   blueprint.context = kContext;
-  return blueprint;
+  model::Checkpoint wide = FormulaCheckpoint(blueprint);
+  if (!weights.eight_bits) return wide;
+  const test::TempDir folder;  // the mapping outlives its name
+  EXPECT_TRUE(model::QuantizeCheckpoint(wide, folder / "narrow").ok());
+  return model::Checkpoint::Open(folder / "narrow").value();
+}
+
+// Sums of numbers with brackets; each id is the byte of its number, as LetterStream has it.
+std::shared_ptr<grammar::CompiledGrammar> MakeGrammar() {
+  std::vector<std::string> tokens;
+  for (int id = 0; id < 64; ++id) tokens.emplace_back(1, static_cast<char>(id));
+  auto sums = grammar::CompileForm({grammar::Form::Kind::kEbnf,
+                                    "root ::= term (\"+\" term)*\n"
+                                    "term ::= [0-9]{1,3} | \"(\" root \")\"\n"});
+  return grammar::CompiledGrammar::Create(
+             *std::move(sums), std::make_shared<const grammar::TokenTrie>(
+                                   std::move(tokens), std::vector<int32_t>{kEnd}, int64_t{64}))
+      .value();
 }
 
 // All of an answer, numbers by their bits.
@@ -60,13 +88,15 @@ std::vector<int32_t> PromptOf(int i) {
   return prompt;
 }
 
-Request RequestOf(int i) {
+Request RequestOf(int i, grammar::CompiledGrammar& sums) {
   Request request;
   request.prompt = PromptOf(i);
   request.tier = static_cast<ServiceTier>(i * 7 % kNumTiers);
   request.cache_salt = i % 4 == 3 ? "" : i % 4 == 2 ? "b" : "a";
   if (i % 10 == 4) {
     request.embed = true;
+    request.last_token = i % 20 == 14;
+    request.dimensions = i % 30 == 4 ? 12 : 0;
     return request;
   }
   if (i % 10 == 8) {
@@ -79,9 +109,22 @@ Request RequestOf(int i) {
                       .top_p = i % 5 == 0 ? 0.9f : 1.0f,
                       .min_p = i % 7 == 0 ? 0.05f : 0.0f,
                       .seed = static_cast<uint64_t>(i / 2)};
+  if (i % 4 == 1) {
+    request.sampling.presence_penalty = 0.1f * static_cast<float>(i % 9);
+    request.sampling.frequency_penalty = 0.2f * static_cast<float>(i % 7);
+  }
+  if (i % 7 == 3) request.sampling.repetition_penalty = 1.3f;
+  if (i % 11 < 3) request.sampling.logit_bias = {{i % 64, 2.5f}, {(i + 20) % 64, -100}};
   if (i % 2 == 0) request.top_logprobs = i % 6;
+  request.sampled_logprobs = i % 4 == 2;
   request.prompt_logprobs = i % 8 == 6;
-  if (i % 6 == 5) request.stop_ids = {i % 64, 17};
+  if (i % 6 == 5) request.stop_ids = {i % 64, kEnd};
+  if (i % 6 == 3 || i % 6 == 2) {
+    request.constraint = sums.NewConstraint();
+    request.stop_ids = {kEnd};
+    request.text = std::make_unique<LetterStream>();
+    return request;
+  }
   if (i % 3 == 1) {
     request.text = std::make_unique<LetterStream>();
     const auto text = [](std::initializer_list<int> ids) {
@@ -102,7 +145,7 @@ SchedulerOptions Unhurried() {
   return options;
 }
 
-class DeterminismTest : public testing::TestWithParam<model::Family> {
+class DeterminismTest : public testing::TestWithParam<Weights> {
  protected:
   std::unique_ptr<Engine> MakeEngine(int threads, int64_t blocks) {
     auto engine = CreateCpuEngine(
@@ -120,7 +163,7 @@ class DeterminismTest : public testing::TestWithParam<model::Family> {
       SchedulerOptions options = Unhurried();
       options.plan = {.max_running = 1, .max_step_tokens = 256, .prefill_tokens = 256};
       Scheduler scheduler(MakeEngine(1, 16), clock_, options);
-      Request request = RequestOf(i);
+      Request request = RequestOf(i, *sums_);
       request.cache_salt.clear();
       EXPECT_TRUE(scheduler.Submit(std::move(request), answer.sink()).ok()) << i;
       outcomes.push_back(OutcomeOf(answer));
@@ -139,11 +182,11 @@ class DeterminismTest : public testing::TestWithParam<model::Family> {
     Scheduler scheduler(MakeEngine(2, 26), clock_, options, std::move(draft));
     for (const int i : {0, 1, 2, 3, 5, 6, 7, 9}) {
       Answer warm;
-      EXPECT_TRUE(scheduler.Submit(RequestOf(i), warm.sink()).ok());
+      EXPECT_TRUE(scheduler.Submit(RequestOf(i, *sums_), warm.sink()).ok());
       warm.Wait();
     }
     for (int i = 0; i < kRequests; ++i) {
-      EXPECT_TRUE(scheduler.Submit(RequestOf(i), answers[i].sink()).ok()) << i;
+      EXPECT_TRUE(scheduler.Submit(RequestOf(i, *sums_), answers[i].sink()).ok()) << i;
     }
     std::vector<Outcome> outcomes;
     for (Answer& answer : answers) outcomes.push_back(OutcomeOf(answer));
@@ -162,7 +205,9 @@ class DeterminismTest : public testing::TestWithParam<model::Family> {
   }
 
   const SystemClock clock_;
-  const model::Checkpoint checkpoint_ = FormulaCheckpoint(Blueprint(GetParam()));
+  const model::Checkpoint checkpoint_ = MakeCheckpoint(GetParam());
+  // Shared by all requests, as a worker's cache has it.
+  const std::shared_ptr<grammar::CompiledGrammar> sums_ = MakeGrammar();
 };
 
 TEST_P(DeterminismTest, AloneOrInAFullBatchColdOrWarmPreemptedOrNotGuessedOrNot) {
@@ -190,7 +235,13 @@ TEST_P(DeterminismTest, WithADraftModel) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, DeterminismTest,
-                         testing::Values(model::Family::kQwen3, model::Family::kGpt2));
+                         testing::Values(Weights{model::Family::kQwen3},
+                                         Weights{model::Family::kGpt2},
+                                         Weights{model::Family::kQwen3, /*eight_bits=*/true}),
+                         [](const auto& info) {
+                           return std::string(model::FamilyName(info.param.family)) +
+                                  (info.param.eight_bits ? "In8Bits" : "");
+                         });
 
 }  // namespace
 }  // namespace floe::inference
