@@ -1,11 +1,9 @@
 #include "cli/commands/chat_count.h"
 
-#include <memory>
-#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/door/blobs.h"
 
@@ -14,6 +12,7 @@
 #include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "gateway/openai/parse.h"
+#include "services/gateway/prompt/chat_prompt.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
@@ -25,20 +24,18 @@ namespace tok = floe::tokenizer;
 
 constexpr uint64_t kMaxFile = 256 << 20;
 
-absl::StatusOr<std::vector<tok::ChatMessage>> ReadMessages(const std::string& chat) {
-  FLOE_ASSIGN_OR_RETURN(nlohmann::json request, ParseStrictJson(chat, "the chat"));
+// The request as the gateway reads it. A list of messages is one; no model's name is counted.
+absl::StatusOr<gateway::Ask> ReadRequest(const std::string& chat) {
+  FLOE_RETURN_IF_ERROR(ParseStrictJson(chat, "the chat").status());
+  // Templates write tools with their fields in the order in which they came.
+  auto request = nlohmann::ordered_json::parse(chat, nullptr, /*allow_exceptions=*/false);
   if (request.is_array()) request = {{"messages", std::move(request)}};
   if (!request.is_object()) {
     return absl::InvalidArgumentError(
         "the chat must be a list of messages, or a request with `messages`");
   }
-  if (!request.contains("model")) request["model"] = "any";  // no model's name is counted
-  FLOE_ASSIGN_OR_RETURN(const gateway::Ask ask, gateway::openai::ParseChat(request.dump()));
-  std::vector<tok::ChatMessage> messages;
-  for (const gateway::Message& one : std::get<std::vector<gateway::Message>>(ask.prompts[0])) {
-    messages.push_back({one.role, one.content});
-  }
-  return messages;
+  if (!request.contains("model")) request["model"] = "any";
+  return gateway::openai::ParseChat(request.dump());
 }
 
 absl::StatusOr<std::string> Download(Door& door, const std::string& digest) {
@@ -51,7 +48,7 @@ absl::StatusOr<std::string> Download(Door& door, const std::string& digest) {
 
 absl::StatusOr<int64_t> CountChat(Session& session, const std::string& tokenizer,
                                   const std::string& chat) {
-  FLOE_ASSIGN_OR_RETURN(const std::vector<tok::ChatMessage> messages, ReadMessages(chat));
+  FLOE_ASSIGN_OR_RETURN(const gateway::Ask ask, ReadRequest(chat));
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
   reg::GetTokenizerRequest request;
   FLOE_ASSIGN_OR_RETURN(*request.mutable_name(), session.ResourceName("tokenizers", tokenizer));
@@ -65,9 +62,11 @@ absl::StatusOr<int64_t> CountChat(Session& session, const std::string& tokenizer
     FLOE_ASSIGN_OR_RETURN(const std::string config, Download(*door, found.config_digest()));
     FLOE_ASSIGN_OR_RETURN(chat_template, tok::ChatTemplate::FromConfig(config));
   }
-  FLOE_ASSIGN_OR_RETURN(const auto ids,
-                        chat_template.Render(*reader, messages, {.now = absl::Now()}));
-  return static_cast<int64_t>(ids.size());
+  FLOE_ASSIGN_OR_RETURN(const gateway::EncodedPrompt prompt,
+                        gateway::EncodeChat(*reader, chat_template,
+                                            std::get<std::vector<gateway::Message>>(ask.prompts[0]),
+                                            ask.tools, absl::Now()));
+  return static_cast<int64_t>(prompt.ids.size());
 }
 
 }  // namespace floe::cli

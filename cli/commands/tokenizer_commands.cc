@@ -336,7 +336,8 @@ void AddTokenizerCommands(CommandLine& line) {
   command->add_option("--file", count.file, "Read the text from a file; - is stdin");
   command
       ->add_option("--chat", count.chat,
-                   "A file with messages, or with a whole chat request, in JSON; - is stdin")
+                   "A file with messages, or with a whole chat request (its tools and tool_choice "
+                   "count too), in JSON; - is stdin")
       ->excludes("--file")
       ->excludes("text");
   line.OnRun(command, [&count](Session& session) { return Count(session, count); });

@@ -9,7 +9,7 @@
 #include "base/status_macros.h"
 #include "services/gateway/clients/handoff.h"
 #include "services/gateway/clients/unary_call.h"
-#include "tokenizer/chat_template.h"
+#include "services/gateway/prompt/chat_prompt.h"
 
 namespace floe::gateway {
 namespace {
@@ -32,58 +32,6 @@ size_t SizeOf(const Prompt& prompt) {
   return size;
 }
 
-tokenizer::ChatMessage AsTemplatesHaveIt(const Message& message) {
-  tokenizer::ChatMessage chat{message.role, message.content};
-  chat.tool_call_id = message.tool_call_id;
-  for (const ToolCall& call : message.tool_calls) {
-    chat.tool_calls.push_back({call.id, call.name, call.arguments});
-  }
-  return chat;
-}
-
-ToolFormat FormatOf(tokenizer::ToolFormat format) {
-  switch (format) {
-    case tokenizer::ToolFormat::kTagged:
-      return ToolFormat::kTagged;
-    case tokenizer::ToolFormat::kBare:
-      return ToolFormat::kBare;
-    case tokenizer::ToolFormat::kNone:
-      break;
-  }
-  return ToolFormat::kNone;
-}
-
-absl::StatusOr<EncodedPrompt> EncodeChat(const ModelText& text,
-                                         const std::vector<Message>& messages, const ToolAsk& tools,
-                                         absl::Time now) {
-  std::vector<tokenizer::ChatMessage> chat;
-  chat.reserve(messages.size());
-  for (const Message& message : messages) chat.push_back(AsTemplatesHaveIt(message));
-  if (!text.chat.ok()) {
-    return WithReason(absl::FailedPreconditionError(
-                          absl::StrCat("the model's chat template cannot be rendered here: ",
-                                       text.chat.status().message(), "; use completions")),
-                      "CHAT_NOT_SUPPORTED", {{"param", "messages"}});
-  }
-  const bool offered = tools.offered();
-  const auto ids =
-      text.chat->Render(*text.tokenizer, chat, {.now = now, .tools = offered ? tools.json : ""});
-  if (!ids.ok()) {
-    const bool unknown = text.chat->tool_format() == tokenizer::ToolFormat::kNone;
-    return WithReason(
-        ids.status(),
-        absl::IsFailedPrecondition(ids.status()) ? "CHAT_NOT_SUPPORTED" : "INVALID_VALUE",
-        {{"param", offered && unknown ? "tools" : "messages"}});
-  }
-  EncodedPrompt prompt{Ids(ids->begin(), ids->end()), FormatOf(text.chat->tool_format())};
-  if (tools.choice == ToolAsk::Choice::kRequired && prompt.tool_format == ToolFormat::kTagged) {
-    for (const tokenizer::TokenId id : text.tokenizer->EncodeWithSpecials("<tool_call>\n")) {
-      prompt.ids.push_back(static_cast<uint32_t>(id));
-    }
-  }
-  return prompt;
-}
-
 absl::StatusOr<Ids> CheckIds(const tokenizer::Tokenizer& tokenizer, const Ids& ids) {
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < static_cast<uint32_t>(tokenizer.vocab_size())) continue;
@@ -100,7 +48,11 @@ absl::StatusOr<Ids> CheckIds(const tokenizer::Tokenizer& tokenizer, const Ids& i
 absl::StatusOr<EncodedPrompt> EncodePrompt(const ModelText& text, const Prompt& prompt,
                                            const ToolAsk& tools, absl::Time now) {
   if (const auto* messages = std::get_if<std::vector<Message>>(&prompt)) {
-    return EncodeChat(text, *messages, tools, now);
+    if (text.chat.ok()) return EncodeChat(*text.tokenizer, *text.chat, *messages, tools, now);
+    return WithReason(absl::FailedPreconditionError(
+                          absl::StrCat("the model's chat template cannot be rendered here: ",
+                                       text.chat.status().message(), "; use completions")),
+                      "CHAT_NOT_SUPPORTED", {{"param", "messages"}});
   }
   if (const auto* ids = std::get_if<Ids>(&prompt)) {
     FLOE_ASSIGN_OR_RETURN(Ids checked, CheckIds(*text.tokenizer, *ids));

@@ -28,8 +28,8 @@ class TokenizerPrompts final : public PromptEncoder {
   const Clock& clock_;
 };
 
-// Chats by the model's template, with the opening of an assistant's message; a text as it is; ids
-// are checked against the vocabulary. `now` is for templates that write the date. Pure.
+// Chats as EncodeChat makes them (prompt/chat_prompt.h); a text as it is; ids are checked against
+// the vocabulary. `now` is for templates that write the date. Pure.
 absl::StatusOr<EncodedPrompt> EncodePrompt(const ModelText& text, const Prompt& prompt,
                                            const ToolAsk& tools, absl::Time now);
 
