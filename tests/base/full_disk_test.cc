@@ -1,9 +1,7 @@
 // A disk that is full: the error says so, the old file stays, and nothing half-written is left.
 #include <errno.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <cstring>
 #include <vector>
 
@@ -12,6 +10,7 @@
 
 #include "base/atomic_file.h"
 #include "base/files.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/temp_dir.h"
 
 namespace floe {
@@ -23,25 +22,6 @@ size_t CountIn(const std::filesystem::path& folder) {
   const std::filesystem::directory_iterator entries(folder);
   return static_cast<size_t>(std::distance(begin(entries), end(entries)));
 }
-
-// No file of this process may grow beyond `bytes` while the object lives.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);
-    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &old_), 0);
-    const struct rlimit limit { bytes, old_.rlim_max };
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &old_);
-    std::signal(SIGXFSZ, old_handler_);
-  }
-
- private:
-  struct rlimit old_;
-  void (*old_handler_)(int);
-};
 
 // A file system of `kilobytes`, where the test may mount one.
 class SmallDisk {
@@ -67,7 +47,7 @@ TEST(FullDisk, AFileThatMayNotGrowLeavesTheOldOne) {
   const auto path = folder.Write("f", "old");
   absl::Status status;
   {
-    const FileSizeLimit limit(64 * 1024);
+    const test::FileSizeLimit limit(64 * 1024);
     status = WriteFileAtomically(path, std::string(1 << 20, 'x'));
   }
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;

@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "tests/support/file_size_limit.h"
 #include "tests/trainer/distributed_fixture.h"
-#include "tests/trainer/file_size_limit.h"
 #include "trainer/internal/data_parallel.h"
 #include "trainer/internal/train_step.h"
 

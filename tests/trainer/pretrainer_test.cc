@@ -9,9 +9,10 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/files.h"
+#include "model/accounting.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tokenizer/sample_tokenizer.h"
-#include "tests/trainer/file_size_limit.h"
 #include "tests/trainer/pretrainer_fixture.h"
 #include "tests/trainer/recorder.h"
 #include "tests/trainer/tiny_model.h"

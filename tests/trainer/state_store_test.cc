@@ -5,8 +5,8 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/temp_dir.h"
-#include "tests/trainer/file_size_limit.h"
 
 namespace floe::trainer {
 namespace {
