@@ -152,6 +152,7 @@ struct Pretrainer::State {
     spec.train = options.settings;
     spec.train.processes = 1;                     // any number of them may go on with it
     spec.train.activation_checkpointing = false;  // the same bits with and without
+    spec.train.sample_interval.reset();           // likewise
     return absl::StrCat(PretrainSpecJson(spec), " vocab_size ", options.blueprint.vocab_size,
                         " of ", options.data, ", ", train.size(), " tokens and ",
                         held_out ? held_out->size() : 0, " held out");

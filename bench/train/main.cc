@@ -115,6 +115,7 @@ absl::StatusOr<Json> RunSeed(const Bench& bench, const std::string& name, const 
   options.settings.seed = seed;
   options.settings.held_out_tokens = std::ssize(bench.held_out());
   options.settings.sample_prompt = std::string(1, 'A');  // an id that every alphabet has
+  options.settings.sample_interval = 0;
   options.settings.checkpoint_interval = options.settings.steps;
   options.train_tokens = bench.folder / "train.tokens";
   options.held_out_tokens = bench.folder / "held_out.tokens";

@@ -69,6 +69,20 @@ TEST(PretrainSpecTest, ReadsItsOwnJson) {
   EXPECT_EQ(PretrainSpecJson(again), PretrainSpecJson(spec));
 }
 
+TEST(PretrainSpecTest, SamplesComeWithEachHeldOutLossUnlessTheFileSaysOtherwise) {
+  EXPECT_EQ(ParsePretrainSpec(kSpec)->train.sample_interval, std::nullopt);
+  for (const int64_t interval : {0, 250}) {
+    const PretrainSpec spec =
+        ParsePretrainSpec(
+            With("  steps: 100", absl::StrCat("  steps: 100\n  sample_interval: ", interval)))
+            .value();
+    EXPECT_EQ(spec.train.sample_interval, interval);
+    EXPECT_EQ(ParsePretrainSpec(PretrainSpecJson(spec))->train, spec.train);
+  }
+  EXPECT_THAT(RefusalOf(With("  steps: 100", "  steps: 100\n  sample_interval: -1")),
+              testing::AllOf(HasSubstr("line 13"), HasSubstr("sample_interval")));
+}
+
 TEST(PretrainSpecTest, NamesUnknownRepeatedAndMissingKeysWithTheirLine) {
   EXPECT_THAT(RefusalOf(With("  steps: 100", "  steps: 100\n  stepps: 3")),
               HasSubstr("line 13: unknown key \"stepps\" in train; known are steps, batch_size"));

@@ -45,6 +45,7 @@ class PretrainerTest : public testing::Test {
     settings.learning_rate = 0.01;
     settings.warmup_steps = 3;
     settings.eval_interval = 1;
+    settings.sample_interval = 0;
     settings.checkpoint_interval = 5;
     settings.held_out_fraction = 0.1;
     settings.sample_prompt = "Number 7";

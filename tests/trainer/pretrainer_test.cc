@@ -57,6 +57,45 @@ TEST_F(PretrainerTest, TrainsReportsAndExports) {
 }
 
 TEST_F(PretrainerTest, AStoppedRunEndsInTheSameBytes) {
+// How often it is asked is no part of the run: states are taken up with another interval, too.
+TEST_F(PretrainerTest, SamplesComeOnTheWayAndChangeNothing) {
+  const auto samples = [](int64_t steps, int64_t interval) {
+    std::vector<std::string> expected = {"before: "};
+    for (int64_t step = interval; interval > 0 && step < steps; step += interval) {
+      expected.push_back(absl::StrCat("step ", step, ": "));
+    }
+    expected.emplace_back("after: ");
+    return expected;
+  };
+  options_.settings.eval_interval = 8;
+  std::string exported;
+  for (const auto& [interval, seen] :
+       std::vector<std::pair<std::optional<int64_t>, int64_t>>{{std::nullopt, 8}, {5, 5}, {0, 0}}) {
+    const std::string name = absl::StrCat("every-", seen);
+    options_.settings.sample_interval = interval;
+    Recorder recorder;
+    const auto pretrainer = Make(name);
+    ASSERT_TRUE(pretrainer->Run(recorder, {}).ok());
+    const std::vector<std::string> expected = samples(20, seen);
+    ASSERT_EQ(recorder.samples.size(), expected.size()) << name;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_THAT(recorder.samples[i], testing::StartsWith(expected[i] + "Number 7"));
+    }
+    const std::string bytes = Export(*pretrainer, name);
+    if (exported.empty()) exported = bytes;
+    EXPECT_EQ(bytes, exported) << name;
+  }
+  options_.settings.sample_interval = 1;
+  Recorder first, second;
+  EXPECT_EQ(RunUntil(8, "changed", first).code(), absl::StatusCode::kCancelled);
+  options_.settings.sample_interval = 7;
+  const auto resumed = Make("changed");
+  ASSERT_TRUE(resumed->Run(second, {}).ok());
+  EXPECT_THAT(second.samples,
+              ElementsAre(testing::StartsWith("step 14: "), testing::StartsWith("after: ")));
+  EXPECT_EQ(Export(*resumed, "changed"), exported);
+}
+
   Recorder whole, first, second, third;
   const auto straight = Make("straight");
   ASSERT_TRUE(straight->Run(whole, {}).ok());

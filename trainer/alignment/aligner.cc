@@ -20,6 +20,7 @@ namespace {
 std::string RunIdentity(const AlignOptions& options) {
   PretrainSpec spec;
   spec.train = options.settings;
+  spec.train.sample_interval.reset();  // the same bits with any
   return absl::StrCat(PretrainSpecJson(spec), " ", options.identity);
 }
 

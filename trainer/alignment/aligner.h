@@ -48,7 +48,7 @@ struct DpoTask {
 
 using AlignTask = std::variant<SftTask, DpoTask>;
 
-// Answered before and after.
+// Answered before training, on the way (TrainSettings::sample_interval) and after.
 struct Question {
   std::vector<ChatMessage> prompt;
 };

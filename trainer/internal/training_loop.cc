@@ -234,6 +234,14 @@ absl::Status TrainingLoop::TakeBestWeights(TrainingObserver& observer) {
   }
   observer.OnLine(
       LineLevel::kInfo,
+bool TrainingLoop::SamplesNow(bool evaluated) const {
+  const TrainSettings& settings = options_.settings;
+  if (parts_.parallel.rank() != 0) return false;
+  if (position_.step == settings.steps || StoppedEarly()) return false;  // "after" comes now
+  if (!settings.sample_interval) return evaluated;
+  return *settings.sample_interval > 0 && position_.step % *settings.sample_interval == 0;
+}
+
       absl::StrFormat("%s at step %d; the weights are those of step %d, whose held-out loss %.4f "
                       "is the best",
                       StoppedEarly() ? absl::StrCat("stopped early: ", position_.worse_in_a_row,
@@ -359,6 +367,9 @@ absl::StatusOr<TrainOutcome> TrainingLoop::Run(TrainingObserver& given, std::sto
   outcome.loss = position_.last_loss;
   outcome.held_out_loss = position_.held_out;
   outcome.seconds = position_.seconds;
+    if (SamplesNow(evaluate)) {
+      parts_.objective.Sample(observer, absl::StrCat("step ", position_.step));
+    }
   for (const auto& [name, value] : held_out_metrics_) outcome.metrics["held_out_" + name] = value;
   return outcome;
 }

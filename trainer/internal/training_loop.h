@@ -100,6 +100,8 @@ class TrainingLoop {
   bool StoppedEarly() const;
   int64_t BaseStep() const;
   absl::Status TakeBestWeights(TrainingObserver& observer);
+  // Whether the model is asked for a sample on the way, behind the step that was just done.
+  bool SamplesNow(bool evaluated) const;
   absl::Status Save(TrainingObserver& observer);
   void Report(TrainingObserver& observer, absl::Duration started, int64_t first_step);
 

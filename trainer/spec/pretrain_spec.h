@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -58,7 +59,10 @@ struct TrainSettings {
   double beta2 = 0.95;
   double grad_clip = 1.0;  // global norm; 0: never
   uint64_t seed = 1;
-  int64_t eval_interval = 100;            // steps between held-out losses
+  int64_t eval_interval = 100;  // steps between held-out losses
+  // Steps between samples on the way; none: one with each held-out loss; 0: only those before and
+  // after training. They change nothing of the run.
+  std::optional<int64_t> sample_interval;
   int64_t checkpoint_interval = 100;      // steps between saved states
   int64_t keep_last = 2;                  // newest saved states that stay
   int64_t keep_every = 0;                 // states of its multiples stay too; 0: none
@@ -68,7 +72,7 @@ struct TrainSettings {
   double spike_factor = 0;                // of the recent mean: a loss above diverges; 0: never
   double held_out_fraction = 0.02;        // of the documents; 0: no held-out loss
   int64_t held_out_tokens = 32768;        // at most so many are evaluated each time
-  std::string sample_prompt = "The ";     // continued before and after training
+  std::string sample_prompt = "The ";     // what samples continue
   bool document_mask = false;             // tokens attend to their own document alone
   bool activation_checkpointing = false;  // layers are computed again in backward: less memory
   PrecisionKind precision = PrecisionKind::kF32;

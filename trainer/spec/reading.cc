@@ -69,6 +69,9 @@ void ReadTrainKeys(YamlMap& map, TrainSettings& train, std::string& schedule) {
   map.Read("schedule", schedule);
   map.Read("seed", train.seed);
   map.Read("eval_interval", train.eval_interval, count);
+  if (map.Has("sample_interval")) {
+    map.Read("sample_interval", train.sample_interval.emplace(), {.least = 0, .most = kMaxCount});
+  }
   map.Read("checkpoint_interval", train.checkpoint_interval, count);
   map.Read("keep_last", train.keep_last, {.least = 2, .most = 1000});
   map.Read("keep_every", train.keep_every, {.least = 0, .most = kMaxCount});
@@ -123,8 +126,8 @@ void CheckTrainKeys(YamlMap& map, TrainSettings& train, const std::string& sched
   }
 }
 
-// What a run keeps and how it goes back is left out where it is not asked for: a run's identity,
-// which is made of this, is then that of runs from before these keys were there.
+// What a run keeps, tells and how it goes back is left out where it is not asked for: a run's
+// identity, which is made of this, is then that of runs from before these keys were there.
 nlohmann::ordered_json TrainJson(const TrainSettings& train) {
   nlohmann::ordered_json json = {{"steps", train.steps},
                                  {"batch_size", train.batch_size},
@@ -144,6 +147,7 @@ nlohmann::ordered_json TrainJson(const TrainSettings& train) {
                                  {"eval_interval", train.eval_interval},
                                  {"checkpoint_interval", train.checkpoint_interval}};
   const TrainSettings plain;
+  if (train.sample_interval) json["sample_interval"] = *train.sample_interval;
   if (train.keep_last != plain.keep_last) json["keep_last"] = train.keep_last;
   if (train.keep_every != plain.keep_every) json["keep_every"] = train.keep_every;
   if (train.keep_best) json["keep_best"] = true;

@@ -119,6 +119,7 @@ TEST_F(AlignmentJobsTest, FromABaseOverSftAndDpoToEvidence) {
   EXPECT_THAT(sft.name(), testing::StartsWith("teams/nlp/jobs/alignment-"));
   EXPECT_THAT(sft.spec(), HasSubstr("tiny/versions/1@sha256:" + fleet_->base().digest()));
   EXPECT_THAT(words_, Contains(HasSubstr("before: n40 -> ")));
+  EXPECT_THAT(words_, Contains(HasSubstr("step 20: n40 -> ")));
   EXPECT_THAT(words_, Contains(HasSubstr("after: n40 -> m")));
   const auto tuned = Version(sft.result());
   EXPECT_EQ(tuned.lineage().parent_digest(), fleet_->base().digest());

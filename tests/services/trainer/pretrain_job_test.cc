@@ -98,6 +98,7 @@ TEST_F(PretrainJobTest, FromADatasetToAModelVersion) {
   EXPECT_THAT(job.spec(), HasSubstr(absl::StrCat("teams/nlp/datasets/numbers@sha256:",
                                                  fleet_->dataset_digest())));
   EXPECT_THAT(words_, Contains(HasSubstr("before: The number")));
+  EXPECT_THAT(words_, Contains(HasSubstr("step 20: The number")));  // with each held-out loss
   EXPECT_THAT(words_, Contains(HasSubstr("after: The number")));
   EXPECT_THAT(words_, Contains("state saved at step 40"));
   EXPECT_EQ(job.progress().step(), 60);

@@ -27,6 +27,7 @@ class AlignerTest : public testing::Test {
     settings.warmup_steps = 2;
     settings.weight_decay = 0;
     settings.eval_interval = 1;
+    settings.sample_interval = 0;
     settings.checkpoint_interval = 4;
     options_.identity = "a test";
     options_.questions = {{{{"user", "n1"}}}};
@@ -62,6 +63,7 @@ class AlignerTest : public testing::Test {
 
 TEST_F(AlignerTest, SftLowersTheHeldOutLossAndNamesItsParent) {
   options_.settings.steps = 60;
+  options_.settings.sample_interval = 30;
   Recorder recorder;
   const auto aligner = Make(false, "sft");
   const auto outcome = aligner->Run(recorder, {});
@@ -71,9 +73,10 @@ TEST_F(AlignerTest, SftLowersTheHeldOutLossAndNamesItsParent) {
   EXPECT_GT(recorder.reports.front().metrics.at("answer_tokens"), 0);
   EXPECT_GT(recorder.reports.back().metrics.at("gemm_peak_share"), 0);
   EXPECT_LE(recorder.reports.back().metrics.at("gemm_peak_share"), 1);
-  ASSERT_EQ(recorder.samples.size(), 2u);
+  ASSERT_EQ(recorder.samples.size(), 3u);
   EXPECT_THAT(recorder.samples[0], HasSubstr("before: n1 -> "));
-  EXPECT_THAT(recorder.samples[1], HasSubstr("after: n1 -> m"));
+  EXPECT_THAT(recorder.samples[1], HasSubstr("step 30: n1 -> "));
+  EXPECT_THAT(recorder.samples[2], HasSubstr("after: n1 -> m"));
   Export(*aligner, "sft");
   const auto out = model::Checkpoint::Open(folder_ / "sft.out");
   ASSERT_TRUE(out.ok()) << out.status();

@@ -1,4 +1,4 @@
-// Questions that a model in training answers before and after, to see what it has learnt.
+// Questions that a model in training answers before, on the way and after, to see what it learns.
 #pragma once
 
 #include <string_view>
@@ -17,8 +17,8 @@ class Questions {
             const std::vector<Question>& questions)
       : tokenizer_(tokenizer), chat_(chat), questions_(questions) {}
 
-  // Tells "before: <the question's last line> -> <an answer>" for each; the same for the same
-  // weights.
+  // Tells "before: <the question's last line> -> <an answer>" for each, with `when` for before; the
+  // same for the same weights.
   void Tell(const Transformer& transformer, TrainingObserver& observer,
             std::string_view when) const;
 

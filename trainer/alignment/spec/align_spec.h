@@ -8,7 +8,7 @@
 //   held_out_examples: 512        # at most so many of it
 //   sequence_length: 256          # the longest text in tokens; the base's context when left out
 //   too_long: refuse              # or skip: what happens to longer ones
-//   samples: 2                    # held-out questions answered before and after
+//   samples: 2                    # held-out questions answered before, on the way and after
 //   loss: {kind: sigmoid, beta: 0.1, label_smoothing: 0, length_normalized: true}   # dpo only
 //   train: {steps: 200, batch_size: 16, learning_rate: 0.0003, ...}                 # as pretrain
 //
