@@ -1,6 +1,7 @@
 #include "trainer/state_store.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -20,10 +21,12 @@ constexpr std::string_view kSuffix = ".floe";
 
 std::vector<int64_t> StepsToDrop(const std::vector<int64_t>& steps, const Retention& retention) {
   std::vector<int64_t> dropped;
+  const auto above_base = std::upper_bound(steps.begin(), steps.end(), retention.base);
+  const int64_t base = above_base == steps.begin() ? -1 : *std::prev(above_base);
   const auto newest = static_cast<size_t>(retention.last);
   for (size_t i = 0; i + newest < steps.size(); ++i) {
     const bool milestone = retention.every > 0 && steps[i] % retention.every == 0;
-    const bool wanted = steps[i] == retention.best || steps[i] == retention.base;
+    const bool wanted = steps[i] == retention.best || steps[i] == base;
     if (!milestone && !wanted) dropped.push_back(steps[i]);
   }
   return dropped;
@@ -66,8 +69,9 @@ absl::Status StateStore::Save(const TrainingPosition& position,
 }
 
 absl::StatusOr<std::optional<StateFile>> StateStore::LoadNewest(
-    const std::function<void(const absl::Status&)>& on_damage) const {
-  const std::vector<int64_t> steps = Steps();
+    const std::function<void(const absl::Status&)>& on_damage, int64_t last) const {
+  std::vector<int64_t> steps = Steps();
+  std::erase_if(steps, [&](int64_t step) { return step > last; });
   absl::Status newest;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     auto state = StateFile::Open(PathOf(*step));

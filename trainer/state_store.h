@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,7 @@ struct Retention {
   int64_t last = 2;   // newest ones that stay
   int64_t every = 0;  // multiples of it stay; 0: none
   int64_t best = -1;  // the step of the one that is best; -1: none
-  int64_t base = -1;  // the step of the one that the run may go back to; -1: none
+  int64_t base = -1;  // the newest at or before it stays: what the run may go back to; -1: none
 };
 
 // The steps among `steps` (ascending) whose states go. Pure.
@@ -36,10 +37,12 @@ class StateStore {
   absl::Status Save(const TrainingPosition& position, const std::vector<StateTensor>& tensors,
                     const Retention& retention = {});
 
-  // The newest state that is whole, or nothing when none was saved. A damaged one is told to
-  // `on_damage` and the one before it is taken; DATA_LOSS when states exist and none is whole.
+  // The newest state that is whole, of those up to step `last`, or nothing when none was saved. A
+  // damaged one is told to `on_damage` and the one before it is taken; DATA_LOSS when states exist
+  // and none is whole.
   absl::StatusOr<std::optional<StateFile>> LoadNewest(
-      const std::function<void(const absl::Status&)>& on_damage) const;
+      const std::function<void(const absl::Status&)>& on_damage,
+      int64_t last = std::numeric_limits<int64_t>::max()) const;
 
   // Steps of the states that are there, ascending.
   std::vector<int64_t> Steps() const;

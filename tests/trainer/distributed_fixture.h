@@ -2,6 +2,7 @@
 // compute does not ask whether they are processes. Those are in pretrain_processes_test.cc.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,7 @@ class DistributedTest : public PretrainerTest {
     std::stop_source stop;
     result.recorder.on_progress = [&](const TrainProgress& progress) {
       if (stop_at && progress.step == *stop_at) stop.request_stop();
+      if (on_step_) on_step_(progress.step);
     };
     result.status = pretrainer->Run(result.recorder, stop.get_token()).status();
     if (!result.status.ok()) return;
@@ -78,6 +80,8 @@ class DistributedTest : public PretrainerTest {
     threads.clear();
     return results;
   }
+
+  std::function<void(int64_t step)> on_step_;  // called by rank 0, before it saves the step's state
 };
 
 }  // namespace floe::trainer

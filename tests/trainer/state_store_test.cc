@@ -56,6 +56,8 @@ TEST(RetentionTest, KeepsTheNewestTheBestAndEveryNth) {
   EXPECT_THAT(StepsToDrop(steps, {.last = 2, .every = 100, .best = 250}), ElementsAre());
   EXPECT_THAT(StepsToDrop({100}, {}), ElementsAre());
   EXPECT_THAT(StepsToDrop({0, 7, 9}, {.base = 0}), ElementsAre()) << "what a run may go back to";
+  EXPECT_THAT(StepsToDrop({0, 10, 22, 24}, {.base = 20}), ElementsAre(0)) << "20 was not saved";
+  EXPECT_THAT(StepsToDrop({22, 24, 26}, {.base = 20}), ElementsAre(22)) << "nor what is before";
 }
 
 TEST_F(StateStoreTest, GivesBackWhatWasSaved) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -49,12 +50,14 @@ TrainingLoop::TrainingLoop(const Parts& parts, Options options)
       optimizer_(parts.parallel.owned(), options_.settings) {}
 
 // Rank 0 chooses the state, and all take that one.
-absl::StatusOr<std::optional<StateFile>> TrainingLoop::Load(TrainingObserver& observer) {
+absl::StatusOr<std::optional<StateFile>> TrainingLoop::Load(TrainingObserver& observer,
+                                                            int64_t last) {
   std::optional<StateFile> saved;
   if (parts_.parallel.rank() == 0) {
-    FLOE_ASSIGN_OR_RETURN(saved, parts_.store.LoadNewest([&](const absl::Status& damage) {
+    const auto on_damage = [&](const absl::Status& damage) {
       observer.OnLine(LineLevel::kWarning, StdView(damage.message()));
-    }));
+    };
+    FLOE_ASSIGN_OR_RETURN(saved, parts_.store.LoadNewest(on_damage, last));
   }
   double step[] = {saved ? static_cast<double>(saved->position().step) : -1};
   FLOE_RETURN_IF_ERROR(parts_.parallel.Broadcast(step));
@@ -66,7 +69,8 @@ absl::StatusOr<std::optional<StateFile>> TrainingLoop::Load(TrainingObserver& ob
 }
 
 absl::Status TrainingLoop::Resume(TrainingObserver& observer) {
-  FLOE_ASSIGN_OR_RETURN(const std::optional<StateFile> saved, Load(observer));
+  FLOE_ASSIGN_OR_RETURN(const std::optional<StateFile> saved,
+                        Load(observer, std::numeric_limits<int64_t>::max()));
   position_ = {};
   position_.run = options_.identity;
   position_.threads = options_.threads;
@@ -111,9 +115,6 @@ int64_t TrainingLoop::BaseStep() const {
   return position_.step / interval * interval;
 }
 
-// To the last state of checkpoint_interval, and past the data that led astray: all of it since that
-// state, up to and with the step that diverged (as PaLM did, arXiv:2204.02311, section 5.1). Saved
-// at once, so that an attempt which is killed now goes on past it too.
 std::string TrainingLoop::WhatDiverged(double loss, double norm) const {
   if (!std::isfinite(loss)) return "the loss is no finite number";
   if (!std::isfinite(norm)) return "the gradient's norm is no finite number";
@@ -131,6 +132,10 @@ std::string TrainingLoop::WhatDiverged(double loss, double norm) const {
   return "";
 }
 
+// To the last state of checkpoint_interval, and past the data that led astray: all of it since that
+// state, up to and with the step that diverged (as PaLM did, arXiv:2204.02311, section 5.1). Saved
+// at once, so that an attempt which is killed now goes on past it too. Where that state could not
+// be written, the newest before it has to do, or else any.
 absl::Status TrainingLoop::GoBack(TrainingObserver& observer, std::string_view what, double rate) {
   const int64_t diverged = position_.step + 1;
   if (position_.rewinds >= options_.settings.max_rewinds) {
@@ -146,16 +151,29 @@ absl::Status TrainingLoop::GoBack(TrainingObserver& observer, std::string_view w
   for (Parameter& parameter : parts_.transformer.parameters()) {
     parameter.value.mutable_grad().reset();
   }
-  FLOE_ASSIGN_OR_RETURN(const StateFile saved, StateFile::Open(parts_.store.PathOf(BaseStep())));
-  FLOE_RETURN_IF_ERROR(TakeUp(saved));
+  const int64_t base = BaseStep();
+  FLOE_ASSIGN_OR_RETURN(std::optional<StateFile> saved, Load(observer, base));
+  if (!saved) {
+    FLOE_ASSIGN_OR_RETURN(saved, Load(observer, position_.step));
+  }
+  if (!saved) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "training diverged: %s at step %d, and there is no saved state to go back to (disk full?); "
+        "make room in %s and start it again",
+        AbslView(what), diverged, options_.folder));
+  }
+  FLOE_RETURN_IF_ERROR(TakeUp(*saved));
   position_.cursor = behind;
   position_.rewinds = rewinds;
   position_.seconds = seconds;
-  observer.OnLine(LineLevel::kWarning,
-                  absl::StrFormat("%s at step %d: back to the state of step %d (rewind %d of %d); "
-                                  "the data of the %d steps since is skipped",
-                                  AbslView(what), diverged, position_.step, rewinds,
-                                  options_.settings.max_rewinds, diverged - position_.step));
+  observer.OnLine(
+      LineLevel::kWarning,
+      absl::StrFormat(
+          "%s at step %d: back to the state of step %d%s (rewind %d of %d); "
+          "the data of the %d steps since is skipped",
+          AbslView(what), diverged, position_.step,
+          position_.step == base ? "" : absl::StrCat(", as that of step ", base, " is not there"),
+          rewinds, options_.settings.max_rewinds, diverged - position_.step));
   return Save(observer);
 }
 
@@ -216,6 +234,14 @@ bool TrainingLoop::StoppedEarly() const {
   return patience > 0 && position_.worse_in_a_row >= patience;
 }
 
+bool TrainingLoop::SamplesNow(bool evaluated) const {
+  const TrainSettings& settings = options_.settings;
+  if (parts_.parallel.rank() != 0) return false;
+  if (position_.step == settings.steps || StoppedEarly()) return false;  // "after" comes now
+  if (!settings.sample_interval) return evaluated;
+  return *settings.sample_interval > 0 && position_.step % *settings.sample_interval == 0;
+}
+
 // With early stopping the best weights are the result, not the last.
 absl::Status TrainingLoop::TakeBestWeights(TrainingObserver& observer) {
   const int64_t best = position_.best_step;
@@ -234,14 +260,6 @@ absl::Status TrainingLoop::TakeBestWeights(TrainingObserver& observer) {
   }
   observer.OnLine(
       LineLevel::kInfo,
-bool TrainingLoop::SamplesNow(bool evaluated) const {
-  const TrainSettings& settings = options_.settings;
-  if (parts_.parallel.rank() != 0) return false;
-  if (position_.step == settings.steps || StoppedEarly()) return false;  // "after" comes now
-  if (!settings.sample_interval) return evaluated;
-  return *settings.sample_interval > 0 && position_.step % *settings.sample_interval == 0;
-}
-
       absl::StrFormat("%s at step %d; the weights are those of step %d, whose held-out loss %.4f "
                       "is the best",
                       StoppedEarly() ? absl::StrCat("stopped early: ", position_.worse_in_a_row,
@@ -349,6 +367,9 @@ absl::Status TrainingLoop::TrainToEnd(TrainingObserver& observer, std::stop_toke
     if (end || best || StoppedEarly() || position_.step % settings.checkpoint_interval == 0) {
       FLOE_RETURN_IF_ERROR(Save(observer));
     }
+    if (SamplesNow(evaluate)) {
+      parts_.objective.Sample(observer, absl::StrCat("step ", position_.step));
+    }
   }
   if (!evaluated_) FLOE_RETURN_IF_ERROR(Evaluate());  // an attempt that had only the end left
   FLOE_RETURN_IF_ERROR(TakeBestWeights(observer));
@@ -367,9 +388,6 @@ absl::StatusOr<TrainOutcome> TrainingLoop::Run(TrainingObserver& given, std::sto
   outcome.loss = position_.last_loss;
   outcome.held_out_loss = position_.held_out;
   outcome.seconds = position_.seconds;
-    if (SamplesNow(evaluate)) {
-      parts_.objective.Sample(observer, absl::StrCat("step ", position_.step));
-    }
   for (const auto& [name, value] : held_out_metrics_) outcome.metrics["held_out_" + name] = value;
   return outcome;
 }

@@ -52,7 +52,8 @@ class Objective {
   virtual absl::Status Seek(const DataCursor& cursor) = 0;
   // Nothing without held-out data.
   virtual std::optional<HeldOutResult> Evaluate() = 0;
-  // Tells a few lines that the model writes; `when` is "before" or "after".
+  // Tells a few lines that the model writes, the same for the same weights; `when` is "before",
+  // "step 200" or "after".
   virtual void Sample(TrainingObserver& observer, std::string_view when) = 0;
   // Operations that one token of StepResult costs.
   virtual double FlopsPerToken() const = 0;
@@ -90,7 +91,8 @@ class TrainingLoop {
   absl::Status Resume(TrainingObserver& observer);
   absl::Status TakeUp(const StateFile& saved);
   absl::Status TrainToEnd(TrainingObserver& observer, std::stop_token stop);
-  absl::StatusOr<std::optional<StateFile>> Load(TrainingObserver& observer);
+  // The newest state up to step `last`, the same in all processes.
+  absl::StatusOr<std::optional<StateFile>> Load(TrainingObserver& observer, int64_t last);
   // False: training diverged, and stands at the last saved state again.
   absl::StatusOr<bool> OneStep(TrainingObserver& observer, const std::stop_token& stop);
   // Why the step that gave these is not to be taken; empty when it may be.
@@ -98,10 +100,10 @@ class TrainingLoop {
   absl::Status GoBack(TrainingObserver& observer, std::string_view what, double rate);
   absl::Status Evaluate();
   bool StoppedEarly() const;
-  int64_t BaseStep() const;
-  absl::Status TakeBestWeights(TrainingObserver& observer);
   // Whether the model is asked for a sample on the way, behind the step that was just done.
   bool SamplesNow(bool evaluated) const;
+  int64_t BaseStep() const;
+  absl::Status TakeBestWeights(TrainingObserver& observer);
   absl::Status Save(TrainingObserver& observer);
   void Report(TrainingObserver& observer, absl::Duration started, int64_t first_step);
 
