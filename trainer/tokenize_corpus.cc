@@ -112,6 +112,23 @@ absl::Status VisitCorpus(const TokenizeOptions& options, Splitter& splitter) {
   return absl::OkStatus();
 }
 
+// The files of `corpus`, whose counts are filled in; the summary last.
+absl::Status WriteTokens(const tokenizer::Tokenizer& tokenizer, const TokenizeOptions& options,
+                         tokenizer::TokenId separator, TokenizedCorpus& corpus) {
+  const int64_t vocab_size = tokenizer.vocab_size();
+  FLOE_ASSIGN_OR_RETURN(auto train, TokenFileWriter::Create(corpus.train, vocab_size));
+  FLOE_ASSIGN_OR_RETURN(auto held_out, TokenFileWriter::Create(corpus.held_out, vocab_size));
+  Splitter splitter(tokenizer, options, separator, train, held_out);
+  FLOE_RETURN_IF_ERROR(VisitCorpus(options, splitter));
+  FLOE_RETURN_IF_ERROR(train.Finish());
+  FLOE_RETURN_IF_ERROR(held_out.Finish());
+  corpus.train_tokens = train.count();
+  corpus.held_out_tokens = held_out.count();
+  corpus.documents = splitter.documents();
+  const nlohmann::ordered_json summary = {{"key", KeyOf(options)}, {"documents", corpus.documents}};
+  return WriteFileAtomically(options.folder / kSummary, summary.dump());
+}
+
 }  // namespace
 
 bool IsHeldOut(std::string_view document, double fraction) {
@@ -143,18 +160,13 @@ absl::StatusOr<TokenizedCorpus> TokenizeCorpus(const tokenizer::Tokenizer& token
   // Gone before a token changes: a folder with a summary is whole.
   std::filesystem::remove(options.folder / kSummary, error);
   if (error) return ErrnoStatus(error.value(), "cannot clear " + options.folder.string());
-  const int64_t vocab_size = tokenizer.vocab_size();
-  FLOE_ASSIGN_OR_RETURN(auto train, TokenFileWriter::Create(corpus.train, vocab_size));
-  FLOE_ASSIGN_OR_RETURN(auto held_out, TokenFileWriter::Create(corpus.held_out, vocab_size));
-  Splitter splitter(tokenizer, options, *separator, train, held_out);
-  FLOE_RETURN_IF_ERROR(VisitCorpus(options, splitter));
-  FLOE_RETURN_IF_ERROR(train.Finish());
-  FLOE_RETURN_IF_ERROR(held_out.Finish());
-  corpus.train_tokens = train.count();
-  corpus.held_out_tokens = held_out.count();
-  corpus.documents = splitter.documents();
-  const nlohmann::ordered_json summary = {{"key", KeyOf(options)}, {"documents", corpus.documents}};
-  FLOE_RETURN_IF_ERROR(WriteFileAtomically(options.folder / kSummary, summary.dump()));
+  const absl::Status written = WriteTokens(tokenizer, options, *separator, corpus);
+  if (absl::IsResourceExhausted(written)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(written.message(), "; make room there and start it again (a token takes ",
+                     tokenizer.vocab_size() <= 1 << 16 ? 2 : 4, " bytes)"));
+  }
+  FLOE_RETURN_IF_ERROR(written);
   return corpus;
 }
 

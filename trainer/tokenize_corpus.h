@@ -42,7 +42,8 @@ struct TokenizedCorpus {
 
 // Each document is followed by `<|endoftext|>`, which the tokenizer must have. A folder that holds
 // the finished work of the same corpus, tokenizer and fraction is used as it is. Errors: those of
-// reading the corpus; FAILED_PRECONDITION when the tokenizer lacks the token; CANCELLED.
+// reading the corpus; FAILED_PRECONDITION when the tokenizer lacks the token; CANCELLED;
+// RESOURCE_EXHAUSTED when the disk is full. After an error the folder holds no finished work.
 absl::StatusOr<TokenizedCorpus> TokenizeCorpus(const tokenizer::Tokenizer& tokenizer,
                                                const TokenizeOptions& options);
 

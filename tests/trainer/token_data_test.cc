@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/sha256.h"
 #include "model/accounting.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tokenizer/sample_tokenizer.h"
 #include "trainer/batch_lookahead.h"
@@ -62,6 +63,25 @@ TEST(TokenFileTest, RefusesIdsOutsideTheVocabularyAndDamagedFiles) {
     folder.Write("c.tokens", damaged);
     EXPECT_EQ(TokenFile::Open(folder / "c.tokens").status().code(), absl::StatusCode::kDataLoss);
   }
+}
+
+// Seen when a buffer is written, or only at the end.
+TEST(TokenFileTest, AFullDiskIsToldAndLeavesNothing) {
+  const test::TempDir folder;
+  for (const int32_t count : {100'000, 500}) {
+    auto writer = TokenFileWriter::Create(folder / "a.tokens", 200'000).value();
+    absl::Status failed;
+    {
+      const test::FileSizeLimit full(1000);
+      failed = writer.Append(Counting(count));
+      EXPECT_EQ(failed.ok(), count == 500);
+      if (failed.ok()) failed = writer.Finish();
+    }
+    EXPECT_EQ(failed.code(), absl::StatusCode::kResourceExhausted) << failed;
+    EXPECT_THAT(failed.message(), HasSubstr((folder / "a.tokens").string()));
+    EXPECT_FALSE(std::filesystem::exists(folder / "a.tokens"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "nothing half-written stays";
 }
 
 TEST(TokenFileTest, RefusesAFileWhoseIdsLieOutsideItsOwnVocabulary) {
@@ -154,6 +174,43 @@ TEST_F(TokenizeCorpusTest, ReusesFinishedWorkOfTheSameInputOnly) {
   EXPECT_FALSE(TokenizeCorpus(*tokenizer_, options).value().reused);
   options.corpus_digest = "d";
   EXPECT_FALSE(TokenizeCorpus(*tokenizer_, options).value().reused);
+}
+
+// Also where one of the two files could be written, and where another corpus' lie there: none of
+// it is taken for whole.
+TEST_F(TokenizeCorpusTest, AFullDiskIsToldAndNothingOfItIsReused) {
+  std::string corpus;
+  for (int i = 0; i < 400; ++i) absl::StrAppend(&corpus, "a text, number ", i, "\n\n");
+  TokenizeOptions options = Options(corpus);
+  for (const double fraction : {0.3, 0.7}) {
+    options.held_out_fraction = fraction;
+    options.folder = folder_ / "whole";
+    const TokenizedCorpus whole = TokenizeCorpus(*tokenizer_, options).value();
+    const auto [smaller, larger] = std::minmax(
+        {std::filesystem::file_size(whole.train), std::filesystem::file_size(whole.held_out)});
+    ASSERT_LT(smaller + 10, larger);
+    options.folder = folder_ / "full";
+    options.corpus_digest = "before";
+    ASSERT_TRUE(TokenizeCorpus(*tokenizer_, options).ok());
+    options.corpus_digest = "c";
+    absl::Status failed;
+    {
+      const test::FileSizeLimit full(smaller + 10);
+      failed = TokenizeCorpus(*tokenizer_, options).status();
+    }
+    EXPECT_EQ(failed.code(), absl::StatusCode::kResourceExhausted) << failed;
+    EXPECT_THAT(failed.message(),
+                testing::AllOf(HasSubstr(fraction < 0.5 ? "full/train.tokens" : "full/held_out."),
+                               HasSubstr("make room there")));
+    EXPECT_FALSE(std::filesystem::exists(options.folder / "tokens.json"));
+    for (const auto& entry : std::filesystem::directory_iterator(options.folder)) {
+      EXPECT_TRUE(TokenFile::Open(entry.path()).ok()) << entry.path();
+    }
+    const TokenizedCorpus again = TokenizeCorpus(*tokenizer_, options).value();
+    EXPECT_FALSE(again.reused);
+    EXPECT_EQ(Text(again.train), Text(whole.train));
+    EXPECT_EQ(Text(again.held_out), Text(whole.held_out));
+  }
 }
 
 TEST_F(TokenizeCorpusTest, NamesTheFileAndLineOfBadText) {

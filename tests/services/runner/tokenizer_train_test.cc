@@ -16,6 +16,7 @@
 #include "services/runtime/client.h"
 #include "tests/services/jobs/job_service.h"
 #include "tests/support/child_process.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/postgres.h"
 #include "tests/support/temp_dir.h"
 #include "tokenizer/tokenizer.h"
@@ -261,6 +262,42 @@ TEST_F(TokenizerTrainTest, ACancelledTrainingStopsInTheMiddle) {
   EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(registry_.GetTokenizer(As("nlp"), "teams/nlp/tokenizers/stopped").status().code(),
             absl::StatusCode::kNotFound);
+}
+
+// Says nothing.
+class Mute final : public Reporter {
+ public:
+  void Progress(jobs::Progress) override {}
+  void Log(std::string_view, std::string_view) override {}
+  void Used(int64_t, double) override {}
+};
+
+TEST_F(TokenizerTrainTest, AFullDiskIsToldAndTheNextAttemptStartsFromWhatIsWhole) {
+  const std::string corpus = Corpus();
+  PutDataset("full", corpus);
+  const test::TempDir folder;
+  const SystemClock clock;
+  TokenizerTrainExecutor executor(registry_, clock, 1);
+  const Assignment job = {.job = "teams/nlp/jobs/tokenizer-2",
+                          .job_id = "tokenizer-2",
+                          .team = "nlp",
+                          .kind = kKind,
+                          .spec = "{name: full, dataset: teams/nlp/datasets/full, vocab_size: 300}",
+                          .folder = folder.path()};
+  Mute reporter;
+  absl::Status failed;
+  {
+    const test::FileSizeLimit full(corpus.size() / 2);
+    failed = executor.Execute(job, reporter, {}).status();
+  }
+  EXPECT_EQ(failed.code(), absl::StatusCode::kResourceExhausted) << failed;
+  EXPECT_THAT(failed.message(), HasSubstr((folder / "corpus").string()));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "nothing half-written stays";
+  EXPECT_EQ(registry_.GetTokenizer(As("nlp"), "teams/nlp/tokenizers/full").status().code(),
+            absl::StatusCode::kNotFound);
+  const auto made = executor.Execute(job, reporter, {});
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(registry_.GetTokenizer(As("nlp"), *made)->vocab_size(), 300);
 }
 
 }  // namespace
