@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/files.h"
-#include "model/accounting.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tokenizer/sample_tokenizer.h"
@@ -56,7 +55,6 @@ TEST_F(PretrainerTest, TrainsReportsAndExports) {
   Export(*pretrainer, "a");
 }
 
-TEST_F(PretrainerTest, AStoppedRunEndsInTheSameBytes) {
 // How often it is asked is no part of the run: states are taken up with another interval, too.
 TEST_F(PretrainerTest, SamplesComeOnTheWayAndChangeNothing) {
   const auto samples = [](int64_t steps, int64_t interval) {
@@ -94,64 +92,6 @@ TEST_F(PretrainerTest, SamplesComeOnTheWayAndChangeNothing) {
   EXPECT_THAT(second.samples,
               ElementsAre(testing::StartsWith("step 14: "), testing::StartsWith("after: ")));
   EXPECT_EQ(Export(*resumed, "changed"), exported);
-}
-
-  Recorder whole, first, second, third;
-  const auto straight = Make("straight");
-  ASSERT_TRUE(straight->Run(whole, {}).ok());
-
-  EXPECT_EQ(RunUntil(10, "parts", first).code(), absl::StatusCode::kCancelled);
-  // Killed rather than stopped: what came after the last saved state is done again.
-  EXPECT_EQ(RunUntil(13, "parts", second).code(), absl::StatusCode::kCancelled);
-  std::filesystem::remove(StateStore::Open(folder_ / "parts/states").value().PathOf(13));
-  EXPECT_THAT(second.lines, Contains("resumed at step 10"));
-  const auto resumed = Make("parts");
-  const auto outcome = resumed->Run(third, {});
-  ASSERT_TRUE(outcome.ok()) << outcome.status();
-  EXPECT_THAT(third.lines, Contains("resumed at step 10"));
-  EXPECT_EQ(outcome->tokens, 20 * 2 * 4 * 32);
-  EXPECT_EQ(third.reports.back().loss, whole.reports.back().loss);
-  EXPECT_EQ(third.samples.back(), whole.samples.back());
-  EXPECT_EQ(Export(*resumed, "parts"), Export(*straight, "straight"));
-}
-
-TEST_F(PretrainerTest, EveryFamilyLearnsAndGoesOnBitForBit) {
-  for (const model::Family family :
-       {model::Family::kGpt2, model::Family::kLlama, model::Family::kQwen2}) {
-    const std::string name(model::FamilyName(family));
-    options_.blueprint = TinyBlueprint(family);
-    Recorder whole, first, second;
-    const auto straight = Make(name);
-    ASSERT_TRUE(straight->Run(whole, {}).ok());
-    EXPECT_LT(whole.reports.back().loss, whole.reports.front().loss - 1) << name;
-    EXPECT_EQ(RunUntil(10, name + "-parts", first).code(), absl::StatusCode::kCancelled);
-    const auto resumed = Make(name + "-parts");
-    ASSERT_TRUE(resumed->Run(second, {}).ok());
-    EXPECT_EQ(Export(*resumed, name + "-parts"), Export(*straight, name));
-  }
-}
-
-TEST_F(PretrainerTest, MuonGoesOnBitForBit) {
-  options_.settings.optimizer = OptimizerKind::kMuon;
-  options_.settings.schedule = ScheduleKind::kWsd;
-  Recorder whole, first, second;
-  const auto straight = Make("muon");
-  ASSERT_TRUE(straight->Run(whole, {}).ok());
-  EXPECT_EQ(RunUntil(13, "muon-parts", first).code(), absl::StatusCode::kCancelled);
-  const auto resumed = Make("muon-parts");
-  ASSERT_TRUE(resumed->Run(second, {}).ok());
-  EXPECT_EQ(Export(*resumed, "muon-parts"), Export(*straight, "muon"));
-}
-
-TEST_F(PretrainerTest, AFinishedRunIsTakenUpWithoutTraining) {
-  Recorder first, second;
-  const auto trained = Make("a");
-  ASSERT_TRUE(trained->Run(first, {}).ok());
-  const auto again = Make("a");
-  const auto outcome = again->Run(second, {});
-  ASSERT_TRUE(outcome.ok()) << outcome.status();
-  EXPECT_TRUE(second.reports.empty());
-  EXPECT_EQ(outcome->held_out_loss, *first.reports.back().held_out_loss);
 }
 
 TEST_F(PretrainerTest, StopsWhenTheLossIsNoNumber) {
@@ -213,27 +153,6 @@ TEST_F(PretrainerTest, ALearningRateThatExplodesStopsTheRunWhileTheLossIsStillAN
   EXPECT_EQ(diverged.code(), absl::StatusCode::kFailedPrecondition) << diverged;
   EXPECT_THAT(diverged.message(), HasSubstr("of guessing without any knowledge at step"));
   EXPECT_THAT(diverged.message(), HasSubstr("(learning rate 10); lower learning_rate"));
-}
-
-TEST_F(PretrainerTest, ADamagedStateIsToldAndTheOneBeforeTaken) {
-  Recorder first, second;
-  EXPECT_EQ(RunUntil(12, "a", first).code(), absl::StatusCode::kCancelled);
-  const StateStore store = StateStore::Open(folder_ / "a/states").value();
-  std::string bytes = ReadFile(store.PathOf(12)).value();
-  bytes[bytes.size() / 2] ^= 1;
-  ASSERT_TRUE(WriteFileAtomically(store.PathOf(12), bytes).ok());
-  ASSERT_TRUE(Make("a")->Run(second, {}).ok());
-  EXPECT_THAT(second.lines, Contains(HasSubstr("is damaged: its bytes do not have its checksum")));
-  EXPECT_THAT(second.lines, Contains("resumed at step 10"));
-}
-
-TEST_F(PretrainerTest, StatesOfAnotherRunAreNotTakenUp) {
-  Recorder recorder;
-  EXPECT_EQ(RunUntil(5, "a", recorder).code(), absl::StatusCode::kCancelled);
-  options_.settings.learning_rate = 0.02;
-  const absl::Status refused = Make("a")->Run(recorder, {}).status();
-  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(refused.message(), HasSubstr("another run"));
 }
 
 TEST_F(PretrainerTest, AFullDiskKeepsTheLastGoodStateAndTrainingGoesOn) {
@@ -302,21 +221,6 @@ TEST_F(PretrainerTest, ATextShorterThanTheContextIsRefusedWithWhatItNeeds) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
   EXPECT_THAT(refused.message(), HasSubstr("has 32 tokens; sequence_length 32 needs at least 33"));
   EXPECT_TRUE(recorder.reports.empty());
-}
-
-// The states of a run lie beside nothing that says its shape but the run's identity.
-TEST_F(PretrainerTest, StatesOfAnotherBlueprintAreNotTakenUp) {
-  Recorder recorder;
-  EXPECT_EQ(RunUntil(5, "a", recorder).code(), absl::StatusCode::kCancelled);
-  for (int64_t model::Blueprint::*dial :
-       {&model::Blueprint::num_layers, &model::Blueprint::ffn_hidden, &model::Blueprint::vocab_size,
-        &model::Blueprint::context}) {
-    options_.blueprint = TinyBlueprint();
-    options_.blueprint.*dial += 8;
-    const absl::Status refused = Make("a")->Run(recorder, {}).status();
-    EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << refused;
-    EXPECT_THAT(refused.message(), HasSubstr("another run"));
-  }
 }
 
 TEST(ComputeTest, TheReferenceBlasIsRefusedAndOpenBlasIsNot) {

@@ -36,11 +36,12 @@ tokenizer: sample
 blueprint: {hidden_size: 32, num_layers: 2, num_heads: 2, num_kv_heads: 1, ffn_hidden: 64, context: 32}
 train:
   steps: 24
-  batch_size: 4
+  batch_size: BATCH
   learning_rate: 0.01
   warmup_steps: 5
   held_out_fraction: 0.1
   eval_interval: 1
+  sample_interval: 8
   checkpoint_interval: 3
   processes: PROCESSES
 )";
@@ -50,12 +51,19 @@ class PretrainProcessesTest : public testing::Test {
   void SetUp() override {
     dir_.Write("corpus.txt", test::AlikeText());
     dir_.Write("tokenizer.json", tokenizer::SampleTokenizer()->ToJson());
-    SetProcesses(1);
+    Set({});
   }
 
-  void SetProcesses(int processes) {
-    processes_ = processes;
-    dir_.Write("spec.yaml", absl::StrReplaceAll(kSpec, {{"PROCESSES", absl::StrCat(processes)}}));
+  struct Way {  // to compute the run
+    int processes = 1;
+    int threads = 1;  // of each
+    int batch_size = 4;
+    auto operator<=>(const Way&) const = default;
+  };
+  void Set(const Way& way) {
+    way_ = way;
+    dir_.Write("spec.yaml", absl::StrReplaceAll(kSpec, {{"PROCESSES", absl::StrCat(way.processes)},
+                                                        {"BATCH", absl::StrCat(way.batch_size)}}));
   }
 
   test::ChildProcess Start(const std::string& name, const std::string& kill_at = "",
@@ -68,7 +76,7 @@ class PretrainProcessesTest : public testing::Test {
     auto child = test::ChildProcess::Start(
         {.argv = {FLOE_BIN "/floe-pretrain", "--spec", dir_ / "spec.yaml", "--corpus",
                   dir_ / "corpus.txt", "--tokenizer", dir_ / "tokenizer.json", "--work-dir",
-                  dir_ / name, "--threads", "1"},
+                  dir_ / name, "--threads", absl::StrCat(way_.threads)},
          .environment = environment,
          .output = dir_ / name / "log"});
     EXPECT_TRUE(child.ok()) << child.status();
@@ -86,11 +94,11 @@ class PretrainProcessesTest : public testing::Test {
     EXPECT_EQ(Start(name).Wait(kPatience), 0) << Log(name);
     return Digest(name);
   }
-  // What a run of so many processes comes to that never ends before its time.
+  // What the run comes to when it never ends before its time.
   std::string Straight() {
-    static std::map<int, std::string> known;
-    std::string& digest = known[processes_];
-    if (digest.empty()) digest = Finish(absl::StrCat("straight-", processes_));
+    static std::map<Way, std::string> known;
+    std::string& digest = known[way_];
+    if (digest.empty()) digest = Finish(absl::StrCat("straight-", known.size()));
     EXPECT_THAT(digest, HasSubstr("sha256:"));
     return digest;
   }
@@ -124,7 +132,7 @@ class PretrainProcessesTest : public testing::Test {
   }
 
   test::TempDir dir_;
-  int processes_ = 1;
+  Way way_;
 };
 
 TEST_F(PretrainProcessesTest, KilledAtAnyInstantItEndsInTheSameWeights) {
@@ -136,6 +144,27 @@ TEST_F(PretrainProcessesTest, KilledAtAnyInstantItEndsInTheSameWeights) {
                              }),
             0);
   EXPECT_EQ(Finish("killed"), straight);
+}
+
+// The threads take sequences of their own (4, by two), or share each product (3).
+TEST_F(PretrainProcessesTest, TwoThreadsKilledAtAnyInstantEndInTheSameWeights) {
+  for (const int batch_size : {4, 3}) {
+    Set({.threads = 2, .batch_size = batch_size});
+    const std::string straight = Straight();
+    const std::string name = absl::StrCat("killed-", batch_size);
+    // In the middle of the run and in a state's write, whatever the machine's speed.
+    test::ChildProcess child = Start(name);
+    WaitForLine(child, name, "step 5/24");
+    child.Signal(SIGKILL);
+    EXPECT_EQ(child.Wait(kPatience), kKilled);
+    EXPECT_EQ(Start(name, "write:20").Wait(kPatience), kKilled) << Log(name);
+    EndAtRandomTimes(name, 17, 2, [](test::ChildProcess& running) {
+      running.Signal(SIGKILL);
+      running.Wait(kPatience);
+    });
+    EXPECT_EQ(Finish(name), straight);
+    EXPECT_THAT(Log(name), HasSubstr("resumed at step"));
+  }
 }
 
 TEST_F(PretrainProcessesTest, AskedToLeaveAtAnyInstantItSavesAndEndsInTheSameWeights) {
@@ -186,7 +215,7 @@ TEST_F(PretrainProcessesTest, KilledInTheMiddleOfARewindItEndsInTheSameWeights) 
                                                        "  optimizer: adamw"},
                                                       {"steps: 24", "steps: 60"},
                                                       {"eval_interval: 1", "eval_interval: 60"},
-                                                      {"batch_size: 4", "batch_size: 1"},
+                                                      {"BATCH", "1"},
                                                       {"interval: 3", "interval: 10"}}));
   const std::string straight = Finish("straight");
   const std::string log = Log("straight");
@@ -208,7 +237,7 @@ TEST_F(PretrainProcessesTest, KilledInTheMiddleOfARewindItEndsInTheSameWeights) 
 // on.
 TEST_F(PretrainProcessesTest, OneLostProcessEndsTheRunWhichThenGoesOn) {
   for (const int processes : {2, 4}) {
-    SetProcesses(processes);
+    Set({.processes = processes});
     const std::string straight = Straight();
     const std::string name = absl::StrCat("lost", processes);
     test::ChildProcess run = Start(name);
@@ -224,8 +253,47 @@ TEST_F(PretrainProcessesTest, OneLostProcessEndsTheRunWhichThenGoesOn) {
   }
 }
 
+// Whoever of them was asked: all stop behind the same step, and its state is saved.
+TEST_F(PretrainProcessesTest, SeveralProcessesAskedToLeaveSaveAndEndInTheSameWeights) {
+  Set({.processes = 2});
+  const std::string straight = Straight();
+  const auto ask = [&](test::ChildProcess& run, bool first, bool second) {
+    const std::vector<pid_t> children = ChildrenOf(run.pid());
+    if (second) {
+      for (const pid_t child : children) ::kill(child, SIGTERM);
+    }
+    if (first) run.Signal(SIGTERM);
+  };
+  for (const auto& [first, second] : {std::pair{true, false}, {false, true}, {true, true}}) {
+    const std::string name = absl::StrCat("asked-", first, second);
+    test::ChildProcess run = Start(name);
+    WaitForLine(run, name, "step 2/24");
+    const std::vector<pid_t> children = ChildrenOf(run.pid());
+    ASSERT_EQ(children.size(), 1u) << Log(name);
+    ask(run, first, second);
+    EXPECT_EQ(run.Wait(kPatience), kSuspended) << Log(name);
+    EXPECT_NE(::kill(children[0], 0), 0) << "rank 1 still runs";
+    const std::string log = Log(name);
+    const size_t stopped = log.find("stopped at step ");
+    ASSERT_NE(stopped, std::string::npos) << log;
+    const std::string step = log.substr(stopped + 16, log.find('\n', stopped) - stopped - 16);
+    EXPECT_NE(step, "24");
+    EXPECT_THAT(log, HasSubstr(absl::StrCat("state saved at step ", step, "\n")));
+    EXPECT_EQ(Finish(name), straight);
+    EXPECT_THAT(Log(name), HasSubstr(absl::StrCat("resumed at step ", step, "\n")));
+  }
+  // Also before they have met, and while they save.
+  std::mt19937 random(3);
+  EndAtRandomTimes("asked", 19, 3, [&](test::ChildProcess& run) {
+    const bool second = random() % 2 == 0;
+    ask(run, !second, second);
+    EXPECT_NE(run.Wait(kPatience), std::nullopt) << Log("asked");
+  });
+  EXPECT_EQ(Finish("asked"), straight);
+}
+
 TEST_F(PretrainProcessesTest, SeveralProcessesKilledAtAnyInstantEndInTheSameWeights) {
-  SetProcesses(2);
+  Set({.processes = 2});
   const std::string straight = Straight();
   EXPECT_EQ(Start("killed", "rename:2").Wait(kPatience), kKilled) << Log("killed");
   std::mt19937 random(5);
