@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "services/runner/job_gauges.h"
 #include "services/runtime/client.h"
 #include "services/runtime/status.h"
 
@@ -145,8 +146,9 @@ absl::StatusOr<std::string> LeaseLoop::ExecuteInFolder(const jobs::Lease& lease,
   folder.emplace(*std::move(opened));
   const Assignment assignment = {lease.job,  lease.job_id, lease.team,    lease.creator,
                                  lease.kind, lease.spec,   lease.attempt, folder->path()};
+  JobGauges reporter(parts_.metrics, assignment, session.reporter());
   try {
-    return (*executor)->Execute(assignment, session.reporter(), session.stop_token());
+    return (*executor)->Execute(assignment, reporter, session.stop_token());
   } catch (const std::exception& error) {
     // Executors translate what they know; whatever else is thrown ends the attempt, not the runner.
     return absl::InternalError(

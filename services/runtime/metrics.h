@@ -21,8 +21,9 @@ class Registry;
 
 namespace floe::runtime {
 
-// Thread-safe. Metrics live as long as this object; asking again for the same name and labels gives
-// the same one. Names: floe_<service>_<noun>_<unit>. No user ids as labels.
+// Thread-safe. Metrics live as long as this object, but for gauges that are removed; asking again
+// for the same name and labels gives the same one. Names: floe_<service>_<noun>_<unit>. No user ids
+// as labels.
 class Metrics {
  public:
   using Labels = std::map<std::string, std::string>;
@@ -34,6 +35,9 @@ class Metrics {
                                const Labels& labels = {});
   prometheus::Gauge& Gauge(const std::string& name, const std::string& help,
                            const Labels& labels = {});
+  // Of something that is gone: it is told no more, and references to it end. Nothing when there is
+  // none.
+  void RemoveGauge(const std::string& name, const Labels& labels);
   prometheus::Histogram& Histogram(const std::string& name, const std::string& help,
                                    const std::vector<double>& bounds, const Labels& labels = {});
 

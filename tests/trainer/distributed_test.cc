@@ -142,6 +142,10 @@ TEST_P(AnySplitTest, ProcessesAndAccumulationChangeTheLossByRoundingAlone) {
     for (size_t rank = 1; rank < results.size(); ++rank) {
       EXPECT_THAT(results[rank].recorder.lines, testing::IsEmpty());
     }
+    // Each rank tells this process's most.
+    const double memory = reports.front().metrics.at("peak_memory_bytes");
+    const double once = alone[0].recorder.reports.back().metrics.at("peak_memory_bytes");
+    EXPECT_GE(memory, once * static_cast<double>(results.size()));
   };
   expect_alike(Run(2, "two"));
   expect_alike(Run(4, "four"));

@@ -182,9 +182,11 @@ absl::StatusOr<bool> TrainingLoop::OneStep(TrainingObserver& observer,
   const double rate = LearningRate(options_.settings, position_.step);
   FLOE_ASSIGN_OR_RETURN(StepResult result, parts_.objective.AddGradients());
   FLOE_RETURN_IF_ERROR(parts_.parallel.FinishBackward());
-  double shared[] = {result.loss, stop.stop_requested() ? 1.0 : 0.0};
+  const double own_memory = PeakMemoryBytes();
+  double shared[] = {result.loss, stop.stop_requested() ? 1.0 : 0.0, own_memory};
   FLOE_RETURN_IF_ERROR(parts_.parallel.Sum(shared));
   result.loss = shared[0];
+  others_memory_bytes_ = shared[2] - own_memory;
   observer.OnComputed(result.tokens,
                       static_cast<double>(result.tokens) * parts_.objective.FlopsPerToken());
   stopping_ = shared[1] > 0;
@@ -317,7 +319,7 @@ void TrainingLoop::Report(TrainingObserver& observer, absl::Duration started, in
     gemm_peak_ = std::max(gemm_peak_, progress.gflops);
     progress.metrics["gemm_peak_share"] = progress.gflops / gemm_peak_;
   }
-  progress.metrics["peak_memory_bytes"] = PeakMemoryBytes();
+  progress.metrics["peak_memory_bytes"] = PeakMemoryBytes() + others_memory_bytes_;
   if (held_out_step_ > 0) progress.metrics["held_out_step"] = static_cast<double>(held_out_step_);
   for (const auto& [name, value] : held_out_metrics_) progress.metrics["held_out_" + name] = value;
   observer.OnProgress(progress);

@@ -109,8 +109,9 @@ class TrainingLoop {
 
   const Parts parts_;
   const Options options_;
-  Optimizer optimizer_;    // over the parameters that this process owns
-  bool stopping_ = false;  // one of the processes was asked to
+  Optimizer optimizer_;             // over the parameters that this process owns
+  bool stopping_ = false;           // one of the processes was asked to
+  double others_memory_bytes_ = 0;  // the other processes' peaks, summed at the newest step
   TrainingPosition position_;
   std::map<std::string, double> step_metrics_;
   std::map<std::string, double> held_out_metrics_;

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 #include "services/jobs/client/lease_client.h"
 #include "services/runner/lease_loop.h"
@@ -22,6 +23,7 @@ namespace {
 using jobs::v1::Job;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 // Lets an executor stand still until the test says go, or until it is asked to stop.
 class Gate {
@@ -130,6 +132,35 @@ TEST_F(RunnerTest, ExecutesAJobFromSubmissionToResult) {
   EXPECT_FALSE(std::filesystem::exists(Folder(name))) << "nobody needs it any more";
   EXPECT_THAT(metrics_.Exposition(),
               HasSubstr("floe_runner_attempts_total{kind=\"test.work\",outcome=\"succeeded\"} 1"));
+}
+
+TEST_F(RunnerTest, WhatAJobReportsAreGaugesUntilItsAttemptEnds) {
+  std::string during, between;
+  StartRunner([&](const Assignment& job, Reporter& reporter,
+                  std::stop_token) -> absl::StatusOr<std::string> {
+    if (job.attempt == 2) {
+      between = metrics_.Exposition();
+      return std::string("result");
+    }
+    reporter.Progress(
+        {.step = 3, .steps = 8, .metrics = {{"loss", 2.5}, {"gflops", 1.5}, {"held_out_step", 1}}});
+    reporter.Progress({.step = 4, .steps = 8, .metrics = {{"loss", 2.25}}});
+    during = metrics_.Exposition();
+    throw std::runtime_error("thrown");
+  });
+  const std::string name = Submit();
+  ASSERT_EQ(WaitFor(name, Job::SUCCEEDED).attempt(), 2);
+  StopRunner();
+  const std::string labels = absl::StrCat("{job_id=\"", name.substr(name.rfind('/') + 1),
+                                          "\",kind=\"test.work\",team=\"nlp\"} ");
+  for (const char* line :
+       {"step# 4\n", "steps# 8\n", "loss# 2.25\n", "flop_per_second# 1500000000\n"}) {
+    EXPECT_THAT(during, HasSubstr(absl::StrReplaceAll(absl::StrCat("floe_runner_job_", line),
+                                                      {{"# ", labels}})));
+  }
+  EXPECT_THAT(during, Not(HasSubstr("held_out_step"))) << "not everything is worth a series";
+  EXPECT_THAT(between, Not(HasSubstr("floe_runner_job_")));
+  EXPECT_THAT(between, HasSubstr("floe_runner_jobs_running"));
 }
 
 TEST_F(RunnerTest, EventsWaitWhilePostgresIsAwayAndTheJobGoesOn) {

@@ -25,6 +25,21 @@ TEST(Metrics, TheSameNameAndLabelsAreTheSameMetric) {
   EXPECT_THAT(text, HasSubstr("# TYPE floe_test_things_total counter"));
 }
 
+TEST(Metrics, ARemovedGaugeIsToldNoMoreAndItsNeighboursStay) {
+  Metrics metrics;
+  for (const char* thing : {"a", "b"}) {
+    metrics.Gauge("floe_test_level_bytes", "Level.", {{"thing", thing}}).Set(7);
+  }
+  metrics.RemoveGauge("floe_test_level_bytes", {{"thing", "a"}});
+  metrics.RemoveGauge("floe_test_level_bytes", {{"thing", "never there"}});
+  const std::string text = metrics.Exposition();
+  EXPECT_THAT(text, HasSubstr("floe_test_level_bytes{thing=\"b\"} 7"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("{thing=\"a\"}")));
+  EXPECT_THAT(text, testing::Not(HasSubstr("never there")));
+  metrics.Gauge("floe_test_level_bytes", "Level.", {{"thing", "a"}}).Set(8);
+  EXPECT_THAT(metrics.Exposition(), HasSubstr("floe_test_level_bytes{thing=\"a\"} 8"));
+}
+
 TEST(Metrics, ACallIsCountedByItsCodeAndTimed) {
   Metrics metrics;
   metrics.ObserveCall("registry.GetModel", absl::StatusCode::kOk, absl::Milliseconds(3));

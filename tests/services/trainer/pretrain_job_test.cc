@@ -25,6 +25,7 @@ using jobs::v1::Job;
 using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr char kKind[] = "pretrain";
 constexpr char kSpec[] = R"(model: counter
@@ -191,6 +192,45 @@ TEST_F(PretrainJobTest, ALostProcessFailsTheAttemptAndTheNextEndsInTheSameBytes)
   const Job straight = Finish(Submit(spec));
   ASSERT_EQ(straight.state(), Job::SUCCEEDED) << straight.error();
   EXPECT_EQ(DigestOf(resumed), DigestOf(straight));
+}
+
+// Bytes, of a line of /proc/<pid>/status.
+double StatusBytes(pid_t pid, const std::string& line) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
+  std::string word;
+  double kibibytes = 0;
+  while (file >> word && word != line) file.ignore(4096, '\n');
+  file >> kibibytes;
+  return kibibytes * 1024;
+}
+
+TEST_F(PretrainJobTest, AJobsFiguresAreGaugesWhileItRunsItsMemoryThatOfAllItsProcesses) {
+  const Job job = Submit(With("steps: 60", "steps: 1000000\n  processes: 2"));
+  double told = 0;  // bytes
+  person_.Watch(job.name(), 0, [&](const jobs::v1::JobEvent& event) {
+    const auto& metrics = event.progress().metrics();
+    if (!metrics.contains("held_out_loss")) return false;
+    told = metrics.at("peak_memory_bytes");
+    return true;
+  });
+  const std::vector<pid_t> children = ChildrenOf(fleet_->runner_pid());
+  ASSERT_EQ(children.size(), 1u);
+  EXPECT_GT(told, StatusBytes(fleet_->runner_pid(), "VmHWM:"));
+  EXPECT_LE(told, 1.01 * (StatusBytes(fleet_->runner_pid(), "VmHWM:") +
+                          StatusBytes(children[0], "VmHWM:")));
+
+  const std::string series =
+      absl::StrCat("{job_id=\"", job.name().substr(job.name().rfind('/') + 1),
+                   "\",kind=\"pretrain\",team=\"nlp\"} ");
+  const std::string during = fleet_->RunnerMetrics();
+  for (const char* gauge :
+       {"step", "steps", "loss", "held_out_loss", "learning_rate", "gradient_norm",
+        "tokens_per_second", "flop_per_second", "gemm_peak_ratio", "peak_memory_bytes"}) {
+    EXPECT_THAT(during, HasSubstr(absl::StrCat("\nfloe_runner_job_", gauge, series)));
+  }
+  ASSERT_TRUE(person_.Cancel(job.name()).ok());
+  ASSERT_TRUE(person_.WaitFor(job.name(), Job::CANCELLED).ok());
+  EXPECT_THAT(fleet_->RunnerMetrics(), Not(HasSubstr("floe_runner_job_")));
 }
 
 // Threads that spin while they wait make a busy machine train ten times slower.

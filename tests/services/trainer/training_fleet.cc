@@ -7,6 +7,7 @@
 #include "nlohmann/json.hpp"
 
 #include "base/files.h"
+#include "tests/services/runtime/http_get.h"
 #include "tests/support/postgres.h"
 #include "tests/tokenizer/sample_tokenizer.h"
 #include "tokenizer/chat_template.h"
@@ -68,6 +69,13 @@ void TrainingFleet::StartRunnerWith(const std::vector<std::string>& arguments) {
                                   dir_ / "work", "--threads",       "1"};
   all.insert(all.end(), arguments.begin(), arguments.end());
   runner_ = Start("floe-runner", all);
+}
+
+std::string TrainingFleet::RunnerMetrics() const {
+  const auto ports = ReadFile(dir_ / "floe-runner.ports");
+  EXPECT_TRUE(ports.ok()) << ports.status();
+  if (!ports.ok()) return "";
+  return runtime::HttpGet(nlohmann::json::parse(*ports)["side"].get<int>(), "/metrics").body;
 }
 
 void TrainingFleet::KillRunner() {

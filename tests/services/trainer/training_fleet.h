@@ -33,6 +33,8 @@ class TrainingFleet {
   void StartRunner();
   void KillRunner();  // kill -9
   pid_t runner_pid() const { return runner_.pid(); }
+  // What it tells Prometheus, once it serves.
+  std::string RunnerMetrics() const;
 
   const std::string& dataset_digest() const { return dataset_digest_; }
   const std::string& tokenizer_digest() const { return tokenizer_digest_; }
