@@ -30,8 +30,9 @@ class JobQueue {
   virtual ~JobQueue() = default;
 
   // Stores a submitted job. When its team has used the request id before (unless that is empty),
-  // nothing is stored and the job of that time comes back.
-  virtual absl::StatusOr<Job> Insert(const Change& submitted) = 0;
+  // nothing is stored and the job of that time comes back. RESOURCE_EXHAUSTED, as CheckRoom says
+  // it, when as many of its team wait as `waiting` allows.
+  virtual absl::StatusOr<Job> Insert(const Change& submitted, const TeamLimits& waiting) = 0;
 
   // The job that a request id has made, if any.
   virtual absl::StatusOr<std::optional<Job>> FindRequest(const std::string& team,

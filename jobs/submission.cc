@@ -22,7 +22,7 @@ absl::StatusOr<Job> Submission::Submit(Order order) {
   job.memory_bytes = order.memory_bytes;
   job.creator = std::move(order.creator);
   job.request_id = std::move(order.request_id);
-  return queue_.Insert(jobs::Submit(std::move(job), clock_.Now()));
+  return queue_.Insert(jobs::Submit(std::move(job), clock_.Now()), waiting_);
 }
 
 absl::StatusOr<Job> Submission::Cancel(const std::string& team, const std::string& id) {

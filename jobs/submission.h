@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 
@@ -25,12 +26,17 @@ class Submission {
     int64_t memory_bytes = 0;
   };
 
-  // `service` is the prefix of the ids.
-  Submission(JobQueue& queue, const Clock& clock, IdGenerator& ids, std::string service)
-      : queue_(queue), clock_(clock), ids_(ids), service_(std::move(service)) {}
+  // `service` is the prefix of the ids; `waiting` limits the jobs of a team that wait at a time.
+  Submission(JobQueue& queue, const Clock& clock, IdGenerator& ids, std::string service,
+             TeamLimits waiting = {})
+      : queue_(queue),
+        clock_(clock),
+        ids_(ids),
+        service_(std::move(service)),
+        waiting_(std::move(waiting)) {}
 
   // Queues a job; repeating a request id returns the first job. INVALID_ARGUMENT when the priority
-  // is out of bounds.
+  // is out of bounds, RESOURCE_EXHAUSTED when as many of the team wait as may.
   absl::StatusOr<Job> Submit(Order order);
 
   // Queued: ends at once. Running: CANCELLING until its runner has stopped.
@@ -46,6 +52,7 @@ class Submission {
   const Clock& clock_;
   IdGenerator& ids_;
   const std::string service_;
+  const TeamLimits waiting_;
 };
 
 }  // namespace floe::jobs

@@ -41,6 +41,8 @@ constexpr char kNext[] = "SELECT " FLOE_JOB_COLUMNS
                          " < coalesce(($4::json ->> team)::integer, $3))"
                          " AND ($5::bigint = 0 OR memory_bytes <= $5)"
                          " ORDER BY -priority, due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED";
+constexpr char kWaiting[] =
+    "SELECT count(*) FROM jobs WHERE team = $1 AND state IN ('QUEUED', 'PAUSED')";
 constexpr char kHeld[] =
     "SELECT count(*) FROM jobs WHERE team = $1 AND lease_expire_time IS NOT NULL";
 constexpr char kExpired[] = "SELECT " FLOE_JOB_COLUMNS
@@ -56,8 +58,8 @@ constexpr char kCount[] =
     "SELECT state, count(*) FROM jobs WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
     " GROUP BY state";
 
-// One at a time in a schema: two that count at once would both find room for one.
-constexpr char kTakeTurns[] = "SELECT pg_advisory_xact_lock(hashtext('jobs of ' || $1::text))";
+// One at a time by name: two that count at once would both find room for one.
+constexpr char kTakeTurns[] = "SELECT pg_advisory_xact_lock(hashtext($1::text))";
 
 using Sql = pqxx::transaction_base;
 
@@ -98,9 +100,16 @@ class PostgresQueue final : public JobQueue {
   PostgresQueue(postgres::Pool& pool, std::string schema)
       : pool_(pool), schema_(std::move(schema)) {}
 
-  absl::StatusOr<Job> Insert(const Change& submitted) override {
+  absl::StatusOr<Job> Insert(const Change& submitted, const TeamLimits& waiting) override {
     return In([&](Sql& sql) -> absl::StatusOr<Job> {
       const Job& job = submitted.job;
+      if (waiting.Of(job.team) > 0) {
+        sql.exec_params(kTakeTurns, absl::StrCat(job.team, "'s waiting jobs of ", schema_));
+        FLOE_ASSIGN_OR_RETURN(auto first, ByRequest(sql, job.team, job.request_id));
+        if (first) return *std::move(first);
+        FLOE_RETURN_IF_ERROR(
+            CheckRoom(waiting, job.team, sql.exec_params1(kWaiting, job.team)[0].as<int>()));
+      }
       const pqxx::result inserted =
           sql.exec_params(kInsert, job.id, job.team, job.kind, job.spec,
                           std::string(StateName(job.state)), job.max_attempts, job.creator,
@@ -175,7 +184,9 @@ class PostgresQueue final : public JobQueue {
                                               CertainTransition transition) override {
     return In([&](Sql& sql) -> absl::StatusOr<std::optional<Job>> {
       const TeamLimits& limits = wanted.limits;
-      if (limits.usual > 0 || !limits.exceptions.empty()) sql.exec_params(kTakeTurns, schema_);
+      if (limits.usual > 0 || !limits.exceptions.empty()) {
+        sql.exec_params(kTakeTurns, "jobs of " + schema_);
+      }
       const pqxx::result rows = sql.exec_params(
           kNext, nlohmann::json(wanted.kinds).dump(), Timestamp(wanted.now), limits.usual,
           nlohmann::json(limits.exceptions).dump(), wanted.memory_bytes);

@@ -52,7 +52,7 @@ struct JobServices::Parts {
         queue(MakePostgresQueue(from.pool, options.service)),
         runners(MakePostgresRunnerStore(from.pool, options.service)),
         outbox(MakePostgresUsageOutbox(from.pool, options.service)),
-        submission(*queue, from.clock, from.ids, options.service),
+        submission(*queue, from.clock, from.ids, options.service, options.queued_limits),
         leasing(*queue, from.clock, {options.lease, options.retry, options.limits}),
         reaper(*queue, from.clock, {options.lease, options.retry}),
         job_rpc({from.calls, *queue, submission, from.kinds, *runners, from.clock, options.limits,

@@ -42,7 +42,8 @@ class JobServices {
     // replica's jobs and events are seen; what this process does is seen at once.
     absl::Duration poll_interval = absl::Seconds(1);
     RetryPolicy retry;
-    TeamLimits limits;  // of jobs in work at the same time
+    TeamLimits limits;         // of jobs in work at the same time
+    TeamLimits queued_limits;  // of jobs that wait at the same time
     // Where what attempts used is told (floe.billing.v1.UsageService); without it, it waits.
     std::shared_ptr<grpc::Channel> billing;
   };

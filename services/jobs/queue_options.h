@@ -18,6 +18,8 @@ struct QueueOptions {
   absl::Duration heartbeat_interval = absl::Seconds(5);  // how often a runner has to call
   int running_jobs_per_team = 0;                         // at the same time at most; 0: any
   std::vector<std::string> running_jobs_of;              // exceptions: team=number
+  int queued_jobs_per_team = 0;                          // that wait at most; 0: any
+  std::vector<std::string> queued_jobs_of;               // exceptions: team=number
   std::string billing;                                   // host:port; empty: usage waits
 };
 

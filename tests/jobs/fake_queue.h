@@ -20,7 +20,7 @@ class FakeQueue final : public JobQueue {
     away_ = away;
   }
 
-  absl::StatusOr<Job> Insert(const Change& submitted) override {
+  absl::StatusOr<Job> Insert(const Change& submitted, const TeamLimits&) override {
     std::lock_guard lock(mutex_);
     if (away_) return Away();
     Store(submitted);

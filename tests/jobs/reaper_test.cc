@@ -20,7 +20,8 @@ class ReaperTest : public testing::Test {
   ReaperTest() {
     queue_
         .Insert(Submit(Job{.id = "trainer-1", .team = "nlp", .kind = "pretrain", .max_attempts = 3},
-                       clock_.Now()))
+                       clock_.Now()),
+                {})
         .IgnoreError();
     Acquire();
   }

@@ -1,6 +1,11 @@
 // Who is taken first, who is held back, and what the runners are, on a real Postgres.
+#include <atomic>
+#include <barrier>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 
+#include "base/error_reason.h"
 #include "jobs/postgres/runner_store.h"
 #include "tests/jobs/postgres/queue_fixture.h"
 
@@ -58,19 +63,84 @@ TEST_F(OrderTest, TeamsMayHaveLimitsOfTheirOwn) {
   EXPECT_EQ(*queue_->CountHeld("vision"), 2);
 }
 
+class WaitingLimitTest : public OrderTest {
+ protected:
+  absl::StatusOr<Job> Try(const std::string& team, const std::string& request_id = "") {
+    return limited_.Submit({team, "pretrain", "{}", 3, "key-1", request_id});
+  }
+  static void ExpectRefused(const absl::StatusOr<Job>& job) {
+    EXPECT_EQ(job.status().code(), absl::StatusCode::kResourceExhausted) << job.status();
+    const auto reason = ReasonOf(job.status());
+    ASSERT_TRUE(reason.has_value());
+    EXPECT_EQ(reason->reason, "QUEUED_JOBS_LIMIT");
+    EXPECT_THAT(std::string(job.status().message()),
+                testing::AllOf(HasSubstr("team nlp has 2 jobs waiting"), HasSubstr("may have 2"),
+                               HasSubstr("floe jobs cancel")));
+  }
+  Submission limited_{*queue_, clock_, ids_, "trainer", {2, {{"vision", 1}, {"speech", 0}}}};
+};
+
+TEST_F(WaitingLimitTest, AJobBeyondItIsRefusedAndQueuesNothing) {
+  const auto first = Try("nlp", "request-1");
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(Try("nlp").ok());
+  ExpectRefused(Try("nlp"));
+  ExpectRefused(Try("nlp", "request-2"));
+  EXPECT_EQ(Try("nlp", "request-1")->id, first->id) << "it is no further job";
+  EXPECT_TRUE(Try("vision").ok());
+  EXPECT_FALSE(Try("vision").ok());
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(Try("speech").ok());
+  EXPECT_EQ(queue_->List("nlp", "", 10)->jobs.size(), 2u);
+}
+
+TEST_F(WaitingLimitTest, WhatIsTakenOrCancelledMakesRoomAndWhatIsPausedDoesNot) {
+  const auto first = Try("nlp");
+  const auto second = Try("nlp");
+  ASSERT_TRUE(first.ok() && second.ok());
+  ASSERT_TRUE(limited_.Pause("nlp", second->id).ok());
+  ExpectRefused(Try("nlp"));
+  const auto taken = Acquire();
+  ASSERT_EQ(taken->id, first->id);
+  const auto third = Try("nlp");
+  ASSERT_TRUE(third.ok()) << third.status();
+  // What comes back to the queue is not refused, though there are more of them now.
+  ASSERT_TRUE(limited_.Resume("nlp", second->id).ok());
+  EXPECT_EQ(End(*taken, Outcome::kHandedBack)->state, State::kQueued);
+  ASSERT_TRUE(limited_.Cancel("nlp", third->id).ok());
+  ExpectRefused(Try("nlp"));
+  ASSERT_TRUE(limited_.Cancel("nlp", second->id).ok());
+  EXPECT_TRUE(Try("nlp").ok());
+}
+
+TEST_F(WaitingLimitTest, ManyAtOnceFindNoMoreRoomThanThereIs) {
+  constexpr int kCallers = 12;
+  std::barrier start(kCallers);
+  std::atomic<int> queued = 0;
+  std::vector<std::jthread> callers;
+  for (int i = 0; i < kCallers; ++i) {
+    callers.emplace_back([&] {
+      start.arrive_and_wait();
+      if (Try("nlp").ok()) ++queued;
+    });
+  }
+  callers.clear();
+  EXPECT_EQ(queued, 2);
+}
+
 TEST(TeamLimitsTest, ExceptionsAreReadAndWhatIsNoneIsNamed) {
-  const auto limits = ParseTeamLimits(2, {"vision=4", "speech=0"});
+  const auto limits = ParseTeamLimits("queued-jobs", 2, {"vision=4", "speech=0"});
   ASSERT_TRUE(limits.ok()) << limits.status();
   EXPECT_EQ(limits->Of("nlp"), 2);
   EXPECT_EQ(limits->Of("vision"), 4);
   EXPECT_EQ(limits->Of("speech"), 0);
   for (const char* wrong : {"vision", "vision=", "vision=-1", "vision=two", "=3", "Vi sion=3"}) {
-    const auto refused = ParseTeamLimits(2, {wrong});
+    const auto refused = ParseTeamLimits("queued-jobs", 2, {wrong});
     EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument) << wrong;
-    EXPECT_THAT(std::string(refused.status().message()), HasSubstr(wrong));
+    EXPECT_THAT(std::string(refused.status().message()),
+                testing::AllOf(HasSubstr("queued-jobs-of"), HasSubstr(wrong)));
   }
-  EXPECT_FALSE(ParseTeamLimits(0, {"vision=1", "vision=2"}).ok());
-  EXPECT_FALSE(ParseTeamLimits(-1, {}).ok());
+  EXPECT_FALSE(ParseTeamLimits("queued-jobs", 0, {"vision=1", "vision=2"}).ok());
+  EXPECT_FALSE(ParseTeamLimits("queued-jobs", -1, {}).ok());
 }
 
 TEST(TeamLimitsTest, OnlyATeamAtItsLimitIsHeldBack) {

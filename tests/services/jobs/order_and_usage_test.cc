@@ -137,6 +137,22 @@ TEST_F(OrderAndUsageTest, AJobSaysThatItsTeamsLimitHoldsItBack) {
   EXPECT_EQ(person_.Get(second->name())->held_back(), "");
 }
 
+TEST_F(OrderAndUsageTest, ATeamWithEnoughJobsWaitingIsToldSo) {
+  host_.options().queued_limits = {3, {{"nlp", 1}}};
+  host_.Start();
+  const auto first = person_.Create("{}", "request-1");
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto refused = person_.Create("{}", "request-2");
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused.status())->reason, "QUEUED_JOBS_LIMIT");
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("team nlp has 1 job waiting in this queue (queued or paused) and may have "
+                        "1: submit this one when"));
+  EXPECT_EQ(person_.Create("{}", "request-1")->name(), first->name());
+  Take();
+  EXPECT_TRUE(person_.Create("{}", "request-2").ok()) << "a refusal is not remembered";
+}
+
 TEST_F(OrderAndUsageTest, AJobWaitsForARunnerThatHasTheMemory) {
   host_.Start();
   constexpr int64_t kGib = int64_t{1} << 30;
