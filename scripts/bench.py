@@ -6,8 +6,8 @@
     ./dev bench tokenizer --corpus FILE --ranks FILE --texts DIR
                                   on texts and a vocabulary of yours (bench/tokenizer/main.cc)
     ./dev bench inference --json  one object: {name, machine, rows: [...]}
-    ./dev bench train --corpus shakespeare.txt [--seeds 3] [--svg curves.svg]
-                                  how fast recipes learn a text (bench_train.py)
+    ./dev bench train --corpus shakespeare.txt [--seeds 3] [--pytorch] [--svg curves.svg]
+                                  how fast recipes learn a text (bench_train.py), beside nanoGPT in PyTorch
     ./dev bench exactness --node-modules DIR [--texts DIR]
                                   our token ids beside the originals' (bench/tokenizer/exactness.mjs)
 

@@ -3,6 +3,9 @@
 Each job file (default: nanoGPT's CPU recipe and the default recipe of the native family, bench/train/)
 learns nine tenths of the text, bytes or characters as tokens, once a seed; the loss is that of the whole last tenth, in
 nats a byte, the mean over the seeds.
+
+With --pytorch nanoGPT's own recipe learns the same text in PyTorch (bench/trainer/peer_nanogpt.py), as many
+seeds and threads, where $FLOE_BENCH_PYTHON (python3) can import it; its loss is of the same whole last tenth.
 """
 import json
 import os
@@ -12,6 +15,11 @@ import sys
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
 PROGRAM = os.path.join(ROOT, 'build', 'release', 'bin', 'floe-bench-train')
 JOBS = [os.path.join(ROOT, 'bench', 'train', name) for name in ('gpt2-adamw.yaml', 'qwen3-muon.yaml')]
+PEER = os.path.join(ROOT, 'bench', 'trainer', 'peer_nanogpt.py')
+PEER_NAME = 'nanoGPT, PyTorch'
+# What nanoGPT's README says for a CPU, as in bench/train/gpt2-adamw.yaml. In the order of the script's arguments.
+PEER_RECIPE = {'steps': 2000, 'layers': 4, 'heads': 4, 'width': 128, 'length': 64, 'batch': 12}
+NO_PYTORCH = 3  # the script's exit code
 TARGET = 1.88  # nanoGPT's README, for its CPU recipe on tiny Shakespeare
 MARKS = 'o*x+'
 COLORS = ('#7a7a7a', '#0b6bcb', '#c2410c', '#15803d')
@@ -23,6 +31,8 @@ def add_arguments(parser):
     parser.add_argument('--seeds', type=int, default=3, help='train: runs a recipe [3]')
     parser.add_argument('--threads', type=int, default=os.cpu_count(), help='train: threads [all cores]')
     parser.add_argument('--job', action='append', help='train: a job file of kind pretrain; may be given again')
+    parser.add_argument('--pytorch', action='store_true',
+                        help="train: nanoGPT's recipe in PyTorch beside ours; minutes a seed")
     parser.add_argument('--svg', help='train: write the curves to this file')
 
 
@@ -92,17 +102,54 @@ def svg(path, runs, curves):
         file.write('\n'.join(parts) + '\n')
 
 
+def measure_peer(corpus, threads, seeds, blas_kernels):
+    """{name, build, parameters, tokens_per_step, seeds: [{seed, loss, sampled_loss, seconds}]}, or why not."""
+    python = os.environ.get('FLOE_BENCH_PYTHON', 'python3')
+    environment = {**os.environ, **({'OPENBLAS_CORETYPE': blas_kernels} if blas_kernels else {})}
+    peer = {'tokens_per_step': PEER_RECIPE['length'] * PEER_RECIPE['batch'], 'seeds': []}
+    for seed in range(1, seeds + 1):
+        words = [threads, *PEER_RECIPE.values(), corpus, seed]
+        try:
+            done = subprocess.run([python, PEER, *map(str, words)], stdout=subprocess.PIPE, text=True,
+                                  env=environment, check=False)
+        except OSError as error:
+            return f'not measured: {python}: {error.strerror}; name a Python with torch in FLOE_BENCH_PYTHON'
+        if done.returncode == NO_PYTORCH:
+            return (f'not measured: {python} cannot import torch; name a Python that can in FLOE_BENCH_PYTHON '
+                    '(Debian: python3-torch, for /usr/bin/python3)')
+        if done.returncode != 0:
+            return f'not measured: {os.path.basename(PEER)} ended with {done.returncode}'
+        told = json.loads(done.stdout)
+        peer.update({key: told[key] for key in ('name', 'build', 'parameters')})
+        peer['seeds'].append({'seed': seed, **{key: told[key] for key in ('loss', 'sampled_loss', 'seconds')}})
+    return peer
+
+
+def row(mark, name, run, tokens_to_target, rate):
+    losses = [seed['loss'] for seed in run['seeds']]
+    print(f'{mark} {name:16} {run["parameters"]:>10,} {run["tokens_per_step"]:>14,} {len(losses):>6} '
+          f'{mean(losses):>14.4f} {max(losses) - min(losses):>11.4f} {tokens_to_target:>15} {rate:>9,.0f}')
+
+
+def peer_rows(peer):
+    if isinstance(peer, str):
+        print(f'  {PEER_NAME}: {peer}')
+        return
+    tokens = PEER_RECIPE['steps'] * peer['tokens_per_step']
+    row(' ', PEER_NAME, peer, '-', mean([tokens / seed['seconds'] for seed in peer['seeds']]))
+    print(f'  {PEER_NAME}: {peer["build"]}; on 20 random batches, as nanoGPT measures it, '
+          f'{mean([seed["sampled_loss"] for seed in peer["seeds"]]):.4f}')
+
+
 def table(result, curves):
     print(f'\ntrain  ({result["machine"]}, {result["threads"]} threads)')
     print(f'  {result["corpus_bytes"]:,} bytes, the last {result["held_out_bytes"]:,} held out\n')
-    print('  recipe          parameters  tokens a step  seeds  held-out loss  its spread  tokens to 1.88  tokens/s')
+    print('  recipe           parameters  tokens a step  seeds  held-out loss  its spread  tokens to 1.88  tokens/s')
     for mark, run, curve in zip(MARKS, result['runs'], curves):
-        losses = [seed['loss'] for seed in run['seeds']]
         tokens = reached(curve, TARGET)
         rate = mean([curve[-1][0] / seed['seconds'] for seed in run['seeds']])
-        print(f'{mark} {run["job"]:15} {run["parameters"]:>10,} {run["tokens_per_step"]:>14,} {len(losses):>6} '
-              f'{mean(losses):>14.4f} {max(losses) - min(losses):>11.4f} '
-              f'{f"{tokens:,.0f}" if tokens else "not reached":>15} {rate:>9,.0f}')
+        row(mark, run['job'], run, f'{tokens:,.0f}' if tokens else 'not reached', rate)
+    peer_rows(result['peer'])
     print()
     plot(curves)
 
@@ -117,6 +164,9 @@ def run(arguments, machine):
     if done.returncode != 0:
         return done.returncode
     result = {'name': 'train', 'machine': machine, **json.loads(done.stdout)}
+    result['peer'] = 'not measured: give --pytorch'
+    if arguments.pytorch:
+        result['peer'] = measure_peer(arguments.corpus, arguments.threads, arguments.seeds, result['blas_kernels'])
     curves = [curve_of(one) for one in result['runs']]
     if arguments.svg:
         svg(arguments.svg, result['runs'], curves)

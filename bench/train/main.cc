@@ -4,10 +4,15 @@
 // text has
 // (`tokenizer: characters`), as nanoGPT's characters are. Prints
 //
-//   {corpus_bytes, held_out_bytes, threads, runs: [{job, vocab_size, parameters, tokens_per_step,
+//   {corpus_bytes, held_out_bytes, threads, blas_kernels,
+//     runs: [{job, vocab_size, parameters, tokens_per_step,
 //     seeds: [{seed, loss, seconds, curve: [[tokens, held-out loss], …]}, …]}, …]}
+//
+// blas_kernels: what OpenBLAS was told to use (OPENBLAS_CORETYPE), for a peer; empty: its own
+// choice.
 
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -172,9 +177,11 @@ absl::Status Measure(const std::filesystem::path& folder, char** argv) {
   FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(argv[1]));
   FLOE_ASSIGN_OR_RETURN(const auto tokenizer, ByteTokenizer());
   const Bench bench{folder, *tokenizer, text, static_cast<int>(threads)};
+  const char* kernels = getenv("OPENBLAS_CORETYPE");
   Json result = {{"corpus_bytes", text.size()},
                  {"held_out_bytes", bench.held_out().size()},
                  {"threads", threads},
+                 {"blas_kernels", kernels == nullptr ? "" : kernels},
                  {"runs", Json::array()}};
   for (char** job = argv + 4; *job != nullptr; ++job) {
     FLOE_ASSIGN_OR_RETURN(Json run, RunJob(bench, *job, seeds));

@@ -6,10 +6,10 @@
 A GPT-2 without biases and dropout, eager float32 (bf16: by autocast, as nanoGPT does), AdamW (decay on
 matrices), clipping at 1, causal attention by scaled_dot_product_attention where the version has it.
 
-The first tells how fast it is: {name, build, tokens_per_second}. The second is the peer of
-floe-bench-train: it learns the characters of nine tenths of a text with nanoGPT's rates, and tells the loss
-on the last tenth, {name, build, loss, sampled_loss}: of the whole of it, and as nanoGPT measures it, on 20
-batches of random windows. Exit code 3: PyTorch is not there.
+The first tells how fast it is: {name, build, tokens_per_second}. The second is the peer of `./dev bench train`:
+it learns the characters of nine tenths of a text with nanoGPT's rates, and tells the loss on the last tenth,
+{name, build, parameters, seconds, loss, sampled_loss}: of the whole of it, and as nanoGPT measures it, on 20
+batches of random windows; how it goes to standard error. Exit code 3: PyTorch is not there.
 """
 import json
 import math
@@ -153,11 +153,16 @@ def learning():
     train, held_out = data[:len(data) * 9 // 10], data[len(data) * 9 // 10:]
     torch.manual_seed(int(sys.argv[9]))
     model, optimizer = make(len(ids))
+    start = time.perf_counter()
     for at in range(STEPS):
         for group in optimizer.param_groups:
             group['lr'] = rate(at)
-        step(model, optimizer, train)
-    return {'loss': whole_loss(model, held_out), 'sampled_loss': sampled_loss(model, held_out)}
+        loss = step(model, optimizer, train)
+        if (at + 1) % 250 == 0:
+            print(f'PyTorch seed {sys.argv[9]}  step {at + 1}/{STEPS}  loss {loss:.4f}', file=sys.stderr)
+    seconds = time.perf_counter() - start
+    return {'parameters': sum(parameter.numel() for parameter in model.parameters()), 'seconds': seconds,
+            'loss': whole_loss(model, held_out), 'sampled_loss': sampled_loss(model, held_out)}
 
 
 def main():
