@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
 
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -16,8 +15,6 @@
 
 namespace floe::trainer {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 static_assert(std::endian::native == std::endian::little);
 constexpr std::string_view kMagic = "FLOESTA1";
@@ -69,27 +66,12 @@ class HashingFile {
   Sha256 hash_;
 };
 
-Json HeaderOf(const TrainingPosition& position, const std::vector<StateTensor>& tensors) {
-  Json header = {{"step", position.step},
-                 {"epoch", position.cursor.epoch},
-                 {"position", position.cursor.position},
-                 {"rng", position.cursor.rng},
-                 {"tokens", position.tokens},
-                 {"threads", position.threads},
-                 {"processes", position.processes},
-                 {"run", position.run},
-                 {"last_loss", position.last_loss},
-                 {"held_out", position.held_out},
-                 {"seconds", position.seconds},
-                 {"best_held_out", position.best_held_out},
-                 {"best_step", position.best_step},
-                 {"worse_in_a_row", position.worse_in_a_row},
-                 {"mean_loss", position.mean_loss},
-                 {"rewinds", position.rewinds}};
-  Json list = Json::array();
-  for (const StateTensor& tensor : tensors) list.push_back({tensor.name, tensor.values.size()});
-  header["tensors"] = std::move(list);
-  return header;
+std::string HeaderOf(const TrainingPosition& position, const std::vector<StateTensor>& tensors) {
+  StateHeader header{position, {}};
+  for (const StateTensor& tensor : tensors) {
+    header.tensors.emplace_back(tensor.name, tensor.values.size());
+  }
+  return StateHeaderJson(header);
 }
 
 absl::Status Damaged(const std::filesystem::path& path, std::string_view why) {
@@ -103,7 +85,7 @@ absl::Status WriteStateFile(const std::filesystem::path& path, const TrainingPos
                             const std::vector<StateTensor>& tensors) {
   const std::filesystem::path temporary = path.string() + ".tmp";
   HashingFile file(temporary);
-  const std::string header = HeaderOf(position, tensors).dump();
+  const std::string header = HeaderOf(position, tensors);
   const uint64_t length = header.size();
   file.Write(kMagic);
   file.Write({reinterpret_cast<const char*>(&length), sizeof(length)});
@@ -122,61 +104,49 @@ absl::Status WriteStateFile(const std::filesystem::path& path, const TrainingPos
   return SyncPath(path.parent_path());
 }
 
-absl::StatusOr<StateFile> StateFile::Open(const std::filesystem::path& path) {
-  StateFile state;
-  state.path_ = path;
-  FLOE_ASSIGN_OR_RETURN(state.file_, MappedFile::Open(path));
-  std::string_view bytes = state.file_.bytes();
+absl::StatusOr<StateView> ParseStateFile(std::string_view bytes) {
   if (!bytes.starts_with(kMagic) ||
       bytes.size() < kMagic.size() + sizeof(uint64_t) + kDigestBytes) {
-    return Damaged(path, "it does not start as a state file does");
+    return absl::DataLossError("it does not start as a state file does");
   }
   const std::string_view digest = bytes.substr(bytes.size() - kDigestBytes);
   bytes.remove_suffix(kDigestBytes);
-  if (Sha256::Hex(bytes) != digest) return Damaged(path, "its bytes do not have its checksum");
+  if (Sha256::Hex(bytes) != digest) {
+    return absl::DataLossError("its bytes do not have its checksum");
+  }
   bytes.remove_prefix(kMagic.size());
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof(length));
   bytes.remove_prefix(sizeof(length));
-  if (length > kMaxHeaderBytes || length > bytes.size()) return Damaged(path, "a header too long");
-  FLOE_RETURN_IF_ERROR(state.ParseHeader(bytes.substr(0, length), bytes.substr(length)));
+  if (length > kMaxHeaderBytes || length > bytes.size()) {
+    return absl::DataLossError("a header too long");
+  }
+  auto header = ParseStateHeader(bytes.substr(0, length));
+  if (!header.ok()) return absl::DataLossError(header.status().message());
+  bytes.remove_prefix(length);
+  StateView view{std::move(header->position), {}};
+  for (const auto& [name, count] : header->tensors) {
+    if (count > bytes.size() / sizeof(float)) return absl::DataLossError("tensors are missing");
+    view.tensors[name] = bytes.substr(0, count * sizeof(float));
+    bytes.remove_prefix(count * sizeof(float));
+  }
+  if (!bytes.empty()) return absl::DataLossError("bytes that belong to no tensor");
+  return view;
+}
+
+absl::StatusOr<StateFile> StateFile::Open(const std::filesystem::path& path) {
+  StateFile state;
+  state.path_ = path;
+  FLOE_ASSIGN_OR_RETURN(state.file_, MappedFile::Open(path));
+  auto view = ParseStateFile(state.file_.bytes());
+  if (!view.ok()) return Damaged(path, StdView(view.status().message()));
+  state.view_ = *std::move(view);
   return state;
 }
 
-absl::Status StateFile::ParseHeader(std::string_view header, std::string_view tensors) {
-  try {
-    const Json json = Json::parse(header);
-    position_.step = json.at("step");
-    position_.cursor.epoch = json.at("epoch");
-    position_.cursor.position = json.at("position");
-    position_.cursor.rng = json.at("rng").get<Rng::State>();
-    position_.tokens = json.at("tokens");
-    position_.threads = json.at("threads");
-    position_.processes = json.value("processes", 1);
-    position_.run = json.at("run");
-    position_.last_loss = json.at("last_loss");
-    position_.held_out = json.at("held_out");
-    position_.seconds = json.at("seconds");
-    position_.best_held_out = json.value("best_held_out", 0.0);
-    position_.best_step = json.value("best_step", int64_t{0});
-    position_.worse_in_a_row = json.value("worse_in_a_row", int64_t{0});
-    position_.mean_loss = json.value("mean_loss", 0.0);
-    position_.rewinds = json.value("rewinds", int64_t{0});
-    for (const Json& entry : json.at("tensors")) {
-      const uint64_t count = entry.at(1);
-      if (count > tensors.size() / sizeof(float)) return Damaged(path_, "tensors are missing");
-      tensors_[entry.at(0)] = tensors.substr(0, count * sizeof(float));
-      tensors.remove_prefix(count * sizeof(float));
-    }
-  } catch (const Json::exception& error) {
-    return Damaged(path_, error.what());
-  }
-  return tensors.empty() ? absl::OkStatus() : Damaged(path_, "bytes that belong to no tensor");
-}
-
 absl::Status StateFile::Read(const std::string& name, std::span<float> to) const {
-  const auto found = tensors_.find(name);
-  if (found == tensors_.end() || found->second.size() != to.size_bytes()) {
+  const auto found = view_.tensors.find(name);
+  if (found == view_.tensors.end() || found->second.size() != to.size_bytes()) {
     return Damaged(path_, absl::StrCat("tensor ", name, " is missing or of another size"));
   }
   std::memcpy(to.data(), found->second.data(), to.size_bytes());

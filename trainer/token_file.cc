@@ -42,10 +42,7 @@ int64_t LargestId(const char* data, int64_t count) {
 
 }  // namespace
 
-absl::StatusOr<TokenFile> TokenFile::Open(const std::filesystem::path& path) {
-  TokenFile tokens;
-  FLOE_ASSIGN_OR_RETURN(tokens.file_, MappedFile::Open(path));
-  const std::string_view bytes = tokens.file_.bytes();
+absl::StatusOr<TokenLayout> ParseTokenFile(std::string_view bytes) {
   Header header;
   const Header expected;
   if (bytes.size() >= sizeof(header)) std::memcpy(&header, bytes.data(), sizeof(header));
@@ -53,28 +50,36 @@ absl::StatusOr<TokenFile> TokenFile::Open(const std::filesystem::path& path) {
                      std::memcmp(header.magic, expected.magic, sizeof(header.magic)) == 0 &&
                      (header.width == 2 || header.width == 4) && header.count < (uint64_t{1} << 48);
   if (!known || bytes.size() != sizeof(header) + header.count * header.width) {
-    return absl::DataLossError(absl::StrCat(
-        path.string(),
-        " is not a whole token file; delete it, and it is made from the corpus again"));
+    return absl::DataLossError("is not a whole token file");
   }
-  tokens.count_ = static_cast<int64_t>(header.count);
-  tokens.vocab_size_ = header.vocab_size;
-  tokens.wide_ = header.width == 4;
+  const TokenLayout layout{static_cast<int64_t>(header.count), header.vocab_size,
+                           static_cast<int>(header.width)};
   const char* data = bytes.data() + sizeof(header);
-  const int64_t largest = tokens.wide_ ? LargestId<uint32_t>(data, tokens.count_)
-                                       : LargestId<uint16_t>(data, tokens.count_);
-  if (tokens.count_ > 0 && largest >= tokens.vocab_size_) {
-    return absl::DataLossError(absl::StrCat(path.string(), " holds the id ", largest,
-                                            ", outside its vocabulary of ", tokens.vocab_size_,
+  const int64_t largest = layout.width == 4 ? LargestId<uint32_t>(data, layout.count)
+                                            : LargestId<uint16_t>(data, layout.count);
+  if (layout.count > 0 && largest >= layout.vocab_size) {
+    return absl::DataLossError(
+        absl::StrCat("holds the id ", largest, ", outside its vocabulary of ", layout.vocab_size));
+  }
+  return layout;
+}
+
+absl::StatusOr<TokenFile> TokenFile::Open(const std::filesystem::path& path) {
+  TokenFile tokens;
+  FLOE_ASSIGN_OR_RETURN(tokens.file_, MappedFile::Open(path));
+  const auto layout = ParseTokenFile(tokens.file_.bytes());
+  if (!layout.ok()) {
+    return absl::DataLossError(absl::StrCat(path.string(), " ", layout.status().message(),
                                             "; delete it, and it is made from the corpus again"));
   }
+  tokens.layout_ = *layout;
   return tokens;
 }
 
 void TokenFile::Read(int64_t first, int64_t count, int64_t* to) const {
   const char* data = file_.bytes().data() + sizeof(Header);
   for (int64_t i = 0; i < count; ++i) {
-    if (wide_) {
+    if (layout_.width == 4) {
       uint32_t id;
       std::memcpy(&id, data + (first + i) * 4, 4);
       to[i] = id;

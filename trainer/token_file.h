@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,23 +17,31 @@
 
 namespace floe::trainer {
 
+// What the header of a token file says.
+struct TokenLayout {
+  int64_t count = 0;
+  int64_t vocab_size = 0;
+  int width = 0;  // bytes a token
+};
+
+// Of a whole token file: a pure function, which reads it through once. DATA_LOSS when the header is
+// not that of a token file, the length does not fit it, or an id is not below vocab_size.
+absl::StatusOr<TokenLayout> ParseTokenFile(std::string_view bytes);
+
 // Immutable; thread-safe. Movable.
 class TokenFile {
  public:
-  // DATA_LOSS when the header is not that of a token file, the length does not fit it, or an id is
-  // not below vocab_size(): who reads may index by any id. Reads the file through once.
+  // DATA_LOSS as ParseTokenFile says: who reads may index by any id.
   static absl::StatusOr<TokenFile> Open(const std::filesystem::path& path);
 
-  int64_t size() const { return count_; }
-  int64_t vocab_size() const { return vocab_size_; }
+  int64_t size() const { return layout_.count; }
+  int64_t vocab_size() const { return layout_.vocab_size; }
   // Copies tokens [first, first + count) to `to`; the range must lie inside.
   void Read(int64_t first, int64_t count, int64_t* to) const;
 
  private:
   MappedFile file_;
-  int64_t count_ = 0;
-  int64_t vocab_size_ = 0;
-  bool wide_ = false;
+  TokenLayout layout_;
 };
 
 // Writes a token file front to back; it appears under its name only at Finish(). Not thread-safe.

@@ -1,19 +1,14 @@
 // Any bytes as a file of examples, in each of the three formats: refused with a line, or examples
 // as the format promises them.
 #include <algorithm>
-#include <cstdint>
-#include <cstdlib>
-#include <string_view>
 
+#include "tests/support/fuzzing.h"
 #include "trainer/alignment/chat_data.h"
 
 namespace {
 
 using namespace floe::trainer;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
+using floe::test::Require;
 
 bool Asks(const std::vector<ChatMessage>& prompt) {
   return !prompt.empty() && prompt.back().role != "assistant";
@@ -50,7 +45,7 @@ void CheckChoices(std::string_view file) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view file(reinterpret_cast<const char*>(data), size);
+  const std::string_view file = floe::test::AsText(data, size);
   CheckChats(file);
   CheckPreferences(file);
   CheckChoices(file);

@@ -1,9 +1,12 @@
 #include "trainer/inspection/report.h"
 
+#include <stdexcept>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
+
+#include "base/json/strict_json.h"
+#include "base/view.h"
 
 namespace floe::trainer {
 namespace {
@@ -48,14 +51,22 @@ Json ToJson(const Inspection& inspection) {
       {"neighbours", neighbours}};
 }
 
-// Members that are not there, or of another type, throw nlohmann's exceptions.
-LayerRoles LayerOf(const Json& json) {
+// Members that are not there, or of another type, throw exceptions.
+using Read = nlohmann::json;
+
+int64_t Count(const Read& json) {
+  const auto count = json.get_ref<const Read::number_unsigned_t&>();
+  if (count > INT64_MAX) throw std::out_of_range("a count is larger than any can be");
+  return static_cast<int64_t>(count);
+}
+
+LayerRoles LayerOf(const Read& json) {
   LayerRoles layer;
   json.at("attention_rms").get_to(layer.attention_rms);
   json.at("ffn_rms").get_to(layer.ffn_rms);
   json.at("residual_rms").get_to(layer.residual_rms);
   json.at("read_out_loss").get_to(layer.read_out_loss);
-  for (const Json& head : json.at("heads")) {
+  for (const Read& head : json.at("heads")) {
     layer.heads.push_back({.previous_token = head.at("previous_token").get<double>(),
                            .first_token = head.at("first_token").get<double>(),
                            .induction = head.at("induction").get<double>()});
@@ -63,21 +74,20 @@ LayerRoles LayerOf(const Json& json) {
   return layer;
 }
 
-Inspection InspectionOf(const Json& json) {
+Inspection InspectionOf(const Read& json) {
   Inspection inspection;
   json.at("subject").get_to(inspection.subject);
   json.at("loss").get_to(inspection.loss);
-  for (const Json& one : json.at("components")) {
-    inspection.components.push_back({one.at("name").get<std::string>(),
-                                     one.at("parameters").get<int64_t>(),
+  for (const Read& one : json.at("components")) {
+    inspection.components.push_back({one.at("name").get<std::string>(), Count(one.at("parameters")),
                                      one.at("share").get<double>()});
   }
   json.at("embedding").at("rms").get_to(inspection.embedding_rms);
   json.at("embedding").at("read_out_loss").get_to(inspection.embedding_read_out_loss);
-  for (const Json& layer : json.at("layers")) inspection.layers.push_back(LayerOf(layer));
-  for (const Json& one : json.at("neighbours")) {
+  for (const Read& layer : json.at("layers")) inspection.layers.push_back(LayerOf(layer));
+  for (const Read& one : json.at("neighbours")) {
     Neighbours neighbours{one.at("token").get<std::string>(), {}};
-    for (const Json& near : one.at("nearest")) {
+    for (const Read& near : one.at("nearest")) {
       neighbours.nearest.emplace_back(near.at("token").get<std::string>(),
                                       near.at("cosine").get<double>());
     }
@@ -89,12 +99,16 @@ Inspection InspectionOf(const Json& json) {
 }  // namespace
 
 absl::StatusOr<InspectionReport> ParseInspectionJson(std::string_view json) {
+  const auto bad = [](std::string_view why) {
+    return absl::DataLossError(absl::StrCat("this is no inspection's report: ", AbslView(why)));
+  };
+  const auto root = ParseStrictJson(json, "it");
+  if (!root.ok()) return bad(StdView(root.status().message()));
   try {
-    const Json root = Json::parse(json);
-    return InspectionReport{root.at("text_tokens").get<int64_t>(), InspectionOf(root.at("before")),
-                            InspectionOf(root.at("after"))};
-  } catch (const Json::exception& error) {
-    return absl::DataLossError(absl::StrCat("this is no inspection's report: ", error.what()));
+    return InspectionReport{Count(root->at("text_tokens")), InspectionOf(root->at("before")),
+                            InspectionOf(root->at("after"))};
+  } catch (const std::exception& error) {  // the JSON library's, and Count's
+    return bad(error.what());
   }
 }
 

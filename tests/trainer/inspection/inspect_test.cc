@@ -182,6 +182,12 @@ TEST_F(InspectTest, TheReportIsJsonWhateverBytesTokensHave) {
   EXPECT_EQ(InspectionJson(back), InspectionJson(report));
   EXPECT_TRUE(absl::IsDataLoss(ParseInspectionJson("{\"text_tokens\": 3}").status()));
   EXPECT_TRUE(absl::IsDataLoss(ParseInspectionJson("[1,").status()));
+  auto changed = nlohmann::json::parse(InspectionJson(report));
+  for (const nlohmann::json& no_count : {nlohmann::json(1e300), nlohmann::json(-1),
+                                         nlohmann::json(UINT64_MAX), nlohmann::json(true)}) {
+    changed["text_tokens"] = no_count;
+    EXPECT_TRUE(absl::IsDataLoss(ParseInspectionJson(changed.dump()).status())) << no_count;
+  }
 }
 
 }  // namespace
