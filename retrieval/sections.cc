@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "base/json/strict_json.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "retrieval/json_string.h"
@@ -134,6 +135,12 @@ absl::StatusOr<std::vector<Section>> ReadJsonLines(const NewDocument& document) 
   ForEachLine(document.content, [&](size_t begin, std::string_view line) {
     ++number;
     if (!status.ok() || IsBlank(line)) return;
+    if (NestsTooDeep(line)) {
+      status =
+          absl::InvalidArgumentError(absl::StrCat("document ", document.id, ": line ", number,
+                                                  " nests deeper than ", kMaxJsonDepth, " levels"));
+      return;
+    }
     const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     std::optional<PlacedString> text;
     if (object.is_object()) text = FindJsonString(line, "text");

@@ -172,7 +172,9 @@ absl::StatusOr<std::vector<TokenId>> Encode(const Tokenizer& tokenizer, const Te
 ChatTemplate::ChatTemplate() : digest_(Sha256::Hex(kChatMlJinja)) {}
 
 absl::StatusOr<ChatTemplate> ChatTemplate::FromConfig(std::string_view tokenizer_config_json) {
-  const Json config = Json::parse(tokenizer_config_json, nullptr, false);
+  const absl::StatusOr<Json> parsed = ParseStrictJson(tokenizer_config_json, "it");
+  if (!parsed.ok()) return NoConfig(StdView(parsed.status().message()));
+  const Json& config = *parsed;
   if (!config.is_object()) return NoConfig("it is no JSON object");
   FLOE_ASSIGN_OR_RETURN(const std::optional<std::string> source, SourceOf(config));
   ChatTemplate chat;

@@ -78,7 +78,8 @@ class ChatTemplate {
   // ChatML.
   ChatTemplate();
   // The template of a tokenizer_config.json; ChatML when it has none. Of several it is the one
-  // named "default". INVALID_ARGUMENT for what is no such file, and for a template outside the
+  // named "default". INVALID_ARGUMENT for what is no such file (or has
+  // a member twice, or nests deeper than 64 levels), and for a template outside the
   // subset (jinja/template.h), by name and line.
   static absl::StatusOr<ChatTemplate> FromConfig(std::string_view tokenizer_config_json);
 

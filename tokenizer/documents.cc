@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "base/json/strict_json.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "tokenizer/unicode/utf8.h"
@@ -34,6 +35,10 @@ absl::Status CheckUtf8(std::string_view line, int64_t number) {
 }
 
 absl::StatusOr<std::string> TextOf(std::string_view line, int64_t number) {
+  if (NestsTooDeep(line)) {  // each takes some seventy bytes: a file of brackets took all memory
+    return absl::InvalidArgumentError(
+        absl::StrCat("line ", number, " nests deeper than ", kMaxJsonDepth, " levels"));
+  }
   const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (object.is_object()) {
     const auto text = object.find("text");

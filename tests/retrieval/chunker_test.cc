@@ -102,6 +102,9 @@ TEST(Chunker, WhatIsNoDocumentIsNamed) {
   EXPECT_THAT(message("{\"text\": \"a\"}\n{\"tex\": 1}", Format::kJsonl), HasSubstr("line 2"));
   EXPECT_THAT(message("{\"text\": \"a\"}\n\n[1]", Format::kJsonl), HasSubstr("line 3"));
   EXPECT_THAT(message("{\"text\": \"\\ud800\"}", Format::kJsonl), HasSubstr("line 1"));
+  const std::string deep = std::string(100, '[') + std::string(100, ']');
+  EXPECT_THAT(message("{\"text\": \"a\", \"b\": " + deep + "}", Format::kJsonl),
+              HasSubstr("line 1 nests deeper than 64 levels"));
   EXPECT_THAT(message("{\"text\": \"a\\u0000b\"}", Format::kJsonl), HasSubstr("\\u0000"));
 }
 

@@ -162,6 +162,20 @@ TEST(ChatTemplateTest, ToolsThatATemplateDoesNotKnowAreRefused) {
   EXPECT_FALSE(chat->Render(*tokenizer, plain, {.tools = deep + std::string(2'000'000, ']')}).ok());
 }
 
+TEST(ChatTemplateTest, AConfigThatNestsWithoutEndIsRefused) {
+  // Its copy is a recursion: a million levels ended the program.
+  const size_t levels = 1 << 20;
+  const std::string deep = std::string(levels, '[') + std::string(levels, ']');
+  const auto chat = ChatTemplate::FromConfig("{\"chat_template\":[{\"name\":" + deep + "}]}");
+  EXPECT_EQ(chat.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(chat.status().message(), testing::HasSubstr("it nests deeper than 64 levels"));
+}
+
+TEST(ChatTemplateTest, AConfigThatSaysATemplateTwiceIsRefused) {
+  const auto chat = ChatTemplate::FromConfig(R"({"chat_template": "a", "chat_template": "b"})");
+  EXPECT_THAT(chat.status().message(), testing::HasSubstr("\"chat_template\" twice"));
+}
+
 TEST(ChatTemplateTest, WritesTheConfigOfACheckpoint) {
   const auto tokenizer = SampleTokenizer();
   const auto config = nlohmann::json::parse(

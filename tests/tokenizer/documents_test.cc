@@ -47,6 +47,12 @@ TEST(DocumentsTest, NamesTheLineThatIsWrong) {
   EXPECT_THAT(RefusalOf("{\"text\":\"a\"}\nplain\n", TextFormat::kJsonl), HasSubstr("line 2"));
 }
 
+TEST(DocumentsTest, ALineThatNestsWithoutEndIsRefused) {
+  const std::string deep = "{\"text\":\"a\",\"b\":" + std::string(100, '[') + std::string(100, ']');
+  EXPECT_THAT(RefusalOf("{\"text\":\"a\"}\n" + deep + "}\n", TextFormat::kJsonl),
+              HasSubstr("line 2 nests deeper than 64 levels"));
+}
+
 TEST(DocumentsTest, AFileWithoutDocumentsIsRefused) {
   EXPECT_THAT(RefusalOf(""), HasSubstr("empty"));
   EXPECT_THAT(RefusalOf(" \n\t\n"), HasSubstr("empty"));
