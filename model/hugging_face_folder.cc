@@ -5,14 +5,13 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-#include "base/json/strict_json.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "model/checkpoint.h"
+#include "model/shard_index.h"
 
 namespace floe::model {
 namespace {
@@ -38,29 +37,10 @@ absl::Status In(const fs::path& file, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(file.string(), ": ", status.message()));
 }
 
-// Files come from anyone: nothing outside of the folder is opened for them.
-bool IsPlainName(std::string_view name) {
-  return !name.empty() && name.size() <= 255 && name[0] != '.' &&
-         name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos &&
-         absl::EndsWith(AbslView(name), ".safetensors");
-}
-
-// The tensor's file, by the index.
 absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const fs::path& path) {
   FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxJsonBytes));
-  FLOE_ASSIGN_OR_RETURN(const nlohmann::json json, ParseStrictJson(text, path.string()));
-  const auto map = json.is_object() ? json.find("weight_map") : json.end();
-  if (!json.is_object() || map == json.end() || !map->is_object() || map->empty()) {
-    return Bad(path, "has no weight_map of tensors to files");
-  }
-  std::map<std::string, std::string> files;
-  for (const auto& [tensor, file] : map->items()) {
-    if (!file.is_string() || !IsPlainName(file.get_ref<const std::string&>())) {
-      return Bad(path, absl::StrCat("weight_map puts ", tensor.substr(0, 120), " into ",
-                                    ShownJson(file), "; a *.safetensors file beside it is meant"));
-    }
-    files[tensor] = file.get<std::string>();
-  }
+  auto files = ParseShardIndex(text);
+  if (!files.ok()) return In(path, files.status());
   return files;
 }
 
