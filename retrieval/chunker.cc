@@ -19,6 +19,12 @@ struct Piece {
 
 constexpr std::string_view kBlank = " \t\r\n\f\v";
 
+std::string_view Trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(kBlank);
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) + 1 - first);
+}
+
 // How good it is to end a chunk behind `text`, of which `next` goes on.
 enum class Boundary { kNone, kLine, kSentence, kParagraph };
 
@@ -66,7 +72,7 @@ class SectionCutter {
     size_t half = piece.size() / 2;
     while (half > 0 && (piece[half] & 0xC0) == 0x80) --half;
     if (half == 0) half = tokenizer::ReadUtf8(piece, 0).length;
-    if (tokens <= limits_.chunk_tokens || half >= piece.size()) {
+    if ((tokens <= limits_.chunk_tokens && Fits(piece)) || half >= piece.size()) {
       pieces_.push_back({begin, begin + piece.size(), tokens});
       return;
     }
@@ -103,14 +109,15 @@ class SectionCutter {
     return best;
   }
 
-  // The same or fewer pieces, whose text by itself is within the limit: normalising tokenizers may
-  // count a text otherwise than its pieces.
+  // Whether a chunk may be of this text. Without the white space around it a text may have more
+  // tokens than its pieces: "the" where " the" is one. Normalising tokenizers count otherwise too.
+  bool Fits(std::string_view text) const {
+    return static_cast<int>(tokenizer_.Count(Trimmed(text))) <= limits_.chunk_tokens;
+  }
+
+  // The same or fewer pieces, whose text by itself is within the limit.
   size_t Fitting(size_t first, size_t end) const {
-    while (end > first + 1 &&
-           static_cast<int>(tokenizer_.Count(Text(pieces_[first].begin, pieces_[end - 1].end))) >
-               limits_.chunk_tokens) {
-      --end;
-    }
+    while (end > first + 1 && !Fits(Text(pieces_[first].begin, pieces_[end - 1].end))) --end;
     return end;
   }
 
@@ -125,18 +132,15 @@ class SectionCutter {
   }
 
   void Append(size_t first, size_t end, std::vector<Chunk>& chunks) const {
-    const std::string_view whole = Text(pieces_[first].begin, pieces_[end - 1].end);
-    const size_t from = whole.find_first_not_of(kBlank);
-    if (from == whole.npos) return;
-    const size_t to = whole.find_last_not_of(kBlank) + 1;
-    const size_t begin = pieces_[first].begin + from;
-    const size_t stop = pieces_[first].begin + to;
+    const std::string_view text = Trimmed(Text(pieces_[first].begin, pieces_[end - 1].end));
+    if (text.empty()) return;
+    const auto begin = static_cast<size_t>(text.data() - section_.text.data());
     Chunk chunk;
     chunk.index = static_cast<int>(chunks.size());
     chunk.begin = section_.PlaceOf(begin);
-    chunk.end = section_.PlaceOf(stop);
+    chunk.end = section_.PlaceOf(begin + text.size());
     chunk.heading = section_.heading;
-    chunk.text = whole.substr(from, to - from);
+    chunk.text = text;
     chunk.tokens = static_cast<int>(tokenizer_.Count(chunk.text));
     // What lies wholly in the chunk before (white space only is new) would be found twice.
     if (!chunks.empty() && chunks.back().begin <= chunk.begin && chunk.end <= chunks.back().end) {

@@ -9,6 +9,7 @@
 
 #include "retrieval/json_string.h"
 #include "tests/retrieval/fakes.h"
+#include "tests/tokenizer/sample_tokenizer.h"
 
 namespace floe::retrieval {
 namespace {
@@ -51,6 +52,17 @@ TEST(Chunker, AParagraphsEndGoesBeforeASentences) {
   const std::string text = "Aaaa bbbb cccc dddd.\n\nEe. Ff gggg hhhh iiii jjjj.";
   EXPECT_THAT(Texts(Cut(Text(text), 25, 0)),
               ElementsAre("Aaaa bbbb cccc dddd.", "Ee. Ff gggg hhhh iiii", "jjjj."));
+}
+
+// " the" is one token and "the" three: a chunk that began with it had one more than its limit.
+TEST(Chunker, TheLimitHoldsWithoutTheWhiteSpaceInFront) {
+  const auto tokenizer = tokenizer::SampleTokenizer();
+  const NewDocument text = Text("The town is far, and the river is wide: nobody hurries.");
+  for (int limit = 4; limit < 12; ++limit) {
+    const auto chunks = ChunksOf(text, *tokenizer, {limit, 2});
+    ASSERT_TRUE(chunks.ok()) << chunks.status();
+    for (const Chunk& chunk : *chunks) EXPECT_LE(chunk.tokens, limit) << chunk.text;
+  }
 }
 
 TEST(Chunker, ALongRunWithoutSpacesIsCutBetweenCharacters) {
