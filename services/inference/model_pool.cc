@@ -1,5 +1,6 @@
 #include "services/inference/model_pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 
@@ -7,6 +8,8 @@
 
 #include "base/error_reason.h"
 #include "base/status_macros.h"
+#include "base/thrown.h"
+#include "base/view.h"
 #include "model/checkpoint.h"
 
 namespace floe::inference {
@@ -36,21 +39,51 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Acquire(
       found->second.last_used = clock_.Monotonic();
       return found->second.model;
     }
-    if (cancelled()) return absl::CancelledError("the caller left while the model was loading");
-    changed_.wait_for(lock, std::chrono::milliseconds(50));
+    FLOE_RETURN_IF_ERROR(AwaitLoad(key, cancelled, lock));
   }
   entries_[key].last_used = clock_.Monotonic();
   lock.unlock();
-  auto model = Load(key);
+  auto model = [&]() -> absl::StatusOr<std::shared_ptr<ServedModel>> {
+    try {
+      return Load(key);
+    } catch (...) {
+      return StatusOfThrown(absl::StrCat("checkpoint ", key, " cannot be loaded"));
+    }
+  }();
   lock.lock();
   if (model.ok()) {
     entries_[key].model = *model;
+    entries_[key].bytes = (*model)->bytes;  // less than was claimed, without its draft model
     if (!accepting_) (*model)->scheduler->StopAccepting();
   } else {
     entries_.erase(key);
   }
   changed_.notify_all();
   return model;
+}
+
+absl::Status ModelPool::AwaitLoad(const std::string& digest, const std::function<bool()>& cancelled,
+                                  std::unique_lock<std::mutex>& lock) {
+  // Whoever waits holds a thread of the server, and comes to the queue next.
+  const int64_t most = options_.serve.scheduler.queue.requests;
+  if (waiting_ >= most) {
+    return ComeAgain("QUEUE_FULL",
+                     absl::StrCat("checkpoint ", digest, " is being loaded and ", most,
+                                  " calls wait already; try again later or ask another worker"),
+                     absl::Seconds(1));
+  }
+  ++waiting_;
+  while (accepting_ && IsLoading(digest) && !cancelled()) {
+    changed_.wait_for(lock, std::chrono::milliseconds(50));
+  }
+  --waiting_;
+  if (cancelled()) return absl::CancelledError("the caller left while the model was loading");
+  return absl::OkStatus();
+}
+
+bool ModelPool::IsLoading(const std::string& digest) const {
+  const auto found = entries_.find(digest);
+  return found != entries_.end() && found->second.model == nullptr;
 }
 
 absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Load(const std::string& digest) {
@@ -69,12 +102,26 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::LoadFrom(
   const absl::StatusOr<model::Checkpoint> checkpoint =
       model::Checkpoint::Open(folder, /*verify=*/false);
   if (!checkpoint.ok()) return CannotServe(digest, checkpoint.status());
-  const std::optional<model::Checkpoint> found = DraftFor(*checkpoint);
-  const model::Checkpoint* draft = found ? &*found : nullptr;
-  FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(*checkpoint, draft, options_.serve)));
-  auto model = LoadServedModel(folder, options_.serve, clock_, draft);
+  std::optional<model::Checkpoint> draft = DraftFor(*checkpoint);
+  if (draft) {
+    const absl::Status room = MakeRoom(digest, BytesToServe(*checkpoint, &*draft, options_.serve));
+    if (!room.ok()) {
+      TellLostDraft(draft->digest(), room);
+      draft.reset();
+    }
+  }
+  if (!draft) {
+    FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(*checkpoint, nullptr, options_.serve)));
+  }
+  auto model = LoadServedModel(folder, options_.serve, clock_, draft ? &*draft : nullptr);
   if (!model.ok()) return CannotServe(digest, model.status());
+  if (!(*model)->lost_draft.ok()) TellLostDraft(draft->digest(), (*model)->lost_draft);
   return model;
+}
+
+void ModelPool::TellLostDraft(std::string_view digest, const absl::Status& why) {
+  options_.on_lost_draft(absl::Status(
+      why.code(), absl::StrCat("draft model ", AbslView(digest), ": ", why.message())));
 }
 
 std::optional<model::Checkpoint> ModelPool::DraftFor(const model::Checkpoint& target) {
@@ -84,9 +131,7 @@ std::optional<model::Checkpoint> ModelPool::DraftFor(const model::Checkpoint& ta
       return model::Checkpoint::Open(folder, /*verify=*/false);
     }();
     if (!draft.ok()) {
-      options_.on_lost_draft(
-          absl::Status(draft.status().code(),
-                       absl::StrCat("draft model ", digest, ": ", draft.status().message())));
+      TellLostDraft(digest, draft.status());
     } else if (CanGuessFor(target, *draft)) {
       return *std::move(draft);
     }
@@ -98,27 +143,30 @@ absl::Status ModelPool::MakeRoom(const std::string& digest, int64_t bytes) {
   // Dropped after the lock: ending a scheduler joins its thread.
   std::vector<std::shared_ptr<ServedModel>> dropped;
   const std::lock_guard lock(mutex_);
-  while (true) {
-    int64_t used = 0;
-    auto oldest = entries_.end();
-    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
-      if (entry->first != digest) used += entry->second.bytes;
-      // Only the pool holds it, and new holders need the lock.
-      const bool idle = entry->second.model != nullptr && entry->second.model.use_count() == 1;
-      if (idle &&
-          (oldest == entries_.end() || entry->second.last_used < oldest->second.last_used)) {
-        oldest = entry;
-      }
-    }
-    if (used + bytes <= options_.memory_bytes) break;
-    if (oldest == entries_.end()) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("checkpoint ", digest, " needs ", bytes >> 20, " MiB with its KV cache; ",
-                       used >> 20, " of the worker's ", options_.memory_bytes >> 20,
-                       " MiB are in use; try later, ask another worker or raise --memory-mib"));
-    }
-    dropped.push_back(std::move(oldest->second.model));
-    entries_.erase(oldest);
+  int64_t used = 0;
+  std::vector<std::map<std::string, Entry>::iterator> idle;
+  int64_t idle_bytes = 0;
+  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+    if (entry->first == digest) continue;
+    used += entry->second.bytes;
+    // Only the pool holds it, and new holders need the lock.
+    if (entry->second.model == nullptr || entry->second.model.use_count() > 1) continue;
+    idle.push_back(entry);
+    idle_bytes += entry->second.bytes;
+  }
+  const int64_t in_use = used - idle_bytes;
+  if (in_use + bytes > options_.memory_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("checkpoint ", digest, " needs ", bytes >> 20, " MiB with its KV cache; ",
+                     in_use >> 20, " of the worker's ", options_.memory_bytes >> 20,
+                     " MiB are in use; try later, ask another worker or raise --memory-mib"));
+  }
+  std::sort(idle.begin(), idle.end(),
+            [](const auto& a, const auto& b) { return a->second.last_used < b->second.last_used; });
+  for (auto oldest = idle.begin(); used + bytes > options_.memory_bytes; ++oldest) {
+    used -= (*oldest)->second.bytes;
+    dropped.push_back(std::move((*oldest)->second.model));
+    entries_.erase(*oldest);
   }
   entries_[digest].bytes = bytes;
   return absl::OkStatus();

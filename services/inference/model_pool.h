@@ -25,7 +25,8 @@ struct ModelPoolOptions {
   int64_t memory_bytes = int64_t{8} << 30;  // of weights and KV caches together
   // Digests of draft models: a checkpoint is served with the first that may guess for it.
   std::vector<std::string> drafts;
-  // Told of a draft model that cannot be read: its target is served without.
+  // Told of a draft model that cannot be read or loaded, or has no room: its target is served
+  // without.
   std::function<void(const absl::Status&)> on_lost_draft = [](const absl::Status&) {};
 };
 
@@ -37,8 +38,9 @@ class ModelPool {
 
   // The model, loaded by the first who asks while others wait; they may give up by `cancelled`. It
   // stays loaded while the pointer is held (shared: with the pool and other calls).
-  // RESOURCE_EXHAUSTED when the memory budget is taken by models in use; else the errors of
-  // fetching and loading.
+  // RESOURCE_EXHAUSTED when the memory budget is taken by models in use, the machine gives no more
+  // memory or threads, or, with the reason QUEUE_FULL, as many as fill a queue wait for loads; else
+  // the errors of fetching and loading.
   absl::StatusOr<std::shared_ptr<ServedModel>> Acquire(std::string_view digest,
                                                        const std::function<bool()>& cancelled);
   std::vector<std::shared_ptr<ServedModel>> Loaded() const;
@@ -55,13 +57,19 @@ class ModelPool {
     absl::Duration last_used;
   };
 
+  // Until `digest` is no longer being loaded.
+  absl::Status AwaitLoad(const std::string& digest, const std::function<bool()>& cancelled,
+                         std::unique_lock<std::mutex>& lock);
+  bool IsLoading(const std::string& digest) const;  // under the lock
   // What is kept on this machine is verified while it is packed, and given to nobody before.
   absl::StatusOr<std::shared_ptr<ServedModel>> Load(const std::string& digest);
   absl::StatusOr<std::shared_ptr<ServedModel>> LoadFrom(const std::filesystem::path& folder,
                                                         const std::string& digest);
   // The first draft model for `target`; none when there is no such one.
   std::optional<model::Checkpoint> DraftFor(const model::Checkpoint& target);
-  // Drops idle models, least recently used first, until `bytes` fit, and claims them for `digest`.
+  void TellLostDraft(std::string_view digest, const absl::Status& why);
+  // Drops idle models, least recently used first, until `bytes` fit, and claims them for `digest`;
+  // none where that would not be enough.
   absl::Status MakeRoom(const std::string& digest, int64_t bytes);
 
   WeightSource& source_;
@@ -70,6 +78,7 @@ class ModelPool {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, Entry> entries_;  // guarded by mutex_
+  int64_t waiting_ = 0;                   // for loads; guarded by mutex_
   bool accepting_ = true;                 // guarded by mutex_
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "base/thrown.h"
 #include "model/accounting.h"
 #include "model/checkpoint.h"
 #include "model/quantization.h"
@@ -36,6 +37,16 @@ CpuEngineOptions DraftEngineOptions(const model::Checkpoint& target, const model
       std::max<int64_t>(1, engine.kv_bytes / KvBlockBytes(target.blueprint(), options.device));
   engine.kv_bytes = blocks * KvBlockBytes(draft.blueprint(), options.device);
   return engine;
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> MakeDraftEngine(const model::Checkpoint& target,
+                                                        const model::Checkpoint& draft,
+                                                        const ServeOptions& options) {
+  try {
+    return MakeEngine(draft, DraftEngineOptions(target, draft, options), options.device);
+  } catch (...) {
+    return StatusOfThrown("it could not be loaded");
+  }
 }
 
 // `eos_token_id` of generation_config.json: a number or a list of numbers.
@@ -100,7 +111,6 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesyst
   auto served = std::make_shared<ServedModel>();
   served->digest = checkpoint.digest();
   served->parameters = model::CountParameters(checkpoint.blueprint()).Total();
-  served->bytes = BytesToServe(checkpoint, draft, options);
   FLOE_ASSIGN_OR_RETURN(served->end_ids, EndIds(folder, checkpoint.blueprint()));
   const auto json = ReadFile(folder / "tokenizer.json", kMaxJsonBytes);
   if (json.ok()) {
@@ -120,11 +130,15 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesyst
   FLOE_ASSIGN_OR_RETURN(auto engine, MakeEngine(checkpoint, options.engine, options.device));
   std::unique_ptr<Engine> guesser;
   if (draft != nullptr) {
-    FLOE_ASSIGN_OR_RETURN(
-        guesser,
-        MakeEngine(*draft, DraftEngineOptions(checkpoint, *draft, options), options.device));
-    served->draft = draft->digest();
+    auto made = MakeDraftEngine(checkpoint, *draft, options);
+    if (made.ok()) {
+      guesser = *std::move(made);
+      served->draft = draft->digest();
+    } else {
+      served->lost_draft = made.status();
+    }
   }
+  served->bytes = BytesToServe(checkpoint, guesser == nullptr ? nullptr : draft, options);
   served->scheduler =
       std::make_unique<Scheduler>(std::move(engine), clock, options.scheduler, std::move(guesser));
   return served;

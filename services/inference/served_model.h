@@ -28,8 +28,9 @@ struct ServeOptions {
 struct ServedModel {
   std::string digest;
   int64_t parameters = 0;
-  int64_t bytes = 0;                                      // weights and KV cache
-  std::string draft;                                      // digest of its draft model; empty: none
+  int64_t bytes = 0;        // weights and KV cache
+  std::string draft;        // digest of its draft model; empty: none
+  absl::Status lost_draft;  // why it serves without the one it was given
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer;  // null: the checkpoint has none
   // End of text, by generation_config.json; where that says nothing, <|endoftext|> and <|im_end|>.
   std::vector<int32_t> end_ids;
@@ -48,8 +49,8 @@ bool CanGuessFor(const model::Checkpoint& target, const model::Checkpoint& draft
 int64_t BytesToServe(const model::Checkpoint& checkpoint, const model::Checkpoint* draft,
                      const ServeOptions& options);
 
-// Loads a verified checkpoint folder, and a draft model that may guess for it unless null. Borrows
-// `clock`.
+// Loads a verified checkpoint folder, and a draft model that may guess for it unless null: one that
+// cannot be loaded is left out, see `lost_draft`. Borrows `clock`.
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,
                                                              const ServeOptions& options,
                                                              const Clock& clock,

@@ -111,6 +111,32 @@ TEST_F(WorkerTest, IdleModelsMakeRoomAndModelsInUseDoNot) {
   EXPECT_EQ(pool().Loaded()[0]->digest, b);
 }
 
+TEST_F(WorkerTest, WhatWasUsedLongestAgoLeavesFirst) {
+  const std::string a = Publish(0.5f), b = Publish(0.4f), c = Publish(0.3f), d = Publish(0.2f);
+  Start();
+  const int64_t bytes = (*pool().Acquire(a, Never))->bytes;
+  ModelPoolOptions options;
+  options.memory_bytes = 3 * bytes;
+  Start(options);
+  for (const std::string& digest : {a, b, c, a}) ASSERT_TRUE(pool().Acquire(digest, Never).ok());
+  ASSERT_TRUE(pool().Acquire(d, Never).ok());
+  std::vector<std::string> loaded;
+  for (const auto& model : pool().Loaded()) loaded.push_back(model->digest);
+  EXPECT_THAT(loaded, testing::UnorderedElementsAre(a, c, d));
+}
+
+TEST_F(WorkerTest, NoModelLeavesForOneThatHasNoRoomAllTheSame) {
+  const std::string small = Publish(0.5f, 512, "", 1);
+  const std::string large = Publish(0.5f, 512, "", 3);
+  Start();
+  ModelPoolOptions options;
+  options.memory_bytes = (*pool().Acquire(small, Never))->bytes;
+  Start(options);
+  ASSERT_TRUE(pool().Acquire(small, Never).ok());
+  EXPECT_EQ(pool().Acquire(large, Never).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(pool().Loaded().size(), 1u);
+}
+
 TEST_F(WorkerTest, ADraftModelGuessesForALargerOneOfItsTokenizer) {
   const std::string target = Publish(0.5f, 512, "", 3);
   const std::string draft = Publish(0.5f, 512, "", 1);
