@@ -24,6 +24,9 @@ constexpr absl::Duration kFlushTime = absl::Seconds(3);
 // Of the grace, for calls to finish by themselves; the rest is for handing over those that did not.
 constexpr double kFinishingPart = 0.75;
 constexpr absl::Duration kBlobDeadline = absl::Minutes(10);
+// For calls that are about to be refused, that load, or that only look.
+constexpr int64_t kSpareThreads = 256;
+constexpr int64_t kMostThreads = 32'768;  // as many as Linux gives a process by default
 
 absl::StatusOr<std::unique_ptr<BlobSource>> MakeBlobSource(const ServiceOptions& options) {
   if (!options.blob_dir.empty()) return MakeFolderBlobSource(options.blob_dir);
@@ -104,6 +107,12 @@ absl::Status CheckOptions(const ServiceOptions& options) {
         "memory-mib, kv-mib (not above memory-mib), max-waiting and max-waiting-tokens must be "
         "positive, threads not negative");
   }
+  const int64_t most_waiting = (kMostThreads - kSpareThreads - options.max_running) / 2;
+  if (options.max_waiting > most_waiting) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max-waiting is ", options.max_waiting,
+        "; each call that waits holds a thread, so it must be at most ", most_waiting));
+  }
   return ChooseDevice(options.device, options.dtype, CudaStatus()).status();
 }
 
@@ -155,9 +164,18 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
   config.AddCheck([&options] { return CheckOptions(options); });
 }
 
+// A model takes its KV cache at the least. Calls may also wait for a model to be loaded.
+int ServerThreads(const ServiceOptions& options) {
+  const int64_t models = options.memory_mib / options.kv_mib;
+  const int64_t needed =
+      models * (options.max_running + options.max_waiting) + options.max_waiting + kSpareThreads;
+  return std::max(options.common.max_threads, static_cast<int>(std::min(needed, kMostThreads)));
+}
+
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config) {
-  FLOE_ASSIGN_OR_RETURN(auto host,
-                        runtime::Host::Create("inference", options.common, config, Peers()));
+  runtime::CommonOptions common = options.common;
+  common.max_threads = ServerThreads(options);
+  FLOE_ASSIGN_OR_RETURN(auto host, runtime::Host::Create("inference", common, config, Peers()));
   FLOE_ASSIGN_OR_RETURN(auto blobs, MakeBlobSource(options));
   NodeCache cache(options.cache_dir, std::move(blobs));
   FLOE_ASSIGN_OR_RETURN(ModelPoolOptions pool_options, PoolOptions(options));

@@ -41,6 +41,10 @@ struct ServiceOptions {
 // Declares the options of floe-inference and their check.
 void AddOptions(ServiceOptions& options, runtime::Config& config);
 
+// Threads of the gRPC server for which every refusal is the scheduler's: each call that runs or
+// waits holds one, in as many models as the memory may hold. --max-threads where that is more.
+int ServerThreads(const ServiceOptions& options);
+
 // Serves until SIGTERM and has then drained.
 absl::Status RunService(const ServiceOptions& options, const runtime::Config& config);
 

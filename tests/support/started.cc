@@ -1,4 +1,4 @@
-#include "tests/services/gateway/moving/started.h"
+#include "tests/support/started.h"
 
 #include <cstdlib>
 #include <iostream>
@@ -8,12 +8,12 @@
 
 #include "base/files.h"
 
-namespace floe::gateway {
+namespace floe::test {
 
-int StartServing(const test::ChildProcess::Options& options, const std::filesystem::path& ports,
-                 test::ChildProcess& process) {
+int StartServing(const ChildProcess::Options& options, const std::filesystem::path& ports,
+                 ChildProcess& process) {
   std::filesystem::remove(ports);
-  auto started = test::ChildProcess::Start(options);
+  auto started = ChildProcess::Start(options);
   if (started.ok()) process = *std::move(started);
   while (!std::filesystem::exists(ports)) {
     if (!process.running() || process.Wait(absl::Milliseconds(20))) {
@@ -27,4 +27,4 @@ int StartServing(const test::ChildProcess::Options& options, const std::filesyst
 
 std::string AddressOf(int port) { return absl::StrCat("127.0.0.1:", port); }
 
-}  // namespace floe::gateway
+}  // namespace floe::test

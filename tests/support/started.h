@@ -6,13 +6,13 @@
 
 #include "tests/support/child_process.h"
 
-namespace floe::gateway {
+namespace floe::test {
 
 // Starts a program and waits until it serves: its gRPC port. The test dies, with what the program
 // said, when it ends instead.
-int StartServing(const test::ChildProcess::Options& options, const std::filesystem::path& ports,
-                 test::ChildProcess& process);
+int StartServing(const ChildProcess::Options& options, const std::filesystem::path& ports,
+                 ChildProcess& process);
 
 std::string AddressOf(int port);
 
-}  // namespace floe::gateway
+}  // namespace floe::test

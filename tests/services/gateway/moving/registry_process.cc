@@ -4,7 +4,7 @@
 
 #include "services/registry/client/checkpoint_transfer.h"
 #include "services/runtime/status.h"
-#include "tests/services/gateway/moving/started.h"
+#include "tests/support/started.h"
 
 namespace floe::gateway {
 namespace {
@@ -25,7 +25,7 @@ RegistryProcess::RegistryProcess() {
                   dir_ / "blobs",        "--ports-file", dir_ / "ports"};
   options.environment = {"FLOE_DATABASE_URL=" + test::Postgres::Shared().CreateDatabase()};
   options.output = dir_ / "log";
-  address_ = AddressOf(StartServing(options, dir_ / "ports", process_));
+  address_ = test::AddressOf(test::StartServing(options, dir_ / "ports", process_));
   channel_ = *runtime::MakeChannel(address_, {}, /*insecure=*/true);
   client_ = std::make_unique<registry::RegistryClient>(channel_);
 }

@@ -3,7 +3,7 @@
 #include "base/files.h"
 #include "services/runtime/client.h"
 #include "services/runtime/status.h"
-#include "tests/services/gateway/moving/started.h"
+#include "tests/support/started.h"
 
 namespace floe::gateway {
 
@@ -30,7 +30,7 @@ WorkerProcess::WorkerProcess(const WorkerProcessOptions& options) {
   add("--billing", options.billing);
   if (!options.billing.empty()) add("--journal-dir", dir_ / "journal");
   child.output = dir_ / "log";
-  address_ = AddressOf(StartServing(child, dir_ / "ports", process_));
+  address_ = test::AddressOf(test::StartServing(child, dir_ / "ports", process_));
   stub_ = inference::v1::InferenceService::NewStub(
       *runtime::MakeChannel(address_, {}, /*insecure=*/true));
 }
