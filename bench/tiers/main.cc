@@ -1,29 +1,30 @@
-// floe-bench-tiers: what each latency tier gets from the real scheduler and engine, in one process,
-// on the checkpoint of floe-bench-inference. Requests come as a Poisson process at 70, 100 and 150
-// % of what the worker was measured to do, 20 % priority, 50 % default, 30 % flex. Prints the rows
-// of bench/README.md; goodput and the other terms are those of open_loop.h.
+// floe-bench-tiers: what each latency tier gets from a real worker, floe-inference in a process of
+// its own that is asked by gRPC, on the checkpoint of floe-bench-inference. Requests come as a
+// Poisson process at 70, 100 and 150 % of what the worker was measured to do, 20 % priority, 50 %
+// default, 30 % flex. Prints the rows of bench/README.md; goodput and the other terms are those of
+// open_loop.h, as the client sees them.
 #include <algorithm>
-#include <condition_variable>
+#include <csignal>
+#include <filesystem>
 #include <iostream>
-#include <mutex>
+#include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "nlohmann/json.hpp"
 
-#include "base/clock.h"
 #include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "bench/inference/workload.h"
+#include "bench/tiers/offer.h"
 #include "bench/tiers/open_loop.h"
-#include "inference/engine/cpu_engine.h"
-#include "inference/scheduler/scheduler.h"
 #include "model/checkpoint.h"
+#include "services/runtime/client.h"
+#include "tests/support/child_process.h"
+#include "tests/support/started.h"
 
 namespace floe::bench {
 namespace {
@@ -33,76 +34,63 @@ constexpr double kLoads[] = {0.7, 1.0, 1.5};
 constexpr int kCapacityRequests = 96;
 constexpr double kSeconds = 30;  // of arrivals, a load
 
-// Offers arrivals to a scheduler when their time has come, and waits for all.
-class Offer {
+// floe-inference with the options that it has by default, and one checkpoint loaded. Ended by
+// SIGTERM.
+class Worker {
  public:
-  Offer(inference::Scheduler& scheduler, const std::vector<Arrival>& arrivals)
-      : scheduler_(scheduler), arrivals_(arrivals), outcomes_(arrivals.size()) {}
-
-  std::vector<Outcome> Run() {
-    start_ = clock_.Monotonic();
-    for (size_t i = 0; i < arrivals_.size(); ++i) {
-      absl::SleepFor(start_ + arrivals_[i].at - clock_.Monotonic());
-      Submit(i);
-    }
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ended_ == arrivals_.size(); });
-    return outcomes_;
+  static absl::StatusOr<std::unique_ptr<Worker>> Start(const std::filesystem::path& folder) {
+    auto worker = std::make_unique<Worker>();
+    FLOE_RETURN_IF_ERROR(worker->WriteCheckpoint(folder));
+    std::filesystem::create_directory(folder / "blobs");
+    test::ChildProcess::Options child;
+    child.argv = {FLOE_INFERENCE_PROGRAM, "--insecure",     "--blob-dir",
+                  folder / "blobs",       "--cache-dir",    folder / "cache",
+                  "--ports-file",         folder / "ports", "--preload",
+                  worker->served_.digest};
+    child.output = folder / "log";
+    const int port = test::StartServing(child, folder / "ports", worker->process_);
+    FLOE_ASSIGN_OR_RETURN(auto channel, runtime::MakeChannel(test::AddressOf(port), {},
+                                                             /*insecure=*/true));
+    worker->stub_ = inference::v1::InferenceService::NewStub(std::move(channel));
+    return worker;
   }
-  absl::Duration elapsed() const { return clock_.Monotonic() - start_; }
+  ~Worker() {
+    if (!process_.running()) return;
+    process_.Signal(SIGTERM);
+    process_.Wait(absl::Seconds(30));
+  }
+
+  // What became of the arrivals, and when the last of them had ended.
+  std::vector<Outcome> Run(const std::vector<Arrival>& arrivals, absl::Duration* took = nullptr) {
+    Offer offer(*stub_, served_, arrivals);
+    std::vector<Outcome> outcomes = offer.Run();
+    if (took != nullptr) *took = offer.elapsed();
+    return outcomes;
+  }
+  // Requests a second, when all come at once.
+  double Capacity() {
+    absl::Duration took;
+    Run(PoissonArrivals({.requests_per_second = 1e9, .requests = kCapacityRequests}), &took);
+    return kCapacityRequests / absl::ToDoubleSeconds(took);
+  }
 
  private:
-  void Submit(size_t index) {
-    const Arrival& arrival = arrivals_[index];
-    inference::Request request;
-    for (int64_t i = 0; i < arrival.prompt_tokens; ++i) {
-      request.prompt.push_back(
-          PromptToken(scheduler_.blueprint(), static_cast<int>(index), static_cast<int>(i)));
-    }
-    request.max_tokens = arrival.answer_tokens;
-    request.tier = arrival.tier;
-    const auto id = scheduler_.Submit(
-        std::move(request), [this, index](const inference::Event& event) { Take(index, event); });
-    if (!id.ok()) End(index, /*refused=*/true);
+  // Where a worker finds what it had fetched before.
+  absl::Status WriteCheckpoint(const std::filesystem::path& folder) {
+    served_.blueprint = ServedModels().back().blueprint;
+    std::filesystem::create_directory(folder / "cache");
+    FLOE_RETURN_IF_ERROR(WriteRandomCheckpoint(served_.blueprint, folder / "cache/new"));
+    FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
+                          model::Checkpoint::Open(folder / "cache/new"));
+    served_.digest = checkpoint.digest();
+    std::filesystem::rename(folder / "cache/new", folder / "cache" / served_.digest);
+    return absl::OkStatus();
   }
 
-  void Take(size_t index, const inference::Event& event) {
-    const absl::Duration since = elapsed() - arrivals_[index].at;
-    Outcome& outcome = outcomes_[index];
-    if (!event.ids.empty() && outcome.first_token == absl::ZeroDuration()) {
-      outcome.first_token = since;
-    }
-    if (!event.finish) return;
-    const int64_t further = event.finish->usage.completion_tokens - 1;
-    if (further > 0) outcome.per_token = (since - outcome.first_token) / further;
-    End(index, !event.finish->status.ok());
-  }
-
-  void End(size_t index, bool refused) {
-    const std::lock_guard lock(mutex_);
-    outcomes_[index].tier = arrivals_[index].tier;
-    outcomes_[index].refused = refused;
-    ++ended_;
-    changed_.notify_all();
-  }
-
-  const SystemClock clock_;
-  inference::Scheduler& scheduler_;
-  const std::vector<Arrival>& arrivals_;
-  absl::Duration start_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  size_t ended_ = 0;               // guarded by mutex_
-  std::vector<Outcome> outcomes_;  // each the scheduler's until it has ended
+  Served served_;
+  test::ChildProcess process_;
+  std::unique_ptr<inference::v1::InferenceService::Stub> stub_;
 };
-
-double Capacity(inference::Scheduler& scheduler) {
-  const std::vector<Arrival> all =
-      PoissonArrivals({.requests_per_second = 1e9, .requests = kCapacityRequests});
-  Offer offer(scheduler, all);
-  offer.Run();
-  return kCapacityRequests / absl::ToDoubleSeconds(offer.elapsed());
-}
 
 void AddRows(Json& rows, double load, inference::ServiceTier tier, const TierResult& result) {
   const std::string work =
@@ -125,25 +113,16 @@ void AddRows(Json& rows, double load, inference::ServiceTier tier, const TierRes
 }
 
 absl::StatusOr<Json> MeasureAll(const std::filesystem::path& folder) {
-  FLOE_RETURN_IF_ERROR(
-      WriteRandomCheckpoint(ServedModels().back().blueprint, folder / "checkpoint"));
-  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
-                        model::Checkpoint::Open(folder / "checkpoint"));
-  const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  FLOE_ASSIGN_OR_RETURN(auto engine,
-                        inference::CreateCpuEngine(checkpoint, {.num_threads = threads}));
-  const SystemClock clock;
-  const inference::SchedulerOptions options;
-  inference::Scheduler scheduler(std::move(engine), clock, options);
-  Capacity(scheduler);  // warms up, and teaches what a step costs
-  const double capacity = Capacity(scheduler);
+  FLOE_ASSIGN_OR_RETURN(const auto worker, Worker::Start(folder));
+  worker->Capacity();  // warms up, and teaches what a step costs
+  const double capacity = worker->Capacity();
   std::cerr << "the worker does " << capacity << " requests/s\n";
   Json rows = Json::array();
   for (const double load : kLoads) {
     const std::vector<Arrival> arrivals =
         PoissonArrivals({.requests_per_second = load * capacity,
                          .requests = std::max(1, static_cast<int>(load * capacity * kSeconds))});
-    const auto tiers = Summarise(Offer(scheduler, arrivals).Run(), options.targets);
+    const auto tiers = Summarise(worker->Run(arrivals), inference::TierTargets());
     for (size_t i = tiers.size(); i-- > 0;) {
       AddRows(rows, load, static_cast<inference::ServiceTier>(i), tiers[i]);
     }
