@@ -16,6 +16,10 @@ namespace floe::inference {
 
 // Thread-safe. Samples the schedulers' gauges and counters several times a second on a thread of
 // its own; what belongs to one request is observed when it ends. Borrows both.
+//
+// Gauges of load are of the models that are loaded. While none is they stand at 0 without a
+// `model_name`: who picks a worker by them finds them from the start, and no load of a model that
+// has gone.
 class InferenceMetrics {
  public:
   InferenceMetrics(runtime::Metrics& metrics, const ModelPool& pool);
@@ -27,13 +31,20 @@ class InferenceMetrics {
   void ObserveFinish(const std::string& digest, const Finish& finish);
   void ObserveGap(const std::string& digest, absl::Duration between_tokens);
 
+  // Takes a sample now, besides those that the thread takes.
+  void Sample();
+
  private:
   void ObserveGenAi(const std::string& digest, const Finish& finish);
-  void Sample();
+  void SampleLoad(const runtime::Metrics::Labels& labels, const SchedulerStats& now);
+  void RemoveLoad(const runtime::Metrics::Labels& labels);
+  void SampleWork(const runtime::Metrics::Labels& labels, const SchedulerStats& last,
+                  const SchedulerStats& now);
 
   runtime::Metrics& metrics_;
   const ModelPool& pool_;
-  std::map<std::string, SchedulerStats> last_;  // by digest; the sampling thread's
+  std::mutex sampling_;                         // one sample at a time
+  std::map<std::string, SchedulerStats> last_;  // of loaded models by digest; guarded by sampling_
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;  // guarded by mutex_

@@ -48,12 +48,13 @@ bool IsTooLate(const absl::Status& status) {
 }
 
 // A request in the scheduler. Cancels it when it is dropped unfinished, and waits until the
-// scheduler has let go of it.
+// scheduler has let go of it. However it ends, its end is counted, once.
 class InFlight {
  public:
   // `attempt` is told what is generated, until this object is gone.
-  explicit InFlight(std::shared_ptr<ServedModel> model, AttemptLog::Attempt* attempt = nullptr)
-      : model_(std::move(model)), attempt_(attempt) {}
+  InFlight(std::shared_ptr<ServedModel> model, InferenceMetrics& metrics,
+           AttemptLog::Attempt* attempt)
+      : model_(std::move(model)), metrics_(metrics), attempt_(attempt) {}
   ~InFlight() {
     if (!submitted_ || finished_) return;
     model_->scheduler->Cancel(id_);
@@ -72,7 +73,10 @@ class InFlight {
 
   std::optional<Event> Take(absl::Duration timeout) {
     std::optional<Event> event = events_.Take(timeout);
-    if (event.has_value() && event->finish.has_value()) finished_ = true;
+    if (event.has_value() && event->finish.has_value()) {
+      finished_ = true;
+      metrics_.ObserveFinish(model_->digest, *event->finish);
+    }
     if (event.has_value() && attempt_ != nullptr) {
       attempt_->computed_tokens += static_cast<int64_t>(event->ids.size());
       attempt_->prefix_cached_tokens += event->cached_tokens;
@@ -91,7 +95,8 @@ class InFlight {
 
  private:
   const std::shared_ptr<ServedModel> model_;  // shared: keeps the model loaded
-  AttemptLog::Attempt* const attempt_;        // borrowed; may be null
+  InferenceMetrics& metrics_;
+  AttemptLog::Attempt* const attempt_;  // borrowed; may be null
   EventQueue events_;
   RequestId id_ = 0;
   bool submitted_ = false;
@@ -140,7 +145,7 @@ absl::Status InferenceRpc::Answer(runtime::CallContext& call, const v1::Generate
                                   grpc::ServerWriter<v1::GenerateResponse>& writer) {
   FLOE_ASSIGN_OR_RETURN(Request domain, RequestFromProto(request, *model));
   domain.time_left = call.time_left();
-  InFlight in_flight(model, &attempt);
+  InFlight in_flight(model, metrics_, &attempt);
   FLOE_RETURN_IF_ERROR(in_flight.Submit(std::move(domain)));
   attempt.Begin();
   absl::Duration last_token = absl::InfiniteDuration();
@@ -156,7 +161,6 @@ absl::Status InferenceRpc::Answer(runtime::CallContext& call, const v1::Generate
       last_token = now;
     }
     if (event.finish.has_value()) {
-      metrics_.ObserveFinish(request.checkpoint_digest(), *event.finish);
       attempt.NoteEnd(event.finish->status);
       FLOE_RETURN_IF_ERROR(event.finish->status);
     }
@@ -216,7 +220,7 @@ absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const Batch& batch
     if (next < batch.count && in_flight.size() < kMaxSequencesInFlight) {
       FLOE_ASSIGN_OR_RETURN(Request domain, make(next));
       domain.time_left = call.time_left();
-      auto one = std::make_unique<InFlight>(model, batch.attempt);
+      auto one = std::make_unique<InFlight>(model, metrics_, batch.attempt);
       const absl::Status status = one->Submit(std::move(domain));
       if (status.ok()) {
         in_flight.push_back(std::move(one));
@@ -230,7 +234,6 @@ absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const Batch& batch
     }
     FLOE_ASSIGN_OR_RETURN(const Event event,
                           in_flight.front()->Next([&] { return MayGoOn(call); }));
-    metrics_.ObserveFinish(batch.digest, *event.finish);
     FLOE_RETURN_IF_ERROR(event.finish->status);
     take(event);
     in_flight.pop_front();

@@ -1,8 +1,9 @@
-// Scores and embeddings that cannot be there in time are refused before anything runs.
+// What cannot be there in time is refused before anything of it runs.
 #include "absl/strings/numbers.h"
 
 #include "base/error_reason.h"
 #include "services/runtime/status.h"
+#include "tests/services/inference/crowd.h"
 #include "tests/services/inference/worker_fixture.h"
 
 namespace floe::inference {
@@ -10,13 +11,15 @@ namespace {
 
 constexpr int kLong = 8000;    // ids of a sequence
 constexpr int kTooMany = 200;  // of them: minutes of work, in less than the 4 MiB of a message
+constexpr int kCrowd = 64;     // answers to such prompts that wait: half a minute and more
 constexpr auto kSoon = std::chrono::seconds(5);
 
 class EarlyRefusalTest : public WorkerTest {
  protected:
   void SetUp() override {
     digest_ = Publish(0.5f, /*context=*/kLong);
-    Start({.serve = {.engine = {.num_threads = 1}}});
+    Start({.serve = {.engine = {.num_threads = 1},
+                     .scheduler = {.queue = {.prompt_tokens = 2 * kCrowd * kLong}}}});
     // What a step costs is learned.
     ASSERT_TRUE(Score(1).ok());
     ASSERT_TRUE(Score(1).ok());
@@ -74,6 +77,17 @@ TEST_F(EarlyRefusalTest, ACallOfManySequencesThatComeTooLateTogetherIsRefusedBef
   EXPECT_EQ(after.step_tokens, before.step_tokens);
   EXPECT_EQ(after.rejected, before.rejected + 2);
   EXPECT_EQ(after.kv.free_blocks, after.kv.total_blocks);
+}
+
+TEST_F(EarlyRefusalTest, AnAnswerThatWouldBeginTooLateBehindOthersIsRefusedAtOnce) {
+  Crowd crowd(stub(), LongPrompt(digest_, kLong - 1), kCrowd);
+  ASSERT_TRUE(crowd.Await(kCrowd * 3 / 4));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kSoon);
+  const auto stream = stub().Generate(&context, Ask(digest_, "me too", 1));
+  v1::GenerateResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  ExpectTooLate(runtime::FromGrpcStatus(stream->Finish()));
 }
 
 TEST_F(EarlyRefusalTest, WhatHasTheTimeIsComputed) {

@@ -30,6 +30,7 @@ void WorkerTest::Start(ModelPoolOptions options) {
       std::make_unique<InferenceRpc>(calls_, clock_, *pool_, *inference_metrics_, attempts_.get());
   grpc::ServerBuilder builder;
   builder.RegisterService(rpc_.get());
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
   server_ = builder.BuildAndStart();
   stub_ = v1::InferenceService::NewStub(server_->InProcessChannel({}));
 }

@@ -37,10 +37,15 @@ class WorkerTest : public testing::Test {
   // Ends it; what it kept is on disk.
   void Stop();
   v1::InferenceService::Stub& stub() { return *stub_; }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   InferenceRpc& rpc() { return *rpc_; }
   ModelPool& pool() { return *pool_; }
   NodeCache& cache() { return *cache_; }
-  std::string metrics() const { return metrics_.Exposition(); }
+  // With a sample of this moment.
+  std::string metrics() {
+    inference_metrics_->Sample();
+    return metrics_.Exposition();
+  }
 
   struct Answer {
     grpc::Status status;
@@ -71,6 +76,7 @@ class WorkerTest : public testing::Test {
   std::unique_ptr<AttemptLog> attempts_;
   std::unique_ptr<InferenceRpc> rpc_;
   std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
   std::unique_ptr<v1::InferenceService::Stub> stub_;
 };
 

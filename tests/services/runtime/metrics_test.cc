@@ -10,6 +10,7 @@ namespace floe::runtime {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Metrics, TheSameNameAndLabelsAreTheSameMetric) {
   Metrics metrics;
