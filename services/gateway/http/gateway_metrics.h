@@ -1,4 +1,5 @@
-// The gateway's numbers, by the names that the field knows, with our prefix.
+// The gateway's numbers, by the names that the field knows, with our prefix; and the one of
+// OpenTelemetry's GenAI conventions that only a worker's client knows: the tokens that are billed.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,7 @@ class GatewayMetrics {
 
   // One finished exchange; `code` is the HTTP status, 499 for a client that left.
   void ObserveRequest(std::string_view route, int code, absl::Duration took);
-  // What the stages of a request took, and its tokens.
+  // What the stages of a request took, its tokens, and those of them that are billed.
   void ObserveStages(const Request& request);
 
   void AddInFlight(int change);
@@ -26,9 +27,12 @@ class GatewayMetrics {
   void CountRefusedConnection();
 
  private:
+  void ObserveBilledTokens(const Request& request);
+
   runtime::Labelled<prometheus::Counter> requests_;  // by "route code"
   runtime::Labelled<prometheus::Histogram> request_seconds_;
   runtime::Labelled<prometheus::Histogram> stage_seconds_;
+  runtime::Labelled<prometheus::Histogram> token_usage_;  // by "type operation model digest"
   prometheus::Gauge& in_flight_;
   prometheus::Gauge& connections_;
   prometheus::Counter& refused_connections_;

@@ -257,5 +257,44 @@ TEST(AnswersTest, MetricsCountRequestsAndTokens) {
   EXPECT_THAT(metrics, HasSubstr("floe_gateway_http_connections 0"));
 }
 
+// Billed are the prompt and what arrived; of a client that left, what had arrived by then.
+TEST(AnswersTest, BilledTokensAreCountedByOpenTelemetrysName) {
+  FakeFleet fleet;
+  {
+    HttpClient client(fleet.port());
+    ASSERT_EQ(
+        client.Post("/v1/completions", R"({"model": "hamlet", "prompt": "Once", "max_tokens": 6})")
+            .status,
+        200);
+    ASSERT_EQ(
+        client.Post("/v1/completions", R"({"model": "hamlet", "prompt": "Once", "max_tokens": 0})")
+            .status,
+        400);
+    ASSERT_EQ(
+        client.Post("/v1/embeddings", R"({"model": "hamlet", "input": ["ab", "cde"]})").status,
+        200);
+    fleet.worker().Behave(FakeWorker::HangAfter("first words"));
+    client.Write(
+        PostText("/v1/completions", R"({"model": "hamlet", "prompt": "Twice", "stream": true})"));
+    ASSERT_THAT(client.ReadUntil("first words"), HasSubstr("first words"));
+  }
+  ASSERT_TRUE(fleet.worker().WaitForCancelled(1));
+  fleet.http().Drain(absl::Seconds(20));
+  const std::string metrics = fleet.metrics();
+  const auto sum = [&](const std::string& operation, const std::string& type) {
+    const std::string series = absl::StrCat(
+        "gen_ai_client_token_usage_sum{gen_ai_operation_name=\"", operation,
+        "\",gen_ai_provider_name=\"floe\",gen_ai_request_model=\"teams/nlp/models/hamlet\","
+        "gen_ai_response_model=\"",
+        fleet.registry().digest().substr(0, 12), "\",gen_ai_token_type=\"", type, "\"} ");
+    const size_t at = metrics.find(series);
+    return at == std::string::npos ? -1 : std::atoi(metrics.c_str() + at + series.size());
+  };
+  EXPECT_EQ(sum("text_completion", "input"), 4 + 5);
+  EXPECT_EQ(sum("text_completion", "output"), 6 + 1);
+  EXPECT_EQ(sum("embeddings", "input"), 2 + 3);
+  EXPECT_EQ(sum("embeddings", "output"), -1) << "vectors have no output tokens";
+}
+
 }  // namespace
 }  // namespace floe::gateway
