@@ -13,9 +13,9 @@ constexpr absl::Duration kForSomebody = absl::Minutes(1);
 std::optional<absl::Duration> Patience::After(const Round& round) {
   if (round.time_left <= absl::ZeroDuration()) return std::nullopt;
   if (round.somebody_full && round.soonest_room) {
-    return std::min(*round.soonest_room, round.time_left);
+    return std::min(*round.soonest_room * (1 + round.spread / 2), round.time_left);
   }
-  absl::Duration wait = next_;
+  absl::Duration wait = next_ * (1 - round.spread / 2);
   if (!round.somebody_full) {
     wait = std::min(wait, kForSomebody - nobody_there_);
     if (wait <= absl::ZeroDuration()) return std::nullopt;

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <random>
+#include <set>
+
 namespace floe::gateway {
 namespace {
 
@@ -24,6 +28,39 @@ TEST(PatienceTest, DoublesItsWaitsWhenNobodySaysHowLong) {
   }
 }
 
+// Never before the time that a worker said, and never much sooner than the steps that grow.
+TEST(PatienceTest, SpreadsTheWaitsOfManyWhoLostTheSameWorker) {
+  std::mt19937_64 random(7);
+  std::uniform_real_distribution<double> spread(0, 1);
+  std::set<absl::Duration> told, doubled;
+  constexpr int kMany = 1000;
+  for (int i = 0; i < kMany; ++i) {
+    Round round{.somebody_full = true, .time_left = kDay, .spread = spread(random)};
+    Patience patience;
+    for (const double seconds : {0.2, 0.4, 0.8}) {
+      const absl::Duration wait = *patience.After(round);
+      EXPECT_GE(wait, absl::Seconds(seconds / 2));
+      EXPECT_LE(wait, absl::Seconds(seconds));
+      if (seconds == 0.8) doubled.insert(wait);
+    }
+    round.soonest_room = absl::Seconds(4);
+    const absl::Duration wait = *patience.After(round);
+    EXPECT_GE(wait, absl::Seconds(4));
+    EXPECT_LT(wait, absl::Seconds(6));
+    told.insert(wait);
+  }
+  for (const std::set<absl::Duration>& waits : {told, doubled}) {
+    EXPECT_GT(waits.size(), kMany * 9 / 10);
+    // All over the range: its quarters have about as many each.
+    const absl::Duration width = (*waits.rbegin() - *waits.begin()) / 4;
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      const auto begin = waits.lower_bound(*waits.begin() + quarter * width);
+      const auto end = waits.lower_bound(*waits.begin() + (quarter + 1) * width);
+      EXPECT_GT(std::distance(begin, end), kMany / 5);
+    }
+  }
+}
+
 TEST(PatienceTest, OutlastsAnyQueueButNotTheDeadline) {
   Patience patience;
   for (int i = 0; i < 1000; ++i) {
@@ -42,7 +79,9 @@ TEST(PatienceTest, OutlastsAnyQueueButNotTheDeadline) {
 TEST(PatienceTest, WaitsAMinuteInAllWhileNobodyIsThere) {
   Patience patience;
   absl::Duration waited;
-  while (const auto wait = patience.After({.time_left = kDay})) {
+  double spread = 0;
+  while (const auto wait = patience.After({.time_left = kDay, .spread = spread})) {
+    spread = spread > 0.8 ? 0 : spread + 0.1;
     ASSERT_GT(*wait, absl::ZeroDuration());
     waited += *wait;
   }

@@ -1,6 +1,7 @@
 #include "services/gateway/clients/moving_answer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <utility>
 
@@ -121,7 +122,8 @@ void MovingAnswer::Leave(const absl::Status& why) {
 std::optional<absl::Duration> MovingAnswer::WaitForNextRound() {
   if (std::find(lost_.begin(), lost_.end(), false) == lost_.end()) return std::nullopt;
   Round round{.somebody_full = somebody_full_,
-              .time_left = outgoing_.deadline - parts_.clock.Now()};
+              .time_left = outgoing_.deadline - parts_.clock.Now(),
+              .spread = std::ldexp(static_cast<double>(parts_.draw() >> 11), -53)};
   if (retry_after_seconds_) round.soonest_room = absl::Seconds(*retry_after_seconds_);
   const std::optional<absl::Duration> wait = patience_.After(round);
   if (!wait) return std::nullopt;

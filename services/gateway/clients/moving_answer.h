@@ -1,6 +1,8 @@
 // One answer, by as many workers as it takes.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,6 +27,7 @@ class MovingAnswer final : public TokenStream {
     WorkerSlots& slots;
     const Clock& clock;
     Pause pause;
+    std::function<uint64_t()> draw;  // bits, which spread the waits of many answers
   };
   MovingAnswer(Parts parts, const CallScope& scope, const GenerateCall& call,
                const boost::asio::any_io_executor& executor);

@@ -43,7 +43,7 @@ Awaitable<absl::StatusOr<std::unique_ptr<TokenStream>>> WorkerPool::Start(
     const CallScope& scope, const GenerateCall& call) {
   const auto executor = co_await boost::asio::this_coro::executor;
   auto answer = std::make_unique<MovingAnswer>(
-      MovingAnswer::Parts{slots_, parts_.clock, parts_.pause}, scope, call, executor);
+      MovingAnswer::Parts{slots_, parts_.clock, parts_.pause, parts_.draw}, scope, call, executor);
   const absl::Status begun = co_await answer->Begin();
   if (!begun.ok()) co_return begun;
   co_return answer;

@@ -1,9 +1,12 @@
 // The workers that compute: a fixed list, chosen from by prefix, load and health.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "base/random.h"
 #include "gateway/ports.h"
 #include "services/gateway/clients/pause.h"
 #include "services/gateway/clients/worker_slots.h"
@@ -19,6 +22,7 @@ class WorkerPool final : public Generator, public Embedder {
     const runtime::Logger& logger;
     runtime::Metrics& metrics;
     Pause pause = PauseByTimer;  // between the rounds of an answer that finds no worker
+    std::function<uint64_t()> draw = RandomBits;  // what spreads those; thread-safe
   };
   WorkerPool(std::vector<Worker> workers, Parts parts);
 

@@ -421,7 +421,7 @@ void FakeFleet::StartWorkers(const FakeFleetOptions& options) {
     list.push_back({absl::StrCat("worker-", i), channels_.back()});
   }
   worker_pool_ = std::make_unique<WorkerPool>(
-      std::move(list), WorkerPool::Parts{clock_, logger_, metrics_, options.pause});
+      std::move(list), WorkerPool::Parts{clock_, logger_, metrics_, options.pause, options.draw});
 }
 
 FakeFleet::FakeFleet(const FakeFleetOptions& options) : registry_(options.chat_template) {

@@ -191,8 +191,9 @@ struct FakeFleetOptions {
   RegistryModels::Options models;
   bool retrieval = true;
   MoneyPorts money;
-  std::string chat_template;   // of the model; empty: ChatML
-  Pause pause = PauseByTimer;  // of answers that find no worker
+  std::string chat_template;                                    // of the model; empty: ChatML
+  Pause pause = PauseByTimer;                                   // of answers that find no worker
+  std::function<uint64_t()> draw = [] { return uint64_t{0}; };  // what spreads them
 };
 
 // The whole: servers started, and ended in order.

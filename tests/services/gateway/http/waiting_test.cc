@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -77,8 +78,9 @@ class KeptPauses {
 class WaitingTest : public testing::Test {
  protected:
   // The answer of a fleet of two that does as scripted.
-  HttpAnswer Ask(Script& script, KeptPauses& pauses) {
-    fleet_.emplace(FakeFleetOptions{.workers = 2, .pause = pauses.pause()});
+  HttpAnswer Ask(Script& script, KeptPauses& pauses, uint64_t drawn = 0) {
+    fleet_.emplace(
+        FakeFleetOptions{.workers = 2, .pause = pauses.pause(), .draw = [=] { return drawn; }});
     for (size_t i = 0; i < 2; ++i) fleet_->worker(i).Behave(script.Next());
     return HttpClient(fleet_->port()).Post(kChat, kStream);
   }
@@ -114,6 +116,21 @@ TEST_F(WaitingTest, FullWorkersThatDoNotSayHowLongAreAskedLessAndLessOften) {
   EXPECT_THAT(pauses.waits(), ElementsAre(absl::Seconds(0.2), absl::Seconds(0.4),
                                           absl::Seconds(0.8), absl::Seconds(1.6),
                                           absl::Seconds(3.2), absl::Seconds(5), absl::Seconds(5)));
+}
+
+// Three answers that lose their worker at once do not come back at once.
+TEST_F(WaitingTest, AnswersThatWaitAtTheSameTimeDoNotComeBackTogether) {
+  std::set<absl::Duration> waits;
+  for (const uint64_t drawn : {uint64_t{0}, uint64_t{1} << 62, uint64_t{3} << 62}) {
+    Script script({DieAfter(5, kKilled), Refuse(Full(4)), Refuse(Full()), Refuse(Full())});
+    KeptPauses pauses;
+    fleet_.reset();
+    EXPECT_EQ(StreamedText(Ask(script, pauses, drawn)), Undisturbed());
+    ASSERT_EQ(pauses.waits().size(), 2u);
+    waits.insert(pauses.waits().begin(), pauses.waits().end());
+  }
+  EXPECT_THAT(waits, ElementsAre(absl::Seconds(0.125), absl::Seconds(0.175), absl::Seconds(0.2),
+                                 absl::Seconds(4), absl::Seconds(4.5), absl::Seconds(5.5)));
 }
 
 // The only other worker is gone for good, and whoever drains comes back in time.
