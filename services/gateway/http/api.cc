@@ -1,9 +1,12 @@
 #include "services/gateway/http/api.h"
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include <boost/asio/this_coro.hpp>
 
@@ -45,6 +48,20 @@ absl::Status EncodedBody(std::string_view encoding) {
                         "Content-Encoding ", absl::CHexEscape(std::string(encoding.substr(0, 40))),
                         " is not supported; send the body as it is")),
                     "UNSUPPORTED_ENCODING", {{"http_status", "415"}});
+}
+
+// What the client says that it will wait for the whole answer, at most `most`.
+absl::StatusOr<absl::Duration> TimeoutOf(const HttpRequest& http, absl::Duration most) {
+  if (http.timeout.empty()) return most;
+  double seconds = 0;
+  if (absl::SimpleAtod(http.timeout, &seconds) && std::isfinite(seconds) && seconds > 0) {
+    return std::min(absl::Seconds(seconds), most);
+  }
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat(
+          "the header X-Request-Timeout is \"", absl::CHexEscape(http.timeout.substr(0, 40)),
+          "\"; write the seconds that you will wait, above 0, as 2.5")),
+      "INVALID_VALUE", {{"param", "X-Request-Timeout"}});
 }
 
 using Parser = absl::StatusOr<Ask> (*)(std::string_view);
@@ -208,28 +225,34 @@ Awaitable<void> Api::SendText(const HttpRequest& http, HttpReply& reply, const R
   if (sent.ok()) record.Answered(200);
 }
 
-Awaitable<absl::Status> Api::Read(std::string body, const Route& route, Request& request) {
+Awaitable<absl::StatusOr<Ask>> Api::Parse(std::string body, const Route& route) const {
   const auto parse = ParserOf(route.endpoint);
-  absl::StatusOr<Ask> ask = Ask{};
-  if (body.size() <= kInlineBytes) {
-    ask = parse(body);
-  } else {
-    auto work = [parse, body = std::move(body)] { return parse(body); };
-    ask = co_await RunOn(parts_.pool, std::move(work));
-  }
-  if (ask.ok()) {
-    request.ask = *std::move(ask);
-    co_return absl::OkStatus();
+  if (body.size() <= kInlineBytes) co_return parse(body);
+  auto work = [parse, body = std::move(body)] { return parse(body); };
+  co_return co_await RunOn(parts_.pool, std::move(work));
+}
+
+Awaitable<absl::Status> Api::Read(HttpRequest http, const Route& route, Request& request) {
+  const absl::StatusOr<absl::Duration> timeout = TimeoutOf(http, parts_.request_timeout);
+  absl::Status wrong = timeout.status();
+  if (timeout.ok()) {
+    request.scope.deadline = request.arrived + *timeout;
+    absl::StatusOr<Ask> ask = co_await Parse(std::move(http.body), route);
+    if (ask.ok()) {
+      request.ask = *std::move(ask);
+      co_return absl::OkStatus();
+    }
+    wrong = ask.status();
   }
   // Who has no key learns nothing else.
   const absl::Status known = co_await looking_.Run(request);
-  co_return known.ok() ? ask.status() : known;
+  co_return known.ok() ? wrong : known;
 }
 
 Awaitable<void> Api::Embed(HttpRequest http, HttpReply& reply, const Route& route) {
   Request request = Arrive(http, route.path);
   Record record(parts_, route.path, request);
-  absl::Status status = co_await Read(std::move(http.body), route, request);
+  absl::Status status = co_await Read(std::move(http), route, request);
   if (status.ok()) {
     VectorSink sink(reply, parts_.pool);
     request.sink = &sink;
@@ -245,7 +268,7 @@ Awaitable<void> Api::Embed(HttpRequest http, HttpReply& reply, const Route& rout
 Awaitable<void> Api::Generate(HttpRequest http, HttpReply& reply, const Route& route) {
   Request request = Arrive(http, route.path);
   Record record(parts_, route.path, request);
-  const absl::Status read = co_await Read(std::move(http.body), route, request);
+  const absl::Status read = co_await Read(std::move(http), route, request);
   if (!read.ok()) {
     (void)co_await SendError(request, reply, read, record);
     co_return;

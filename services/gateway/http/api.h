@@ -43,8 +43,10 @@ class Api final : public HttpHandler {
   Request Arrive(const HttpRequest& http, std::string_view route) const;
   Awaitable<void> Generate(HttpRequest http, HttpReply& reply, const Route& route);
   Awaitable<void> Embed(HttpRequest http, HttpReply& reply, const Route& route);
-  // What the body asks; an error after it has been told to nobody but who has a key.
-  Awaitable<absl::Status> Read(std::string body, const Route& route, Request& request);
+  // What the body asks, and how long its client will wait; an error is told to nobody but who has a
+  // key.
+  Awaitable<absl::Status> Read(HttpRequest http, const Route& route, Request& request);
+  Awaitable<absl::StatusOr<Ask>> Parse(std::string body, const Route& route) const;
   Awaitable<void> ListModels(const HttpRequest& http, HttpReply& reply, const Route& route);
   Awaitable<void> GetModel(const HttpRequest& http, HttpReply& reply, const Route& route);
   Awaitable<void> SendText(const HttpRequest& http, HttpReply& reply, const Route& route,

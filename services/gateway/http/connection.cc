@@ -73,6 +73,7 @@ HttpRequest Convert(bhttp::request<bhttp::string_body>& message) {
   request.request_id = field("X-Request-Id");
   request.traceparent = field("traceparent");
   request.content_encoding = field(bhttp::field::content_encoding);
+  request.timeout = field("X-Request-Timeout");
   request.body = std::move(message.body());
   return request;
 }

@@ -20,6 +20,7 @@ struct HttpRequest {
   std::string request_id;
   std::string traceparent;
   std::string content_encoding;
+  std::string timeout;  // X-Request-Timeout; empty: none was sent
   std::string body;
 };
 
