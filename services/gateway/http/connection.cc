@@ -32,7 +32,6 @@ using beast::error_code;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kReadBytes = 16 << 10;
-constexpr size_t kStretchBytes = 64 << 10;
 // A refused client may still be sending: so much of it is read and dropped, for so long, before the
 // socket is closed, since closing with unread bytes would take the answer back.
 constexpr size_t kLingerBytes = 8 << 20;
@@ -275,7 +274,7 @@ Awaitable<absl::Status> Connection::Write(std::string_view first, std::string_vi
     first.remove_prefix(of_first);
     second.remove_prefix(count - of_first);
     stretch += count;
-    if (stretch >= kStretchBytes) {
+    if (stretch >= limits_.write_stretch_bytes) {
       stretch = 0;
       limit();
     }

@@ -60,6 +60,9 @@ GatewayMetrics::GatewayMetrics(runtime::Metrics& metrics)
       connections_(metrics.Gauge("floe_gateway_http_connections", "Open HTTP connections.")),
       refused_connections_(metrics.Counter("floe_gateway_http_connections_refused_total",
                                            "Connections closed because there were too many.")),
+      failed_accepts_(metrics.Counter("floe_gateway_http_accepts_failed_total",
+                                      "Times that no connection could be accepted, as for want of "
+                                      "file descriptors.")),
       prompt_tokens_(
           metrics.Counter("floe_gateway_prompt_tokens_total", "Tokens of answered prompts.")),
       generation_tokens_(
@@ -108,5 +111,6 @@ void GatewayMetrics::ObserveBilledTokens(const Request& request) {
 void GatewayMetrics::AddInFlight(int change) { in_flight_.Increment(change); }
 void GatewayMetrics::AddConnections(int change) { connections_.Increment(change); }
 void GatewayMetrics::CountRefusedConnection() { refused_connections_.Increment(); }
+void GatewayMetrics::CountFailedAccept() { failed_accepts_.Increment(); }
 
 }  // namespace floe::gateway

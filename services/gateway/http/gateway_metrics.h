@@ -25,6 +25,7 @@ class GatewayMetrics {
   void AddInFlight(int change);
   void AddConnections(int change);
   void CountRefusedConnection();
+  void CountFailedAccept();
 
  private:
   void ObserveBilledTokens(const Request& request);
@@ -36,6 +37,7 @@ class GatewayMetrics {
   prometheus::Gauge& in_flight_;
   prometheus::Gauge& connections_;
   prometheus::Counter& refused_connections_;
+  prometheus::Counter& failed_accepts_;
   prometheus::Counter& prompt_tokens_;
   prometheus::Counter& generation_tokens_;
   prometheus::Histogram& time_to_first_token_;

@@ -100,6 +100,7 @@ Awaitable<void> HttpServer::State::Accept() {
       continue;
     }
     if (error == asio::error::operation_aborted) co_return;
+    parts.metrics.CountFailedAccept();
     parts.logger.Warning("cannot accept a connection", {{"error", error.message()}});
     asio::steady_timer pause(acceptor.get_executor(), kAcceptPause);
     co_await pause.async_wait(kTuple);

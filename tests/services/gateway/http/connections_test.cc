@@ -1,8 +1,16 @@
 // How connections are used and left: keep-alive, pipelining, hang-ups, slow readers, the drain.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <optional>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
@@ -130,6 +138,86 @@ TEST(ConnectionsTest, AClientThatStopsReadingIsCutOffAndItsWorkCancelled) {
   client.Write(PostText(kChat, kStream));
   ASSERT_THAT(client.ReadUntil("xxx"), HasSubstr("200 OK"));
   EXPECT_TRUE(fleet.worker().WaitForCancelled(1));
+}
+
+// It is never still for as long as the limit, and still has no right to the connection.
+TEST(ConnectionsTest, AClientThatTakesAByteAtATimeIsCutOff) {
+  constexpr size_t kAnswer = 3 << 20;
+  const auto taken = [&](absl::Duration timeout, size_t stretch) {
+    FakeFleet fleet(
+        {.limits = {
+             .write_timeout = timeout, .write_stretch_bytes = stretch, .send_buffer_bytes = 4096}});
+    fleet.worker().Behave([&](grpc::ServerContext&, const inference::v1::GenerateRequest&,
+                              FakeWorker::Writer& writer) {
+      inference::v1::GenerateResponse piece;
+      piece.add_ids(1);
+      piece.set_text(std::string(kAnswer, 'x'));
+      piece.mutable_finish()->set_reason(inference::v1::Finish::STOP);
+      writer.Write(piece);
+      return grpc::Status::OK;
+    });
+    HttpClient client(fleet.port(), /*receive_buffer=*/4096);
+    client.Write(PostText(kChat, kPlain, kConsumerKey, "Connection: close\r\n"));
+    return client.Trickle();
+  };
+  EXPECT_LT(taken(absl::Milliseconds(50), 1 << 30), kAnswer / 2);
+  EXPECT_GT(taken(absl::Seconds(20), 1 << 30), kAnswer) << "it was slow, and not wrong";
+}
+
+TEST(ConnectionsTest, AClientThatSendsAByteAtATimeIsCutOff) {
+  FakeFleet fleet({.limits = {.header_timeout = absl::Milliseconds(50),
+                              .body_timeout = absl::Milliseconds(50)}});
+  HttpClient other(fleet.port());
+  int refused = 0;
+  for (const char* begin : {"GET /v1/models HTTP/1.1\r\nX-Long: ",
+                            "POST /v1/completions HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n"}) {
+    HttpClient client(fleet.port());
+    client.Write(begin);
+    const std::string count =
+        absl::StrCat("floe_gateway_requests_total{code=\"408\",route=\"refused\"} ", ++refused);
+    for (int i = 0; i < 10'000 && fleet.metrics().find(count) == std::string::npos; ++i) {
+      ASSERT_TRUE(client.Write("x"));
+      ASSERT_EQ(other.Get("/v1/models").status, 200);
+    }
+    EXPECT_EQ(client.ReadAnswer().status, 408);
+  }
+}
+
+// The lowest descriptor is free again, and no other one until this goes.
+class OneFreeDescriptor {
+ public:
+  OneFreeDescriptor() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const int lowest = ::open("/dev/null", O_RDONLY);
+    rlimit now = before_;
+    now.rlim_cur = static_cast<rlim_t>(lowest) + 1;
+    ::setrlimit(RLIMIT_NOFILE, &now);
+    ::close(lowest);
+  }
+  ~OneFreeDescriptor() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(ConnectionsTest, OutOfFileDescriptorsTheServerServesWhomItHasAndTakesTheOthersLater) {
+  FakeFleet fleet;
+  HttpClient kept(fleet.port());
+  ASSERT_EQ(kept.Post(kChat, kPlain).status, 200);
+  const auto failed = [&] {
+    const std::string metrics = fleet.metrics();
+    const std::string name = "\nfloe_gateway_http_accepts_failed_total ";
+    return std::atoi(metrics.c_str() + metrics.find(name) + name.size());
+  };
+  std::optional<OneFreeDescriptor> limit(std::in_place);
+  HttpClient waiting(fleet.port());  // has the last one
+  const auto begun = std::chrono::steady_clock::now();
+  waiting.Write(PostText(kChat, kPlain));
+  while (failed() < 3) ASSERT_EQ(kept.Post(kChat, kPlain).status, 200);
+  // It does not spin: three failures are two pauses of 50 ms.
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(90));
+  limit.reset();
+  EXPECT_EQ(waiting.ReadAnswer().status, 200);
 }
 
 TEST(ConnectionsTest, ASlowReaderSlowsItsWorkerDown) {

@@ -73,6 +73,13 @@ bool HttpClient::ReadToEnd() {
   }
 }
 
+size_t HttpClient::Trickle() {
+  size_t bytes = 0;
+  char byte = 0;
+  while (::recv(socket_, &byte, 1, 0) == 1) ++bytes;
+  return bytes;
+}
+
 HttpAnswer HttpClient::ReadAnswer() {
   HttpAnswer answer;
   std::string head = ReadUntil("\r\n\r\n");

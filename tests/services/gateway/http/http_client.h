@@ -32,6 +32,8 @@ class HttpClient {
   std::string ReadUntil(std::string_view mark);
   // Whether the server closes (after any bytes).
   bool ReadToEnd();
+  // Reads one byte after the other to the end: how many came.
+  size_t Trickle();
   void Close();
 
   // A request with a key and a JSON body, and its answer.
