@@ -12,8 +12,8 @@ using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr size_t kMaxConfigBytes = 1 << 20;
-// Ours alone: no other stack has the native layout with a plain FFN, and each refuses it for want
-// of gate_proj.
+// Ours alone: no other stack has the native layout with a plain FFN. transformers ignores the key
+// and fills gate_proj with random numbers, so such a folder is not exported to it: CheckOthersRead.
 constexpr char kFfnKey[] = "floe_ffn";
 constexpr char kGeluTanh[] = "gelu_pytorch_tanh";
 

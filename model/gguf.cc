@@ -192,7 +192,7 @@ absl::Status WriteGguf(const std::filesystem::path& path, const Checkpoint& chec
   if (blueprint.family != Family::kGpt2 && blueprint.ffn != FfnKind::kGated) {
     return absl::UnimplementedError(absl::StrCat("llama.cpp has no ",
                                                  AbslView(FamilyName(blueprint.family)),
-                                                 " with a plain FFN; export it as --format hf"));
+                                                 " with a plain FFN; no other program has"));
   }
   if (tokenizer.tokens.size() > static_cast<size_t>(blueprint.vocab_size)) {
     return absl::InvalidArgumentError(absl::StrCat("the tokenizer has ", tokenizer.tokens.size(),

@@ -192,4 +192,18 @@ absl::Status HuggingFaceFolder::Take(ByName found) {
                                                  " that config.json does not ask for"));
 }
 
+absl::Status CheckOthersRead(const Manifest& manifest) {
+  const Blueprint& b = manifest.blueprint;
+  if (b.family != Family::kGpt2 && b.ffn == FfnKind::kPlain) {
+    return absl::UnimplementedError(absl::StrCat(
+        "transformers has no ", AbslView(FamilyName(b.family)),
+        " with a plain FFN, and fills the gate_proj that it misses with random numbers"));
+  }
+  if (manifest.weight_format != WeightFormat::kFloat) {
+    return absl::UnimplementedError(
+        "transformers cannot load our 8-bit weights; llama.cpp can, from --format gguf");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace floe::model

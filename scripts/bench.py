@@ -10,6 +10,8 @@
                                   how fast recipes learn a text (bench_train.py), beside nanoGPT in PyTorch
     ./dev bench exactness --node-modules DIR [--texts DIR]
                                   our token ids beside the originals' (bench/tokenizer/exactness.mjs)
+    ./dev bench exports --node-modules DIR [--peers transformers llama.cpp]
+                                  do others read our exports and say the same? (bench_exports.py)
 
 Each program bench/<name> prints one JSON object {"rows": [{work, ours, unit, peer, peer_name, limit}]}.
 `ratio` is ours against the peer, above 1 when ours is better; `share_of_limit` is ours against what the
@@ -23,6 +25,7 @@ import platform
 import subprocess
 import sys
 
+import bench_exports
 import bench_train
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
@@ -97,12 +100,14 @@ def exactness(arguments):
 
 def main():
     parser = argparse.ArgumentParser(prog='./dev bench', description='Measures this machine.')
-    parser.add_argument('name', nargs='?', choices=NAMES + ['train', 'exactness'],
+    parser.add_argument('name', nargs='?', choices=NAMES + ['train', 'exactness', 'exports'],
                         help='one subject; without it all that need no file')
     parser.add_argument('--json', action='store_true', help='one JSON object a subject')
     bench_train.add_arguments(parser)
+    bench_exports.add_arguments(parser)
     parser.add_argument('--node-modules', default='node_modules',
-                        help='exactness: where tiktoken, llama3-tokenizer-js and tokenizers are installed')
+                        help='exactness: where tiktoken, llama3-tokenizer-js and tokenizers are installed; '
+                             'exports: where node-llama-cpp is')
     parser.add_argument('--ranks', help='tokenizer: a tiktoken rank file of cl100k_base to encode with')
     parser.add_argument('--vocab-size', help='tokenizer: of the training [4096; with --corpus 32000]')
     parser.add_argument('--peer', help="inference: a folder with llama.cpp's llama-bench and llama-batched-bench")
@@ -114,6 +119,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.name == 'exactness':
         sys.exit(exactness(arguments))
+    if arguments.name == 'exports':
+        sys.exit(bench_exports.run(arguments, machine()))
     if arguments.name == 'train':
         sys.exit(bench_train.run(arguments, machine()))
     # The programs run in the repository's root.

@@ -49,9 +49,26 @@ absl::Status WriteGgufOf(const fs::path& folder, const pb::ModelVersion& version
   return model::WriteGguf(to, checkpoint, tokenizer, ShortVersion(version.name()));
 }
 
+// Says which version is meant, and what is left for one that no other program computes.
+absl::Status OfVersion(const absl::Status& status, const pb::ModelVersion& version) {
+  if (status.ok()) return status;
+  const char* otherwise =
+      absl::IsUnimplemented(status)
+          ? "; --format floe writes the folder as it is, for another fleet to import"
+          : "";
+  return absl::Status(
+      status.code(), absl::StrCat(ShortVersion(version.name()), ": ", status.message(), otherwise));
+}
+
+absl::Status CheckHf(const pb::ModelVersion& version) {
+  FLOE_ASSIGN_OR_RETURN(const auto manifest, model::Manifest::Parse(version.manifest()));
+  return OfVersion(model::CheckOthersRead(manifest), version);
+}
+
 absl::Status Export(Session& session, const ExportFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(Door * door, session.OpenDoor());
   FLOE_ASSIGN_OR_RETURN(const pb::ModelVersion version, ResolveVersion(*door, flags.model));
+  if (flags.format == "hf") FLOE_RETURN_IF_ERROR(CheckHf(version));
   const bool gguf = flags.format == "gguf";
   const std::string otherwise = absl::StrCat(LastId(ModelOf(version.name())), "-",
                                              LastId(version.name()), gguf ? ".gguf" : "");
@@ -65,7 +82,7 @@ absl::Status Export(Session& session, const ExportFlags& flags) {
                         ScratchFolder::At(absl::StrCat(to.string(), ".unfinished")));
   FLOE_RETURN_IF_ERROR(DownloadVersion(session, *door, version, unfinished.path()));
   if (gguf) {
-    FLOE_RETURN_IF_ERROR(WriteGgufOf(unfinished.path(), version, to));
+    FLOE_RETURN_IF_ERROR(OfVersion(WriteGgufOf(unfinished.path(), version, to), version));
   } else {
     FLOE_RETURN_IF_ERROR(unfinished.MoveTo(to));
   }
@@ -161,9 +178,11 @@ void AddModelFileCommands(CLI::App& models, CommandLine& line) {
   command->add_option("model", exporting.model, kModelReference)->required();
   command->add_option("to", exporting.to, "Where to; must not exist [MODEL-VERSION here]");
   command
-      ->add_option("--format", exporting.format,
-                   "hf: what transformers loads; gguf: what llama.cpp loads")
-      ->check(CLI::IsMember({"hf", "gguf"}))
+      ->add_option(
+          "--format", exporting.format,
+          "hf: what transformers loads; gguf: what llama.cpp loads; floe: the folder as it "
+          "is, also where only Floe can compute it")
+      ->check(CLI::IsMember({"hf", "gguf", "floe"}))
       ->capture_default_str();
   line.OnRun(command, [&exporting](Session& session) { return Export(session, exporting); });
 

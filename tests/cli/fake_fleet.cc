@@ -402,11 +402,11 @@ void FakeFleet::DamageBlob(const std::string& digest) {
   state_->blobs[digest][0] ^= 1;
 }
 
-void FakeFleet::PutModel(const std::string& model,
-                         const std::map<std::string, std::string>& files) {
+void FakeFleet::PutModel(const std::string& model, const std::map<std::string, std::string>& files,
+                         const std::string& manifest) {
   reg::ModelVersion version;
   version.set_name(absl::StrCat(kFakeTeam, "/models/", model, "/versions/1"));
-  version.set_manifest("{\"of\":\"" + model + "\"}");
+  version.set_manifest(manifest.empty() ? "{\"of\":\"" + model + "\"}" : manifest);
   version.set_digest(Sha256::Hex(version.manifest()));
   version.set_parameters(1'234'567);
   version.add_aliases("production");

@@ -30,8 +30,10 @@ class FakeFleet {
 
   std::string PutBlob(const std::string& bytes);
   void DamageBlob(const std::string& digest);
-  // Publishes version 1 of `model` with these files.
-  void PutModel(const std::string& model, const std::map<std::string, std::string>& files);
+  // Publishes version 1 of `model` with these files. Without a manifest it has one that no
+  // checkpoint has.
+  void PutModel(const std::string& model, const std::map<std::string, std::string>& files,
+                const std::string& manifest = "");
   // What GetModelVersion says of a version by this name.
   void PutMetrics(const std::string& version, const std::map<std::string, double>& metrics);
   void PutTokenizer(const std::string& name, int64_t vocab_size);

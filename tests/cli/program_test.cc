@@ -9,12 +9,15 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
+#include "model/checkpoint.h"
 #include "tests/cli/program_fixture.h"
+#include "tests/model/samples.h"
 
 namespace floe::cli {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -217,22 +220,40 @@ TEST_F(ProgramTest, VerifyNamesTheDamagedFile) {
 
 TEST_F(ProgramTest, ExportWritesTheFolderOrNothing) {
   fleet_.PutModel("lexicon", {{"config.json", "{}"}, {"model.safetensors", "some weights"}});
-  EXPECT_EQ(Run({"models", "export", "lexicon", "out"}), 0) << err_;
+  EXPECT_EQ(Run({"models", "export", "lexicon", "out", "--format", "floe"}), 0) << err_;
   EXPECT_EQ(*ReadFile(dir_ / "out/model.safetensors"), "some weights");
   EXPECT_EQ(*ReadFile(dir_ / "out/floe.json"), "{\"of\":\"lexicon\"}");
-  EXPECT_EQ(Run({"models", "export", "lexicon", "out"}), 1);
+  EXPECT_EQ(Run({"models", "export", "lexicon", "out", "--format", "floe"}), 1);
   EXPECT_THAT(err_, HasSubstr("exists already"));
 
   fleet_.DamageBlob(Sha256::Hex("some weights"));
-  EXPECT_EQ(Run({"models", "export", "lexicon", "other"}), 7);
+  EXPECT_EQ(Run({"models", "export", "lexicon", "other", "--format", "floe"}), 7);
   EXPECT_FALSE(std::filesystem::exists(dir_ / "other"));
   EXPECT_FALSE(std::filesystem::exists(dir_ / "other.unfinished"));
 }
 
 TEST_F(ProgramTest, AManifestCannotWriteOutsideTheFolder) {
   fleet_.PutModel("evil", {{"../evil.txt", "x"}});
-  EXPECT_EQ(Run({"models", "export", "evil", "out"}), 7);
+  EXPECT_EQ(Run({"models", "export", "evil", "out", "--format", "floe"}), 7);
   EXPECT_FALSE(std::filesystem::exists(dir_ / "evil.txt"));
+}
+
+// transformers would load the folder, with random numbers for what it misses in it.
+TEST_F(ProgramTest, WhatOthersWouldMisreadIsExportedForAnotherFleetOnly) {
+  model::Manifest manifest;
+  manifest.blueprint = model::SmallBlueprint(model::Family::kQwen3);
+  manifest.blueprint.ffn = model::FfnKind::kPlain;
+  fleet_.PutModel("plain", {{"model.safetensors", "weights"}}, manifest.Serialize());
+  EXPECT_EQ(Run({"models", "export", "plain", "out"}), 1);
+  EXPECT_THAT(err_, AllOf(HasSubstr("plain@1"), HasSubstr("qwen3 with a plain FFN"),
+                          HasSubstr("--format floe")));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "out"));
+  EXPECT_EQ(Run({"models", "export", "plain", "out", "--format", "floe"}), 0) << err_;
+  EXPECT_EQ(*ReadFile(dir_ / "out/floe.json"), manifest.Serialize());
+
+  manifest.blueprint.ffn = model::FfnKind::kGated;
+  fleet_.PutModel("gated", {{"model.safetensors", "weights"}}, manifest.Serialize());
+  EXPECT_EQ(Run({"models", "export", "gated", "gated"}), 0) << err_;
 }
 
 TEST_F(ProgramTest, KeysAreShownOnceAndRolesAreChecked) {

@@ -14,6 +14,7 @@
 #include "nlohmann/json.hpp"
 
 #include "base/files.h"
+#include "base/view.h"
 #include "model/checkpoint.h"
 #include "tests/model/samples.h"
 #include "tests/support/temp_dir.h"
@@ -171,6 +172,25 @@ TEST_F(HuggingFaceFolderTest, WeightsThatAreNoNumbersArePickledOrNotThereAreRefu
   Write("model.safetensors", tensors);
   EXPECT_TRUE(absl::IsDataLoss(Refusal())) << Refusal();
   EXPECT_THAT(Refusal().message(), HasSubstr(tensors[1].name));
+}
+
+// A plain FFN would be no error to transformers.
+TEST(OthersRead, WhatTheyCannotReadAsItIsMeantIsRefusedByName) {
+  Manifest manifest;
+  for (const Family family : {Family::kQwen3, Family::kLlama, Family::kQwen2, Family::kGpt2}) {
+    manifest.blueprint = SmallBlueprint(family);
+    manifest.weight_format = WeightFormat::kFloat;
+    EXPECT_TRUE(CheckOthersRead(manifest).ok());
+    manifest.weight_format = WeightFormat::kInt8;
+    EXPECT_TRUE(absl::IsUnimplemented(CheckOthersRead(manifest)));
+    EXPECT_THAT(CheckOthersRead(manifest).message(), HasSubstr("8-bit"));
+    if (family == Family::kGpt2) continue;
+    manifest.weight_format = WeightFormat::kFloat;
+    manifest.blueprint.ffn = FfnKind::kPlain;
+    EXPECT_TRUE(absl::IsUnimplemented(CheckOthersRead(manifest)));
+    EXPECT_THAT(CheckOthersRead(manifest).message(),
+                HasSubstr(absl::StrCat(AbslView(FamilyName(family)), " with a plain FFN")));
+  }
 }
 
 }  // namespace
