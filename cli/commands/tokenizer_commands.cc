@@ -251,7 +251,8 @@ absl::Status Decode(Session& session, const DecodeFlags& flags) {
   if (session.json) {
     session.PrintJson({{"text", answer.text()}});
   } else {
-    session.out() << answer.text();  // exactly the text: what was encoded comes out again
+    // Exactly what was encoded, be it UTF-8 or not.
+    session.out() << (answer.raw().empty() ? answer.text() : answer.raw());
     if (session.streams.out_is_terminal) session.out() << "\n";
   }
   return absl::OkStatus();

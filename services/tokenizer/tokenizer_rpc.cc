@@ -16,6 +16,7 @@ namespace floe::services::tokenizer {
 namespace {
 
 namespace pb = floe::tokenizer::v1;
+using floe::tokenizer::ReplaceInvalidUtf8;
 using floe::tokenizer::TokenId;
 using Ids = google::protobuf::RepeatedField<uint32_t>;
 using Texts = google::protobuf::RepeatedPtrField<std::string>;
@@ -26,9 +27,9 @@ absl::Status CheckBatch(int size, std::string_view field) {
                                                  " entries; send at most ", kMaxBatch, " a call"));
 }
 
-// The text of the ids, as UTF-8; `field` names them in an error.
-absl::StatusOr<std::string> TextOf(const floe::tokenizer::Tokenizer& tokenizer, const Ids& ids,
-                                   const std::string& field) {
+// What the ids stand for; `field` names them in an error.
+absl::StatusOr<std::string> BytesOf(const floe::tokenizer::Tokenizer& tokenizer, const Ids& ids,
+                                    const std::string& field) {
   std::vector<TokenId> tokens;
   tokens.reserve(ids.size());
   for (const uint32_t id : ids) {
@@ -39,8 +40,7 @@ absl::StatusOr<std::string> TextOf(const floe::tokenizer::Tokenizer& tokenizer, 
     }
     tokens.push_back(static_cast<TokenId>(id));
   }
-  FLOE_ASSIGN_OR_RETURN(const std::string bytes, tokenizer.Decode(tokens));
-  return floe::tokenizer::ReplaceInvalidUtf8(bytes);
+  return tokenizer.Decode(tokens);
 }
 
 std::vector<std::vector<TokenId>> EncodeAll(const floe::tokenizer::Tokenizer& tokenizer,
@@ -92,8 +92,9 @@ grpc::Status TokenizerRpc::Decode(grpc::ServerContext* context, const pb::Decode
   return calls_.Run(*context, "tokenizer.Decode", [&](runtime::CallContext& call) -> absl::Status {
     FLOE_ASSIGN_OR_RETURN(const LoadedTokenizer loaded,
                           tokenizers_.Get(call, request->tokenizer()));
-    FLOE_ASSIGN_OR_RETURN(*answer->mutable_text(),
-                          TextOf(*loaded.tokenizer, request->ids(), "ids"));
+    FLOE_ASSIGN_OR_RETURN(std::string bytes, BytesOf(*loaded.tokenizer, request->ids(), "ids"));
+    answer->set_text(ReplaceInvalidUtf8(bytes));
+    if (answer->text() != bytes) answer->set_raw(std::move(bytes));
     return absl::OkStatus();
   });
 }
@@ -130,9 +131,10 @@ grpc::Status TokenizerRpc::BatchDecode(grpc::ServerContext* context,
     FLOE_ASSIGN_OR_RETURN(const LoadedTokenizer loaded,
                           tokenizers_.Get(call, request->tokenizer()));
     for (int i = 0; i < request->sequences_size(); ++i) {
-      FLOE_ASSIGN_OR_RETURN(*answer->add_texts(),
-                            TextOf(*loaded.tokenizer, request->sequences(i).ids(),
-                                   absl::StrCat("sequences[", i, "].ids")));
+      FLOE_ASSIGN_OR_RETURN(const std::string bytes,
+                            BytesOf(*loaded.tokenizer, request->sequences(i).ids(),
+                                    absl::StrCat("sequences[", i, "].ids")));
+      answer->add_texts(ReplaceInvalidUtf8(bytes));
     }
     return absl::OkStatus();
   });

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -315,13 +316,38 @@ TEST_F(TokenizerServiceTest, NamesWhatIsWrongInARequest) {
   EXPECT_THAT(status.error_message(), HasSubstr("ids[1] is 4000000000"));
 }
 
-TEST_F(TokenizerServiceTest, BytesThatAreNoUtf8AreReplacedInDecodedText) {
-  pb::DecodeRequest decode;
-  decode.set_tokenizer(kName);
-  for (const domain::TokenId id : sample_->Encode("a\xFF")) decode.add_ids(id);
-  pb::DecodeResponse decoded;
-  ASSERT_TRUE(Call(&pb::TokenizerService::Stub::Decode, decode, decoded).ok());
-  EXPECT_EQ(decoded.text(), "a\uFFFD");
+// Latin-1 and random bytes: what goes in comes out, and is counted.
+TEST_F(TokenizerServiceTest, AnyBytesEncodeAndComeBack) {
+  std::mt19937 random(41);
+  for (const std::string& bytes : {std::string("caf\xE9 na\xEFve \xFF"), std::string("\0a\0", 3),
+                                   domain::RandomBytes(random, 3000)}) {
+    pb::EncodeResponse encoded;
+    const grpc::Status status = Encode(kName, bytes, encoded);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(Ids(encoded.ids()), sample_->Encode(bytes));
+
+    pb::CountRequest count;
+    count.set_tokenizer(kName);
+    count.set_text(bytes);
+    pb::CountResponse counted;
+    ASSERT_TRUE(Call(&pb::TokenizerService::Stub::Count, count, counted).ok());
+    EXPECT_EQ(counted.tokens(), encoded.ids_size());
+
+    pb::BatchEncodeRequest batch;
+    batch.set_tokenizer(kName);
+    batch.add_texts(bytes);
+    pb::BatchEncodeResponse batched;
+    ASSERT_TRUE(Call(&pb::TokenizerService::Stub::BatchEncode, batch, batched).ok());
+    EXPECT_EQ(Ids(batched.sequences(0).ids()), Ids(encoded.ids()));
+
+    pb::DecodeRequest decode;
+    decode.set_tokenizer(kName);
+    *decode.mutable_ids() = encoded.ids();
+    pb::DecodeResponse decoded;
+    ASSERT_TRUE(Call(&pb::TokenizerService::Stub::Decode, decode, decoded).ok());
+    EXPECT_EQ(decoded.text(), domain::ReplaceInvalidUtf8(bytes));
+    EXPECT_EQ(decoded.raw(), decoded.text() == bytes ? "" : bytes);
+  }
 }
 
 TEST_F(TokenizerServiceTest, AFileThatWasRestoredWorksWithoutARestart) {
