@@ -23,6 +23,7 @@
 #include "base/sha256.h"
 #include "model/checkpoint.h"
 #include "tests/end_to_end/fleet_fixture.h"
+#include "tokenizer/tokenizer.h"
 
 namespace floe::test {
 namespace {
@@ -102,13 +103,37 @@ class DemoPathTest : public testing::Test {
     fleet_.Write("long.txt", text);
     const json parts =
         fleet_.FloeJson({"tokenizer", "encode", "words", "--file", "long.txt", "--offsets"});
-    EXPECT_EQ(parts["ends"].back(), text.size());
     EXPECT_EQ(parts["bytes"], text.size());
-    EXPECT_TRUE(std::is_sorted(parts["ends"].begin(), parts["ends"].end()));
+    // Every offset is that of the whole, in one call and in this process.
+    const auto whole = tokenizer::Tokenizer::Load(*ReadFile(fleet_.folder() / "words.json"));
+    ASSERT_TRUE(whole.ok()) << whole.status();
+    std::vector<tokenizer::TokenId> ids;
+    std::vector<size_t> ends;
+    size_t end = 0;
+    for (const tokenizer::TokenId id : (*whole)->Encode(text)) {
+      ids.push_back(id);
+      ends.push_back(end += (*whole)->TokenBytes(id)->size());
+    }
+    EXPECT_EQ(end, text.size());
+    EXPECT_TRUE(parts["ids"] == json(ids)) << "where the parts meet, other ids";
+    EXPECT_TRUE(parts["ends"] == json(ends)) << "where the parts meet, other ends";
     // Trusted text goes whole.
     EXPECT_EQ(
         fleet_.FloeJson({"tokenizer", "encode", "again", "--file", "long.txt", "--special"})["ids"],
         parts["ids"]);
+  }
+
+  // Any bytes are encoded, counted and given back; `name` is of a tokenizer.
+  void TextThatIsNoUtf8(const std::string& name) {
+    const std::string latin1 = "Caf\xE9 na\xEFve, \xFF\n";
+    fleet_.Write("latin1.txt", latin1);
+    const json encoded = fleet_.FloeJson({"tokenizer", "encode", name, "--file", "latin1.txt"});
+    EXPECT_EQ(encoded["bytes"], latin1.size());
+    EXPECT_EQ(fleet_.FloeJson({"tokenizer", "count", name, "--file", "latin1.txt"})["tokens"],
+              encoded["tokens"]);
+    std::vector<std::string> decode = {"tokenizer", "decode", name};
+    for (const json& id : encoded["ids"]) decode.push_back(absl::StrCat(id.get<int>()));
+    EXPECT_EQ(fleet_.Floe(decode).out, latin1);
   }
 
   // tiny@1, which stands in production, is the base; tiny@2 is made, and goes there and back.
@@ -292,6 +317,7 @@ TEST_F(DemoPathTest, FromTextToTheSameAnswerTwiceAndNothingLeft) {
   for (const json& id : encoded["ids"]) decode.push_back(absl::StrCat(id.get<int>()));
   EXPECT_EQ(fleet_.Floe(decode).out, "A dog is an animal.");
   TokenizersAsFiles(corpus, encoded["tokenizer_digest"]);
+  TextThatIsNoUtf8("words");
 
   // A training job: what is wrong is said before anything is queued; what is right learns.
   fleet_.Write("wrong.yaml", absl::StrCat(kJob, "learning_rat: 1\n"));
