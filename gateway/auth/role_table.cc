@@ -114,6 +114,7 @@ constexpr auto kRules = std::to_array<MethodRule>({
     {"/floe.retrieval.v1.RetrievalService/EvaluateCollection", Role::kDeveloper},
 
     {"/floe.tokenizer.v1.TokenizerService/Encode", Role::kConsumer},
+    {"/floe.tokenizer.v1.TokenizerService/StreamEncode", Role::kConsumer},
     {"/floe.tokenizer.v1.TokenizerService/Decode", Role::kConsumer},
     {"/floe.tokenizer.v1.TokenizerService/Count", Role::kConsumer},
     {"/floe.tokenizer.v1.TokenizerService/BatchEncode", Role::kConsumer},

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "services/tokenizer/stream_encoder.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace floe::services::tokenizer {
@@ -85,6 +86,35 @@ grpc::Status TokenizerRpc::Encode(grpc::ServerContext* context, const pb::Encode
     answer->set_tokenizer_digest(loaded.digest);
     return absl::OkStatus();
   });
+}
+
+grpc::Status TokenizerRpc::StreamEncode(
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<pb::StreamEncodeResponse, pb::StreamEncodeRequest>* stream) {
+  const auto send = [&](const pb::StreamEncodeResponse& answer) -> absl::Status {
+    if (stream->Write(answer)) return absl::OkStatus();
+    return absl::CancelledError("the client went away");
+  };
+  const auto body = [&](runtime::CallContext& call) -> absl::Status {
+    pb::StreamEncodeRequest part;
+    if (!stream->Read(&part)) return absl::InvalidArgumentError("no message names a tokenizer");
+    FLOE_ASSIGN_OR_RETURN(const LoadedTokenizer loaded, tokenizers_.Get(call, part.tokenizer()));
+    StreamEncoder encoder(*loaded.tokenizer, {part.offsets(), threads_});
+    pb::StreamEncodeResponse first;
+    first.set_tokenizer_digest(loaded.digest);
+    FLOE_RETURN_IF_ERROR(send(first));
+    FLOE_RETURN_IF_ERROR(encoder.Push(part.text(), send));
+    while (stream->Read(&part)) {
+      if (!part.tokenizer().empty() || part.offsets()) {
+        return absl::InvalidArgumentError(
+            "only the first message names a tokenizer and asks for offsets; send text");
+      }
+      FLOE_RETURN_IF_ERROR(encoder.Push(part.text(), send));
+    }
+    if (call.cancelled()) return absl::CancelledError("the client went away");
+    return encoder.Finish(send);
+  };
+  return calls_.Run(*context, "tokenizer.StreamEncode", body, runtime::CallKind::kStream);
 }
 
 grpc::Status TokenizerRpc::Decode(grpc::ServerContext* context, const pb::DecodeRequest* request,

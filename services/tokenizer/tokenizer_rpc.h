@@ -18,6 +18,10 @@ class TokenizerRpc final : public floe::tokenizer::v1::TokenizerService::Service
   grpc::Status Encode(grpc::ServerContext* context,
                       const floe::tokenizer::v1::EncodeRequest* request,
                       floe::tokenizer::v1::EncodeResponse* answer) override;
+  grpc::Status StreamEncode(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<floe::tokenizer::v1::StreamEncodeResponse,
+                               floe::tokenizer::v1::StreamEncodeRequest>* stream) override;
   grpc::Status Decode(grpc::ServerContext* context,
                       const floe::tokenizer::v1::DecodeRequest* request,
                       floe::tokenizer::v1::DecodeResponse* answer) override;
