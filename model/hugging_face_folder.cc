@@ -10,7 +10,6 @@
 
 #include "base/status_macros.h"
 #include "base/view.h"
-#include "model/checkpoint.h"
 #include "model/shard_index.h"
 
 namespace floe::model {
