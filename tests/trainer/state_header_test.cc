@@ -93,10 +93,13 @@ TEST(StateHeaderTest, RandomNumbersThatStandStillAreRefused) {
 }
 
 TEST(StateHeaderTest, TensorsStandOnceWithTheirLength) {
-  EXPECT_THAT(RefusalOf("tensors", {{"w", 1}, {"w", 1}}), HasSubstr("there once"));
-  EXPECT_THAT(RefusalOf("tensors", {{"w", -1}}), HasSubstr("[name, length]"));
-  EXPECT_THAT(RefusalOf("tensors", {{"w", 1, 2}}), HasSubstr("[name, length]"));
-  EXPECT_THAT(RefusalOf("tensors", "w"), HasSubstr("a list"));
+  const auto refusal = [](const char* tensors) {
+    return RefusalOf("tensors", json::parse(tensors));
+  };
+  EXPECT_THAT(refusal(R"([["w", 1], ["w", 1]])"), HasSubstr("there once"));
+  EXPECT_THAT(refusal(R"([["w", -1]])"), HasSubstr("[name, length]"));
+  EXPECT_THAT(refusal(R"([["w", 1, 2]])"), HasSubstr("[name, length]"));
+  EXPECT_THAT(refusal(R"({"w": 1})"), HasSubstr("a list"));
 }
 
 TEST(StateHeaderTest, WhatIsNoHeaderIsRefused) {
