@@ -46,6 +46,10 @@ TEST_F(WorkerTest, APromptMayFillTheContextUpToOneAnswer) {
   EXPECT_EQ(longer.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(longer.status.error_message(),
               AllOf(HasSubstr("the prompt has 64 tokens"), HasSubstr("context is 64")));
+  const Answer far = Generate(Ask(digest, std::string(100'000, 'a'), 1));
+  EXPECT_EQ(far.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(far.status.error_message(), HasSubstr("the prompt has 100000 tokens"));
+  ExpectAtRest(digest);
 }
 
 TEST_F(WorkerTest, ACheckpointThatNobodyHasIsNotFoundByItsDigest) {
@@ -72,6 +76,31 @@ TEST_F(WorkerTest, WeightsWhoseBytesChangedAreNeverServed) {
   EXPECT_THAT(answer.status.error_message(),
               AllOf(HasSubstr("model.safetensors"), HasSubstr("its bytes changed")));
   EXPECT_TRUE(answer.ids.empty());
+}
+
+TEST_F(WorkerTest, AWeightThatIsNoNumberIsNamedAndItsModelNeverServed) {
+  const std::string good = Publish();
+  Start();
+  for (const char* tensor : {"model.layers.1.mlp.down_proj.weight",
+                             "model.layers.1.input_layernorm.weight", "model.norm.weight"}) {
+    const std::string digest =
+        PublishCheckpoint(dir_ / "damaged", dir_ / "blobs",
+                          {.odd = {tensor, std::numeric_limits<float>::quiet_NaN()}});
+    std::filesystem::remove_all(dir_ / "damaged");
+    const Answer answer = Generate(Ask(digest, "a", 1));
+    EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::DATA_LOSS);
+    EXPECT_THAT(answer.status.error_message(), AllOf(HasSubstr(tensor), HasSubstr("NaN")));
+    grpc::ClientContext context;
+    v1::LoadCheckpointRequest load;
+    load.set_digest(digest);
+    v1::WorkerStatus::LoadedCheckpoint loaded;
+    const grpc::Status status = stub().LoadCheckpoint(&context, load, &loaded);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
+    EXPECT_THAT(status.error_message(), HasSubstr(tensor));
+    EXPECT_TRUE(pool().Loaded().empty());
+  }
+  EXPECT_TRUE(Generate(Ask(good, "a", 1)).status.ok()) << "the worker goes on";
+  ExpectAtRest(good);
 }
 
 TEST_F(WorkerTest, ACheckpointWithATokenizerOfAnotherKindIsRefusedAndNotTheRequest) {

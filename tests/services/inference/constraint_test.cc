@@ -181,6 +181,7 @@ TEST_F(ConstraintTest, WhatCannotBeHeldToIsRefusedWithItsReason) {
               HasSubstr("leave ignore_eos out"));
   v1::GenerateRequest request = AskSeeded(digest, 1, 5);
   EXPECT_TRUE(Generate(request).status.ok()) << "the worker goes on";
+  ExpectAtRest(digest);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include "base/files.h"
 #include "model/checkpoint.h"
 #include "registry/blobs/layout.h"
-#include "tests/inference/tiny_checkpoint.h"
 #include "tokenizer/tokenizer.h"
 
 namespace floe::inference {
@@ -29,8 +28,8 @@ std::string PublishCheckpoint(const std::filesystem::path& folder,
   blueprint.vocab_size = kEndOfText + 1;
   blueprint.context = options.context;
   blueprint.num_layers = options.layers;
-  const std::string digest = WriteFormulaCheckpoint(folder, blueprint, options.spread,
-                                                    {{"tokenizer.json", options.tokenizer_json}});
+  const std::string digest = WriteFormulaCheckpoint(
+      folder, blueprint, options.spread, {{"tokenizer.json", options.tokenizer_json}}, options.odd);
   const auto keep = [&](const std::filesystem::path& file, const std::string& name) {
     const std::filesystem::path blob = registry::BlobPath(blobs, name);
     std::filesystem::create_directories(blob.parent_path());

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/inference/tiny_checkpoint.h"
+
 namespace floe::inference {
 
 // Ids 0 to 255 are the bytes, 256 is the only other one.
@@ -18,6 +20,7 @@ struct PublishedCheckpoint {
   int64_t context = 512;
   int64_t layers = 2;
   std::string tokenizer_json = ByteTokenizerJson();
+  OddElement odd = {};  // a weight that is not as it should be
 };
 
 // Makes it in `folder`, which does not exist yet, and copies it into the store `blobs`. Its digest.

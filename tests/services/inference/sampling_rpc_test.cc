@@ -206,6 +206,7 @@ TEST_F(WorkerTest, AThousandStopTextsAreRefused) {
   request.clear_stop();
   request.add_stop(std::string(1025, 'a'));
   EXPECT_THAT(Generate(request).status.error_message(), HasSubstr("1025 bytes"));
+  ExpectAtRest(digest);
 }
 
 }  // namespace

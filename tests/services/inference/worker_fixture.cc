@@ -41,6 +41,16 @@ void WorkerTest::Stop() {
   attempts_.reset();
 }
 
+void WorkerTest::ExpectAtRest(const std::string& digest) {
+  const auto model = pool_->Acquire(digest, [] { return false; });
+  ASSERT_TRUE(model.ok()) << model.status();
+  Scheduler& scheduler = *(*model)->scheduler;
+  ASSERT_TRUE(scheduler.WaitIdle(absl::Seconds(60)));
+  const SchedulerStats stats = scheduler.stats();
+  EXPECT_EQ(stats.running + stats.waiting, 0);
+  EXPECT_EQ(stats.kv.free_blocks, stats.kv.total_blocks);
+}
+
 v1::GenerateRequest WorkerTest::Ask(const std::string& digest, std::string_view prompt,
                                     int max_tokens) {
   v1::GenerateRequest request;

@@ -58,6 +58,9 @@ class WorkerTest : public testing::Test {
     int64_t first_cached_tokens = 0;  // by the first message
   };
   Answer Generate(const v1::GenerateRequest& request);
+  // Waits until nothing of the model runs or waits, and expects that no block of its KV cache is
+  // held.
+  void ExpectAtRest(const std::string& digest);
   static v1::GenerateRequest Ask(const std::string& digest, std::string_view prompt,
                                  int max_tokens);
 
