@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
 #include "tests/cli/program_fixture.h"
@@ -48,7 +49,8 @@ class CountAsBilledTest : public ProgramTest {
 
   // What a request of `fields` is billed for by the gateway, having been counted alike before.
   int64_t Billed(const std::string& fields) {
-    const std::string request = R"({"model": "hamlet", "max_tokens": 4, )" + fields + "}";
+    const std::string request =
+        absl::StrCat(R"({"model": "hamlet", "max_tokens": 4, )", fields, "}");
     EXPECT_EQ(Run({"tokenizer", "count", "hamlets", "--chat", "-", "--json"}, request), 0) << err_;
     const int64_t counted = json::parse(out_)["tokens"];
     const gateway::HttpAnswer answer =
@@ -59,7 +61,9 @@ class CountAsBilledTest : public ProgramTest {
     EXPECT_EQ(gateway_.worker().requests().back().prompt_ids_size(), billed);
     return billed;
   }
-  static std::string Messages(const std::string& list) { return "\"messages\": [" + list + "]"; }
+  static std::string Messages(const std::string& list) {
+    return absl::StrCat("\"messages\": [", list, "]");
+  }
 
   gateway::FakeFleet gateway_;
 };
@@ -71,31 +75,31 @@ class CountOfChatMlTest : public CountAsBilledTest {
 
 TEST_F(CountAsBilledTest, MessagesToolsAndTheirHistory) {
   const std::string question = Messages(kQuestion);
-  const std::string tools = std::string(", ") + kTools;
+  const std::string tools = absl::StrCat(", ", kTools);
   const int64_t plain = Billed(question);
   const int64_t offered = Billed(question + tools);
   EXPECT_GT(offered, plain + 100) << "the tool's description is part of the prompt";
-  EXPECT_EQ(Billed(question + tools + R"(, "tool_choice": "none")"), plain);
-  EXPECT_EQ(Billed(question + tools + R"(, "tool_choice": "auto")"), offered);
-  const std::string history = Messages(std::string(kQuestion) + ", " + kCalled);
+  EXPECT_EQ(Billed(absl::StrCat(question, tools, R"(, "tool_choice": "none")")), plain);
+  EXPECT_EQ(Billed(absl::StrCat(question, tools, R"(, "tool_choice": "auto")")), offered);
+  const std::string history = Messages(absl::StrCat(kQuestion, ", ", kCalled));
   EXPECT_GT(Billed(history), plain + 50) << "and so are calls that were made, with their answers";
   Billed(history + tools);
 }
 
 TEST_F(CountAsBilledTest, ARequiredCallsOpening) {
-  const std::string asked = Messages(kQuestion) + ", " + kTools;
+  const std::string asked = absl::StrCat(Messages(kQuestion), ", ", kTools);
   const int64_t opening = std::string_view("<tool_call>\n").size();  // one id a byte here
   const int64_t offered = Billed(asked);
-  EXPECT_EQ(Billed(asked + R"(, "tool_choice": "required")"), offered + opening);
-  EXPECT_EQ(Billed(asked + R"(, "tool_choice": {"type": "function",
-                                "function": {"name": "weather"}})"),
+  EXPECT_EQ(Billed(absl::StrCat(asked, R"(, "tool_choice": "required")")), offered + opening);
+  EXPECT_EQ(Billed(absl::StrCat(asked, R"(, "tool_choice": {"type": "function",
+                                           "function": {"name": "weather"}})")),
             offered + opening);
 }
 
 TEST_F(CountOfChatMlTest, PlainMessagesAndToolsThatItDoesNotKnow) {
   Billed(Messages(kQuestion));
   EXPECT_EQ(Run({"tokenizer", "count", "hamlets", "--chat", "-"},
-                "{" + Messages(kQuestion) + ", " + kTools + "}"),
+                absl::StrCat("{", Messages(kQuestion), ", ", kTools, "}")),
             1);
   EXPECT_THAT(err_, HasSubstr("knows no tools"));
 }
