@@ -95,8 +95,7 @@ TEST(RankPlaceTest, ReadsTorchrunsAndKubernetesNames) {
   EXPECT_THAT(PlaceOf({{"RANK", "0"}}).status().message(), HasSubstr("WORLD_SIZE is not set"));
 }
 
-// The recipe, and how far apart the losses of its steps may be. Muon's directions are those of
-// the gradient with all singular values near one: what is small in it, rounding included, counts.
+// The recipe, and how far apart the losses of its steps may be.
 struct Recipe {
   std::string name;
   OptimizerKind optimizer;
@@ -109,9 +108,10 @@ class AnySplitTest : public DistributedTest, public testing::WithParamInterface<
     DistributedTest::SetUp();
     if (GetParam().optimizer == OptimizerKind::kAdamW) return;
     // What a job file that says nothing trains with.
-    const TrainSettings recipe =
-        ParsePretrainSpec("{model: m, dataset: d, tokenizer: t, preset: tiny, train: {steps: 8}}")
-            ->train;
+    const TrainSettings recipe = ParsePretrainSpec(
+                                     "{model: m, dataset: d, tokenizer: t, preset: tiny, train: "
+                                     "{steps: 8, warmup_steps: 2}}")
+                                     ->train;
     TrainSettings& settings = options_.settings;
     ASSERT_EQ(recipe.optimizer, OptimizerKind::kMuon);
     settings.optimizer = recipe.optimizer;
