@@ -196,6 +196,7 @@ void Scheduler::StepOnce(std::vector<Active*>& parts) {
   const absl::Status status = engine_->Step(steps, &logits_);
   int64_t step_tokens = 0;
   for (const SequenceStep& step : steps) step_tokens += static_cast<int64_t>(step.tokens.size());
+  cost_.Observe(step_tokens, clock_.Monotonic() - begun);
   RowCursor rows;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (!status.ok()) {
@@ -211,8 +212,6 @@ void Scheduler::StepOnce(std::vector<Active*>& parts) {
       rows.logits += steps[i].all_logits ? tokens : 1;
     }
   }
-  // With the masks and draws: who decodes waits for them as well.
-  cost_.Observe(step_tokens, clock_.Monotonic() - begun);
   {
     const std::lock_guard lock(mutex_);
     ++stats_.steps;

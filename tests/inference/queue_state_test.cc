@@ -168,36 +168,6 @@ TEST_F(QueueInScheduler, WhatCannotBeInTimeAnyMoreIsRefusedBeforeItIsBegun) {
   EXPECT_TRUE(finishes_[patient]->ok());
 }
 
-// Allows everything, and takes its time.
-class SlowMasks final : public TokenConstraint {
- public:
-  explicit SlowMasks(test::FakeClock& clock) : clock_(clock) {}
-  absl::StatusOr<std::span<const uint64_t>> Allowed() override {
-    clock_.Advance(absl::Milliseconds(100));
-    return std::span<const uint64_t>(mask_);
-  }
-  absl::Status Accept(int32_t) override { return absl::OkStatus(); }
-  bool complete() const override { return false; }
-
- private:
-  test::FakeClock& clock_;
-  const std::vector<uint64_t> mask_ = {~uint64_t{0}};
-};
-
-// Neighbours wait for them as they wait for the model.
-TEST_F(QueueInScheduler, WhatMasksTakeIsPartOfWhatAStepTakes) {
-  for (const bool slow : {false, true}) {
-    Start({});
-    Request request;
-    request.prompt.assign(10, 0);
-    request.max_tokens = 10;
-    if (slow) request.constraint = std::make_unique<SlowMasks>(clock_);
-    ASSERT_TRUE(scheduler_->Submit(std::move(request), [](const Event&) {}).ok());
-    RunAll();
-    EXPECT_EQ(scheduler_->CanFinish(kDefault, 10, absl::Milliseconds(50)).ok(), !slow);
-  }
-}
-
 TEST_F(QueueInScheduler, TheNearerDeadlineGoesFirst) {
   Start({.plan = {.max_running = 1}});
   const size_t patient = Submit(kDefault, 10, 10);
