@@ -30,7 +30,8 @@ absl::Status StreamEncoder::Push(const std::string& text, Send send) {
 absl::Status StreamEncoder::Encode(const std::string& ready, Send send) {
   const std::string_view text = ready;
   floe::tokenizer::v1::StreamEncodeResponse answer;
-  for (const TokenId id : tokenizer_.EncodeBatch({&text, 1}, options_.threads).front()) {
+  const auto encoded = tokenizer_.EncodeBatch({&text, 1}, options_.threads);
+  for (const TokenId id : encoded.front()) {
     answer.add_ids(static_cast<uint32_t>(id));
     if (options_.offsets) answer.add_ends(end_ += tokenizer_.TokenBytes(id)->size());
     if (answer.ids_size() < kMaxIdsAnAnswer) continue;
