@@ -71,7 +71,7 @@ class Scripted final : public Objective {
  private:
   Transformer& transformer_;
   const Script& script_;
-  DataCursor cursor_;
+  DataCursor cursor_{.rng = {1, 2, 3, 4}};
 };
 
 class TrainingLoopTest : public testing::Test {

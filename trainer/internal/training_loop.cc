@@ -1,10 +1,10 @@
 #include "trainer/internal/training_loop.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -31,11 +31,16 @@ constexpr int64_t kStepsBeforeSpikes = 20;
 constexpr double kExplodedLoss = 2;  // times the loss of guessing
 constexpr absl::Duration kReportInterval = absl::Seconds(1);
 
-// The most that this process held at once.
+// The most that this process held at once; 0 where the system does not tell. getrusage would count
+// what the process that started this one held.
 double PeakMemoryBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) * 1024;
+  std::ifstream status("/proc/self/status");
+  double kibibytes = 0;
+  for (std::string word; status >> word && word != "VmHWM:";) {
+    status.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  status >> kibibytes;
+  return kibibytes * 1024;
 }
 
 std::span<float> ValuesOf(Parameter& parameter) {
@@ -75,6 +80,7 @@ absl::Status TrainingLoop::Resume(TrainingObserver& observer) {
   position_.run = options_.identity;
   position_.threads = options_.threads;
   position_.processes = parts_.parallel.size();
+  position_.cursor = parts_.objective.cursor();
   if (!saved) return parts_.parallel.ShareWeights();  // machines may differ in the last bits
   if (saved->position().run != position_.run) {
     return absl::FailedPreconditionError(

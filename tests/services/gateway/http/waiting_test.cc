@@ -124,10 +124,10 @@ TEST_F(WaitingTest, AnswersThatWaitAtTheSameTimeDoNotComeBackTogether) {
   for (const uint64_t drawn : {uint64_t{0}, uint64_t{1} << 62, uint64_t{3} << 62}) {
     Script script({DieAfter(5, kKilled), Refuse(Full(4)), Refuse(Full()), Refuse(Full())});
     KeptPauses pauses;
-    fleet_.reset();
     EXPECT_EQ(StreamedText(Ask(script, pauses, drawn)), Undisturbed());
     ASSERT_EQ(pauses.waits().size(), 2u);
     waits.insert(pauses.waits().begin(), pauses.waits().end());
+    fleet_.reset();  // before what it asks goes
   }
   EXPECT_THAT(waits, ElementsAre(absl::Seconds(0.125), absl::Seconds(0.175), absl::Seconds(0.2),
                                  absl::Seconds(4), absl::Seconds(4.5), absl::Seconds(5.5)));
