@@ -125,8 +125,9 @@ TEST_F(WaitingTest, AnswersThatWaitAtTheSameTimeDoNotComeBackTogether) {
     Script script({DieAfter(5, kKilled), Refuse(Full(4)), Refuse(Full()), Refuse(Full())});
     KeptPauses pauses;
     EXPECT_EQ(StreamedText(Ask(script, pauses, drawn)), Undisturbed());
-    ASSERT_EQ(pauses.waits().size(), 2u);
-    waits.insert(pauses.waits().begin(), pauses.waits().end());
+    const std::vector<absl::Duration> kept = pauses.waits();
+    ASSERT_EQ(kept.size(), 2u);
+    waits.insert(kept.begin(), kept.end());
     fleet_.reset();  // before what it asks goes
   }
   EXPECT_THAT(waits, ElementsAre(absl::Seconds(0.125), absl::Seconds(0.175), absl::Seconds(0.2),
