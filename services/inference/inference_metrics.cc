@@ -151,6 +151,7 @@ void InferenceMetrics::ObserveFinish(const std::string& digest, const Finish& fi
   seconds("vllm:request_decode_time_seconds", "From the first token to the end", RequestBounds(),
           usage.total_time - usage.time_to_first_token);
   tokens("vllm:request_generation_tokens", "Tokens generated", usage.completion_tokens);
+  Gaps(digest);  // told from the first answer on, also where its tokens came all at once
   metrics_
       .Counter("floe_inference_tier_met_total", "Answers by the best latency target that they met",
                {{"tier", std::string(TierName(finish.tier_met))}})
@@ -181,10 +182,12 @@ void InferenceMetrics::ObserveGenAi(const std::string& digest, const Finish& fin
 }
 
 void InferenceMetrics::ObserveGap(const std::string& digest, absl::Duration between_tokens) {
-  metrics_
-      .Histogram("vllm:inter_token_latency_seconds", "Between two tokens of a stream",
-                 InterTokenBounds(), LabelOf(digest))
-      .Observe(absl::ToDoubleSeconds(between_tokens));
+  Gaps(digest).Observe(absl::ToDoubleSeconds(between_tokens));
+}
+
+prometheus::Histogram& InferenceMetrics::Gaps(const std::string& digest) {
+  return metrics_.Histogram("vllm:inter_token_latency_seconds", "Between two tokens of a stream",
+                            InterTokenBounds(), LabelOf(digest));
 }
 
 void InferenceMetrics::Sample() {

@@ -35,6 +35,7 @@ class InferenceMetrics {
   void Sample();
 
  private:
+  prometheus::Histogram& Gaps(const std::string& digest);
   void ObserveGenAi(const std::string& digest, const Finish& finish);
   void SampleLoad(const runtime::Metrics::Labels& labels, const SchedulerStats& now);
   void RemoveLoad(const runtime::Metrics::Labels& labels);
