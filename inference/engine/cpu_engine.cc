@@ -50,7 +50,7 @@ struct Activations {
   AlignedFloats up;        // (T, 2F): gate, then up; (T, F) where plain. What goes down replaces it
   AlignedFloats angles;    // (T, head_dim): cosines, then sines
   // What weights in 8 bits are multiplied with; as wide as the widest of the above.
-  AlignedBuffer<int16_t> rounded;
+  AlignedBuffer<uint8_t> rounded;
   AlignedFloats rounded_scales;
 };
 
@@ -95,7 +95,7 @@ class CpuEngine final : public Engine {
   void Activate(int64_t row);
   void Head(std::span<const SequenceStep> steps, Logits* logits);
   void Multiply(const PackedMatrix& weights, ConstRows x, const MatMulEpilogue& epilogue, Rows y);
-  RoundedRows Round(const ConstRows& x, int64_t width);
+  RoundedRows Round(const ConstRows& x, const PackedMatrix& weights);
   // Calls body for each row, in parallel when a row costs enough.
   void ForRows(int64_t cost_per_row, const std::function<void(int64_t row, int thread)>& body);
 
@@ -131,7 +131,7 @@ absl::Status CpuEngine::Allocate() {
   head_rows_ = AlignedFloats(t * RoundUp16(b.hidden_size));
   const int64_t deepest = std::max({b.hidden_size, b.ffn_hidden, b.num_heads * b.head_dim});
   const int64_t groups = weights_.embedding.quantized() ? model::QuantizationGroups(deepest) : 0;
-  a_.rounded = AlignedBuffer<int16_t>(t * groups * model::kQuantizationGroup + 1);
+  a_.rounded = AlignedBuffer<uint8_t>(t * groups * kRoundedGroupBytes + 1);
   a_.rounded_scales = AlignedFloats(t * groups + 1);
   for (int i = 0; i < pool_.num_threads(); ++i) {
     scores_.emplace_back(kMaxAttentionQueries * RoundUp16(b.context));
@@ -202,7 +202,7 @@ void CpuEngine::Multiply(const PackedMatrix& weights, ConstRows x, const MatMulE
   const int64_t panels = weights.num_panels();
   const int64_t work = weights.out() * weights.in() * x.count;
   RoundedRows rounded;
-  if (weights.quantized()) rounded = Round(x, weights.in());
+  if (weights.quantized()) rounded = Round(x, weights);
   const auto multiply = [&](PanelRange range) {
     if (weights.quantized()) {
       MatMulInt8(weights, rounded, range, epilogue, y);
@@ -225,14 +225,14 @@ void CpuEngine::Multiply(const PackedMatrix& weights, ConstRows x, const MatMulE
   });
 }
 
-RoundedRows CpuEngine::Round(const ConstRows& x, int64_t width) {
-  const int64_t groups = model::QuantizationGroups(width);
+RoundedRows CpuEngine::Round(const ConstRows& x, const PackedMatrix& weights) {
+  const int64_t groups = weights.groups();
   const auto round = [&](int64_t row) {
-    RoundRow(x.data + row * x.stride, width,
-             a_.rounded.data() + row * groups * model::kQuantizationGroup,
+    RoundRow(x.data + row * x.stride, weights.in(), weights.together(),
+             a_.rounded.data() + row * groups * kRoundedGroupBytes,
              a_.rounded_scales.data() + row * groups);
   };
-  if (width * x.count < kSmallLoop) {
+  if (weights.in() * x.count < kSmallLoop) {
     for (int64_t row = 0; row < x.count; ++row) round(row);
   } else {
     pool_.Run(x.count, [&](int64_t row, int) { round(row); });

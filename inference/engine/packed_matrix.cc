@@ -20,6 +20,10 @@ T NumberAt(const void* numbers, int64_t index) {
   return value;
 }
 
+// To each number, so that it has no sign.
+template <StepsTogether kTogether>
+constexpr uint8_t kAdded = kTogether == StepsTogether::kFour ? 128 : 0;
+
 float FloatAt(DType type, const void* numbers, int64_t index) {
   switch (type) {
     case DType::kF32:
@@ -85,14 +89,15 @@ bool PackF32(const std::array<Row, kPanelColumns>& rows, int64_t in, float* to) 
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(const std::vector<Rows>& sources, int64_t in) : in_(in) {
+PackedMatrix::PackedMatrix(const std::vector<Rows>& sources, int64_t in, StepsTogether together)
+    : in_(in), together_(together) {
   bool quantized = false;
   for (const Rows& source : sources) {
     out_ += source.count;
     quantized = source.type == DType::kI8;
   }
   if (quantized) {
-    blocks_ = AlignedBuffer<uint8_t>(num_panels() * model::QuantizationGroups(in_) * kBlockBytes);
+    numbers_ = AlignedBuffer<uint8_t>(num_panels() * PanelBytes());
   } else {
     floats_ = AlignedBuffer<float>(num_panels() * kPanelColumns * in_);
   }
@@ -101,7 +106,10 @@ PackedMatrix::PackedMatrix(const std::vector<Rows>& sources, int64_t in) : in_(i
 bool PackedMatrix::Pack(const std::vector<Rows>& sources, int64_t begin, int64_t end) {
   bool finite = true;
   for (int64_t panel = begin; panel < end; ++panel) {
-    finite &= quantized() ? PackBlocks(sources, panel) : PackFloats(sources, panel);
+    finite &= !quantized() ? PackFloats(sources, panel)
+              : together_ == StepsTogether::kFour
+                  ? PackNumbers<StepsTogether::kFour>(sources, panel)
+                  : PackNumbers<StepsTogether::kTwo>(sources, panel);
   }
   return finite;
 }
@@ -126,45 +134,56 @@ bool PackedMatrix::PackFloats(const std::vector<Rows>& sources, int64_t panel) {
   return finite;
 }
 
-bool PackedMatrix::PackBlocks(const std::vector<Rows>& sources, int64_t panel) {
+template <StepsTogether kTogether>
+bool PackedMatrix::PackNumbers(const std::vector<Rows>& sources, int64_t panel) {
   const auto rows = RowsOf(sources, in_, panel);
-  const int64_t groups = model::QuantizationGroups(in_);
-  uint8_t* block = blocks_.data() + panel * groups * kBlockBytes;
+  uint8_t* numbers = numbers_.data() + panel * PanelBytes();
+  uint8_t* scales = numbers + groups() * kGroupBytes;
   bool finite = true;
-  for (int64_t group = 0; group < groups; ++group, block += kBlockBytes) {
+  for (int64_t group = 0; group < groups(); ++group, numbers += kGroupBytes) {
     const int64_t begin = group * kQuantizationGroup;
     const int64_t steps = std::min(kQuantizationGroup, in_ - begin);
-    for (int64_t c = 0; c < kPanelColumns; ++c) {
+    for (int64_t c = 0; c < kPanelColumns; ++c, scales += sizeof(uint16_t)) {
       const Row& row = rows[c];
       if (row.source == nullptr) continue;
       const model::MatrixLayout layout{row.source->count, in_, row.source->transposed};
       const auto scale = NumberAt<uint16_t>(row.source->scales, layout.ScaleAt(row.index, group));
       finite &= (scale & 0x7c00) != 0x7c00;
-      std::memcpy(block + c * sizeof(scale), &scale, sizeof(scale));
+      std::memcpy(scales, &scale, sizeof(scale));
       for (int64_t i = 0; i < steps; ++i) {
-        block[BlockOffset(i, c)] =
-            NumberAt<uint8_t>(row.source->numbers, row.first + (begin + i) * row.step);
+        numbers[NumberOffset<kTogether>(i, c)] = static_cast<uint8_t>(
+            NumberAt<uint8_t>(row.source->numbers, row.first + (begin + i) * row.step) +
+            kAdded<kTogether>);
       }
     }
   }
   return finite;
 }
 
-void PackedMatrix::CopyRow(int64_t row, float* to) const {
-  const int64_t panel = row / kPanelColumns;
+template <StepsTogether kTogether>
+void PackedMatrix::CopyNumbers(int64_t row, float* to) const {
   const int64_t c = row % kPanelColumns;
-  if (!quantized()) {
-    const float* from = Panel(panel) + c;
-    for (int64_t k = 0; k < in_; ++k) to[k] = from[k * kPanelColumns];
-    return;
+  const uint8_t* numbers = Numbers(row / kPanelColumns);
+  const uint16_t* scales = Scales(row / kPanelColumns) + c;
+  for (int64_t begin = 0; begin < in_; begin += kQuantizationGroup) {
+    const float scale = model::HalfToFloat(*scales);
+    for (int64_t i = 0; i < std::min(kQuantizationGroup, in_ - begin); ++i) {
+      const auto number = static_cast<int8_t>(
+          static_cast<uint8_t>(numbers[NumberOffset<kTogether>(i, c)] - kAdded<kTogether>));
+      to[begin + i] = static_cast<float>(number) * scale;
+    }
+    numbers += kGroupBytes;
+    scales += kPanelColumns;
   }
-  const uint8_t* block = Blocks(panel);
-  for (int64_t k = 0; k < in_; ++k) {
-    const int64_t i = k % kQuantizationGroup;
-    if (i == 0 && k > 0) block += kBlockBytes;
-    const float scale = model::HalfToFloat(NumberAt<uint16_t>(block, c));
-    to[k] = NumberAt<int8_t>(block, BlockOffset(i, c)) * scale;
+}
+
+void PackedMatrix::CopyRow(int64_t row, float* to) const {
+  if (quantized()) {
+    return together_ == StepsTogether::kFour ? CopyNumbers<StepsTogether::kFour>(row, to)
+                                             : CopyNumbers<StepsTogether::kTwo>(row, to);
   }
+  const float* from = Panel(row / kPanelColumns) + row % kPanelColumns;
+  for (int64_t k = 0; k < in_; ++k) to[k] = from[k * kPanelColumns];
 }
 
 }  // namespace floe::inference

@@ -9,6 +9,7 @@
 
 #include "base/status_macros.h"
 #include "inference/engine/checkpoint_tensors.h"
+#include "inference/engine/int8_matmul.h"
 #include "inference/engine/weight_names.h"
 #include "inference/engine/worker_pool.h"
 #include "model/quantization.h"
@@ -57,7 +58,7 @@ class Loader {
       packing.names.push_back(name);
       packing.sources.push_back(rows);
     }
-    matrix = PackedMatrix(packing.sources, in);
+    matrix = PackedMatrix(packing.sources, in, FastestStepsTogether());
     if (matrix.bytes() == 0) {
       return absl::ResourceExhaustedError(
           absl::StrCat("no memory to pack tensor ", packing.names[0],

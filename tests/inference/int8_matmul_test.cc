@@ -1,8 +1,12 @@
 #include "inference/engine/int8_matmul.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -20,7 +24,28 @@ constexpr int64_t kGroup = model::kQuantizationGroup;
 struct Shape {
   int64_t out;
   int64_t in;
+  StepsTogether together = StepsTogether::kTwo;
 };
+
+// What the groups of one row hold, whatever their form.
+std::vector<int> Decoded(std::span<const uint8_t> groups, StepsTogether together) {
+  std::vector<int> numbers;
+  for (size_t group = 0; group < groups.size(); group += kRoundedGroupBytes) {
+    for (size_t k = 0; k < kGroup; ++k) {
+      int16_t wide;
+      std::memcpy(&wide, &groups[group + (together == StepsTogether::kTwo ? 2 * k : 0)], 2);
+      numbers.push_back(together == StepsTogether::kTwo ? wide
+                                                        : static_cast<int8_t>(groups[group + k]));
+    }
+  }
+  return numbers;
+}
+
+std::vector<StepsTogether> StepsOfThisMachine() {
+  std::vector<StepsTogether> steps{StepsTogether::kTwo};
+  if (FastestStepsTogether() != steps[0]) steps.push_back(FastestStepsTogether());
+  return steps;
+}
 
 // Numbers over the whole range and scales over several powers of two, so that a sum in another
 // order or precision would differ.
@@ -35,21 +60,24 @@ struct Sample {
     weights.scales.resize(static_cast<size_t>(out * groups()));
     for (uint16_t& scale : weights.scales) scale = model::FloatToHalf(std::exp(normal(random)));
     packed_from = {{weights.numbers.data(), out, false, model::DType::kI8, weights.scales.data()}};
-    packed = PackedMatrix(packed_from, in);
+    packed = PackedMatrix(packed_from, in, shape.together);
     EXPECT_TRUE(packed.Pack(packed_from, 0, packed.num_panels()));
-    numbers.resize(static_cast<size_t>(rows * groups() * kGroup));
+    rounded.resize(static_cast<size_t>(rows * groups() * kRoundedGroupBytes));
     scales.resize(static_cast<size_t>(rows * groups()));
     std::vector<float> x(static_cast<size_t>(in));
     for (int64_t row = 0; row < rows; ++row) {
       for (float& value : x) value = normal(random);
-      RoundRow(x.data(), in, &numbers[row * groups() * kGroup], &scales[row * groups()]);
+      RoundRow(x.data(), in, shape.together, &rounded[row * groups() * kRoundedGroupBytes],
+               &scales[row * groups()]);
     }
+    numbers = Decoded(rounded, shape.together);
   }
 
   int64_t groups() const { return model::QuantizationGroups(in); }
   int64_t stride() const { return RoundUp16(out); }
   RoundedRows Rows(int64_t begin, int64_t count) const {
-    return {&numbers[begin * groups() * kGroup], &scales[begin * groups()], count, groups()};
+    return {&rounded[begin * groups() * kRoundedGroupBytes], &scales[begin * groups()], count,
+            groups()};
   }
   // As the header says it.
   float Expected(int64_t row, int64_t column) const {
@@ -69,7 +97,8 @@ struct Sample {
   model::QuantizedMatrix weights;
   std::vector<PackedMatrix::Rows> packed_from;
   PackedMatrix packed;
-  std::vector<int16_t> numbers;
+  std::vector<uint8_t> rounded;
+  std::vector<int> numbers;
   std::vector<float> scales;
 };
 
@@ -109,32 +138,61 @@ TEST_P(Int8MatMulTest, TheBiasIsAddedAndThenWhatWasThere) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Int8MatMulTest,
-                         testing::Values(Shape{16, 32}, Shape{100, 75}, Shape{7, 5},
-                                         Shape{160, 288}, Shape{1, 1}),
+TEST_P(Int8MatMulTest, ARowOfWeightsIsWhatItsNumbersSay) {
+  const Sample sample(GetParam(), 1);
+  std::vector<float> row(static_cast<size_t>(sample.in));
+  for (int64_t c = 0; c < sample.out; ++c) {
+    sample.packed.CopyRow(c, row.data());
+    for (int64_t k = 0; k < sample.in; ++k) {
+      const uint16_t scale = sample.weights.scales[c * sample.groups() + k / kGroup];
+      ASSERT_EQ(row[k], sample.weights.numbers[c * sample.in + k] * model::HalfToFloat(scale));
+    }
+  }
+}
+
+std::vector<Shape> ShapesOfThisMachine() {
+  std::vector<Shape> shapes;
+  for (const StepsTogether together : StepsOfThisMachine()) {
+    for (const auto& [out, in] : {std::pair{16, 32}, {100, 75}, {7, 5}, {160, 288}, {1, 1}}) {
+      shapes.push_back({out, in, together});
+    }
+  }
+  return shapes;
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Int8MatMulTest, testing::ValuesIn(ShapesOfThisMachine()),
                          [](const auto& info) {
-                           return absl::StrCat(info.param.out, "x", info.param.in);
+                           return absl::StrCat(info.param.out, "x", info.param.in, "by",
+                                               static_cast<int>(info.param.together));
                          });
 
 struct Rounded {
-  explicit Rounded(const std::vector<float>& x)
-      : numbers(model::QuantizationGroups(static_cast<int64_t>(x.size())) * kGroup, 99),
-        scales(numbers.size() / kGroup, 99) {
-    RoundRow(x.data(), static_cast<int64_t>(x.size()), numbers.data(), scales.data());
+  Rounded(const std::vector<float>& x, StepsTogether together)
+      : scales(model::QuantizationGroups(static_cast<int64_t>(x.size())), 99) {
+    std::vector<uint8_t> groups(scales.size() * kRoundedGroupBytes, 99);
+    RoundRow(x.data(), static_cast<int64_t>(x.size()), together, groups.data(), scales.data());
+    numbers = Decoded(groups, together);
   }
 
-  std::vector<int16_t> numbers;
+  std::vector<int> numbers;
   std::vector<float> scales;
 };
 
-TEST(RoundRow, EachNumberIsTheNearestAndTheLargestIs127) {
+class RoundRowTest : public testing::TestWithParam<StepsTogether> {};
+
+INSTANTIATE_TEST_SUITE_P(Steps, RoundRowTest, testing::ValuesIn(StepsOfThisMachine()),
+                         [](const auto& info) {
+                           return absl::StrCat(static_cast<int>(info.param));
+                         });
+
+TEST_P(RoundRowTest, EachNumberIsTheNearestAndTheLargestIs127) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
   std::vector<float> x(5 * kGroup + 11);
   for (size_t i = 0; i < x.size(); ++i) {
     x[i] = normal(random) * std::pow(10.0f, static_cast<float>(i / kGroup * 6) - 12);
   }
-  const Rounded rounded(x);
+  const Rounded rounded(x, GetParam());
   for (size_t group = 0; group < rounded.scales.size(); ++group) {
     int largest = 0;
     for (size_t k = group * kGroup; k < (group + 1) * kGroup; ++k) {
@@ -150,21 +208,21 @@ TEST(RoundRow, EachNumberIsTheNearestAndTheLargestIs127) {
   }
 }
 
-TEST(RoundRow, GroupsThatHaveNoScaleAreZero) {
+TEST_P(RoundRowTest, GroupsThatHaveNoScaleAreZero) {
   std::vector<float> x(2 * kGroup);
   x[40] = 1e-39f;
-  const Rounded rounded(x);
+  const Rounded rounded(x, GetParam());
   EXPECT_THAT(rounded.numbers, testing::Each(0));
   EXPECT_THAT(rounded.scales, testing::Each(0));
 }
 
-TEST(RoundRow, WhatIsNotFiniteStaysSo) {
+TEST_P(RoundRowTest, WhatIsNotFiniteStaysSo) {
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
     for (size_t at = 0; at < kGroup; ++at) {
       std::vector<float> x(2 * kGroup, 1.0f);
       x[at] = bad;
-      const Rounded rounded(x);
+      const Rounded rounded(x, GetParam());
       EXPECT_FALSE(std::isfinite(rounded.scales[0])) << at;
       EXPECT_FLOAT_EQ(rounded.scales[1], 1.0f / 127);
     }
