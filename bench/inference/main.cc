@@ -72,7 +72,9 @@ struct Measured {
   Machine machine;
 };
 
+// The first prompt is not counted: it is the first to touch keys and values. The peer warms up too.
 absl::StatusOr<Speeds> Measure(inference::Engine& engine) {
+  FLOE_RETURN_IF_ERROR(PrefillSeconds(engine).status());
   FLOE_ASSIGN_OR_RETURN(const double prefill, PrefillSeconds(engine));
   FLOE_ASSIGN_OR_RETURN(const double decode, DecodeSeconds(engine, 1, 1));
   FLOE_ASSIGN_OR_RETURN(const double batch, DecodeSeconds(engine, kBatch, kBatchPrompt));

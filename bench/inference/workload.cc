@@ -35,11 +35,6 @@ std::vector<int32_t> Prompt(const inference::Engine& engine, int sequence, int t
   return ids;
 }
 
-int32_t Likeliest(const inference::Logits& logits, size_t row) {
-  const auto values = logits.Row(static_cast<int64_t>(row));
-  return static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin());
-}
-
 // Whether the tensor is one through which a layer from `silent_from` on would add something.
 bool IsSilent(std::string_view name, int64_t silent_from) {
   constexpr std::string_view kLayers = "model.layers.";
@@ -117,21 +112,17 @@ absl::StatusOr<double> PrefillSeconds(inference::Engine& engine) {
 absl::StatusOr<double> DecodeSeconds(inference::Engine& engine, int count, int prompt) {
   const Sequences sequences(engine, count);
   inference::Logits logits;
-  std::vector<int32_t> tokens;
   for (int i = 0; i < count; ++i) {
     const std::vector<int32_t> ids = Prompt(engine, i, prompt);
     const inference::SequenceStep step{sequences.ids()[i], ids};
     FLOE_RETURN_IF_ERROR(engine.Step({&step, 1}, &logits));
-    tokens.push_back(Likeliest(logits, 0));
   }
   const double start = Seconds();
   for (int step = 0; step < kDecodeSteps; ++step) {
+    const int32_t token = PromptToken(engine.blueprint(), 0, prompt + step);
     std::vector<inference::SequenceStep> steps;
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      steps.push_back({sequences.ids()[i], {&tokens[i], 1}});
-    }
+    for (const inference::SequenceId id : sequences.ids()) steps.push_back({id, {&token, 1}});
     FLOE_RETURN_IF_ERROR(engine.Step(steps, &logits));
-    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = Likeliest(logits, i);
   }
   return Seconds() - start;
 }

@@ -43,7 +43,8 @@ int32_t PromptToken(const model::Blueprint& blueprint, int sequence, int positio
 // Seconds for one prompt of kPrefillTokens.
 absl::StatusOr<double> PrefillSeconds(inference::Engine& engine);
 
-// Seconds of kDecodeSteps steps of `sequences` that hold `prompt` tokens each, at least 1.
+// Seconds of kDecodeSteps steps of `sequences` that hold `prompt` tokens each, at least 1. Logits
+// are computed and nothing is drawn from them, as in llama.cpp's benchmarks.
 absl::StatusOr<double> DecodeSeconds(inference::Engine& engine, int sequences, int prompt);
 
 // Now, on a clock that only moves forward.
