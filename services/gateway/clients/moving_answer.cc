@@ -15,6 +15,12 @@ namespace {
 
 constexpr char kLowestTier[] = "flex";
 
+// Whatever a worker said last: it was the time that ended the wait.
+absl::Status TimeIsUp() {
+  return absl::DeadlineExceededError(
+      "the time ran out while the answer waited for another worker; allow more, or ask again");
+}
+
 }  // namespace
 
 MovingAnswer::MovingAnswer(Parts parts, const CallScope& scope, const GenerateCall& call,
@@ -49,14 +55,17 @@ Awaitable<absl::StatusOr<Piece>> MovingAnswer::Next() {
 Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextOfSomebody(absl::Status last) {
   const bool told = !generated_.empty();
   const absl::Status left = last;
+  bool waited = false;
   while (true) {
     if (stream_ != nullptr) Leave(last);
     std::optional<WorkerSlots::Ticket> ticket = parts_.slots.Take(tried_, key_);
     if (!ticket) {
       if (!told) co_return last;
       const std::optional<absl::Duration> wait = WaitForNextRound();
+      if (!wait && parts_.clock.Now() >= outgoing_.deadline) co_return TimeIsUp();
       if (!wait) co_return last;
       co_await parts_.pause(*wait);
+      waited = true;
       continue;
     }
     const size_t worker = ticket->worker();
@@ -71,6 +80,7 @@ Awaitable<absl::StatusOr<Piece>> MovingAnswer::NextOfSomebody(absl::Status last)
       co_return piece;
     }
     last = piece.status();
+    if (waited && absl::IsDeadlineExceeded(last)) co_return TimeIsUp();
     if (IsFinal(last)) co_return last;
   }
 }

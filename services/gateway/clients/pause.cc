@@ -8,7 +8,7 @@ namespace floe::gateway {
 
 Awaitable<void> PauseByTimer(absl::Duration duration) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor,
-                                  absl::ToChronoMilliseconds(duration));
+                                  absl::ToChronoNanoseconds(duration));
   co_await timer.async_wait(boost::asio::use_awaitable);
 }
 

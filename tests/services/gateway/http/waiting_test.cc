@@ -239,7 +239,10 @@ TEST_F(WaitingTest, TheRequestTimeoutEndsTheWait) {
   FakeFleet fleet({.workers = 2, .limits = {.request_timeout = absl::Seconds(1)}, .pause = pause});
   for (size_t i = 0; i < 2; ++i) fleet.worker(i).Behave(script.Next());
   const HttpAnswer answer = HttpClient(fleet.port()).Post(kChat, kStream);
-  EXPECT_EQ(json::parse(EventsOf(answer.body).back())["error"]["code"], "timeout");
+  const json error = json::parse(EventsOf(answer.body).back())["error"];
+  EXPECT_EQ(error["code"], "timeout");
+  EXPECT_THAT(error["message"].get<std::string>(),
+              HasSubstr("the time ran out while the answer waited for another worker"));
   EXPECT_FALSE(longer);
 }
 
