@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
 
+#include "base/json/strict_json.h"
+
 namespace floe::gateway::cache {
 namespace {
 
@@ -41,6 +43,7 @@ std::string ToText(const Key& key, const CachedAnswers& answers) {
 }
 
 std::optional<CachedAnswers> FromText(const Key& key, const std::string& text) {
+  if (NestsTooDeep(text)) return std::nullopt;  // its parts are copied, which is a recursion
   const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!value.is_object() || value.value("team", json()) != key.team ||
       value.value("digest", json()) != key.digest) {

@@ -83,6 +83,24 @@ TEST_F(RedisCacheTest, DamagedValuesAreNotThere) {
   }
 }
 
+// Reading a value copies its parts, by recursion: brackets without end would use up the stack.
+TEST_F(RedisCacheTest, AValueThatNestsWithoutEndIsNotThere) {
+  constexpr size_t kBrackets = 1'000'000;
+  const Key key = NewKey();
+  const std::string name = absl::StrCat("floe:cache:{nlp}:", key.digest);
+  const std::string deep = std::string(kBrackets, '[') + std::string(kBrackets, ']');
+  const std::string whose = absl::StrCat(R"({"team":"nlp","digest":")", key.digest, R"(",)");
+  const std::string answer = R"("reason":"stop","completion_tokens":1)";
+  for (const std::string& value :
+       {absl::StrCat(whose, R"("answers":)", deep, "}"),
+        absl::StrCat(whose, R"("answers":[{"text":)", deep, ",", answer, "}]}"),
+        // What nobody asks for makes it no better.
+        absl::StrCat(whose, R"("answers":[{"text":"x",)", answer, R"(,"more":)", deep, "}]}")}) {
+    ASSERT_TRUE(RunToEnd(client_.Run({"SET", name, value})).ok());
+    EXPECT_EQ(Find(key), std::nullopt);
+  }
+}
+
 TEST_F(RedisCacheTest, VeryLongAnswersAreNotKept) {
   const Key key = NewKey();
   cache_.Store(
