@@ -41,6 +41,7 @@ struct Options {
   std::string models;             // names; empty: all
   std::vector<std::string> pair;  // target, draft and text; empty: no trained pair is measured
   int rounds = 3;
+  std::string kv = "f16";  // keys and values: f16, as llama.cpp keeps them, or f32
   int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 };
 
@@ -81,6 +82,10 @@ absl::StatusOr<Speeds> Measure(inference::Engine& engine) {
   return Speeds{kPrefillTokens / prefill, kDecodeSteps / decode, kBatch * kDecodeSteps / batch};
 }
 
+inference::KvType KvTypeOf(const Options& options) {
+  return options.kv == "f16" ? inference::KvType::kF16 : inference::KvType::kF32;
+}
+
 absl::StatusOr<Measured> MeasureRounds(const fs::path& folder, const Options& options) {
   Measured measured;
   const fs::path gguf = folder.string() + ".gguf";
@@ -94,7 +99,8 @@ absl::StatusOr<Measured> MeasureRounds(const fs::path& folder, const Options& op
                           model::Checkpoint::Open(folder, /*verify=*/false));
     FLOE_ASSIGN_OR_RETURN(const auto engine,
                           inference::CreateCpuEngine(checkpoint, {.num_threads = options.threads,
-                                                                  .max_step_tokens = 512}));
+                                                                  .max_step_tokens = 512,
+                                                                  .kv_type = KvTypeOf(options)}));
     const double load = Seconds() - start;
     measured.load = round == 0 ? load : std::min(measured.load, load);
     FLOE_ASSIGN_OR_RETURN(const Speeds ours, Measure(*engine));
@@ -119,11 +125,18 @@ Json PrefillLimit(const model::Blueprint& b, const Machine& machine) {
   return machine.gemm ? Json(*machine.gemm / PrefillFlops(b)) : Json();
 }
 
-double DecodeLimit(const model::Blueprint& b, const Machine& machine, int64_t weight_bytes,
+// What decoding reads: all weights, and so much for a number of a key or value.
+struct Bytes {
+  int64_t weights = 0;
+  int64_t kv_number = 0;
+};
+
+double DecodeLimit(const model::Blueprint& b, const Machine& machine, const Bytes& bytes_read,
                    int sequences, int prompt) {
   const int64_t attended = prompt + kDecodeSteps / 2;
   const auto bytes = static_cast<double>(
-      weight_bytes + model::EstimateServingMemory(b, sequences, attended, 4).kv_cache);
+      bytes_read.weights +
+      model::EstimateServingMemory(b, sequences, attended, bytes_read.kv_number).kv_cache);
   const double by_memory = sequences * machine.bandwidth / bytes;
   if (!machine.gemm) return by_memory;
   return std::min(by_memory,
@@ -131,7 +144,7 @@ double DecodeLimit(const model::Blueprint& b, const Machine& machine, int64_t we
 }
 
 void AddRows(const ServedModel& served, const std::string& format, const Measured& m,
-             int64_t weight_bytes, Json& rows) {
+             const Bytes& bytes, Json& rows) {
   const auto add = [&](const std::string& work, double ours, double peer, Json limit,
                        const char* unit) {
     rows.push_back({{"work", absl::StrCat(served.name, " ", format, ", ", work)},
@@ -142,12 +155,11 @@ void AddRows(const ServedModel& served, const std::string& format, const Measure
                     {"limit", std::move(limit)}});
   };
   const model::Blueprint& b = served.blueprint;
-  add("decode", m.ours.decode, m.peer.decode, DecodeLimit(b, m.machine, weight_bytes, 1, 1),
-      "tokens/s");
+  add("decode", m.ours.decode, m.peer.decode, DecodeLimit(b, m.machine, bytes, 1, 1), "tokens/s");
   add(absl::StrCat("prefill ", kPrefillTokens), m.ours.prefill, m.peer.prefill,
       PrefillLimit(b, m.machine), "tokens/s");
   add(absl::StrCat(kBatch, " sequences"), m.ours.batch, m.peer.batch,
-      DecodeLimit(b, m.machine, weight_bytes, kBatch, kBatchPrompt), "tokens/s");
+      DecodeLimit(b, m.machine, bytes, kBatch, kBatchPrompt), "tokens/s");
   add("load", m.load, 0, Json(), "s");
 }
 
@@ -161,10 +173,12 @@ absl::StatusOr<Json> MeasureAll(const fs::path& scratch, const Options& options)
     FLOE_RETURN_IF_ERROR(model::QuantizeCheckpoint(source, narrow).status());
     for (const auto& [format, folder] : {std::pair("F32", wide), {"8-bit", narrow}}) {
       FLOE_ASSIGN_OR_RETURN(const Measured measured, MeasureRounds(folder, options));
-      const auto bytes = static_cast<int64_t>(fs::file_size(folder / "model.safetensors"));
+      const Bytes bytes{static_cast<int64_t>(fs::file_size(folder / "model.safetensors")),
+                        inference::KvNumberBytes(KvTypeOf(options))};
       std::cerr << served.name << " " << format << ": " << inference::KernelTarget() << ", "
-                << options.threads << " threads; memory " << measured.machine.bandwidth / 1e9
-                << " GB/s; GEMM " << measured.machine.gemm.value_or(0) / 1e9 << " GFLOP/s\n";
+                << options.threads << " threads; keys and values " << options.kv << "; memory "
+                << measured.machine.bandwidth / 1e9 << " GB/s; GEMM "
+                << measured.machine.gemm.value_or(0) / 1e9 << " GFLOP/s\n";
       AddRows(served, format, measured, bytes, rows);
     }
     FLOE_ASSIGN_OR_RETURN(const Json guesses,
@@ -199,6 +213,9 @@ int main(int argc, char** argv) {
       ->type_name("TARGET DRAFT TEXT")
       ->expected(3);
   app.add_option("--rounds", options.rounds, "The best of so many")->check(CLI::Range(1, 100));
+  app.add_option("--kv", options.kv, "Keys and values: f16, as llama.cpp keeps them, or f32")
+      ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "Of ours and of the peer")
       ->check(CLI::Range(1, 1024));
   CLI11_PARSE(app, argc, argv);

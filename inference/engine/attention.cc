@@ -17,9 +17,14 @@
 HWY_BEFORE_NAMESPACE();
 namespace floe::inference::HWY_NAMESPACE {
 
+HWY_INLINE V LoadNumbers(const float* from) { return hn::Load(D(), from); }
+HWY_INLINE V LoadNumbers(const hwy::float16_t* from) {
+  return hn::PromoteTo(D(), hn::Load(hn::Rebind<hwy::float16_t, D>(), from));
+}
+
 // N queries over shared keys and values. Every score is one chain over head_dim, every output one
 // chain over positions, both ascending: N and the order of the loops change the speed alone.
-template <int N>
+template <int N, typename Number>
 class Attention {
  public:
   Attention(const AttentionQuery* queries, const KvHeadView& kv, const AttentionShape& shape,
@@ -58,8 +63,8 @@ class Attention {
   HWY_INLINE void Score(int64_t block, int64_t blocks) const {
     const D d;
     constexpr int kWide = NB * kVectors;
-    const float* keys[NB];
-    const float* soon[NB];
+    const Number* keys[NB];
+    const Number* soon[NB];
     V acc[N][kWide];
 #pragma GCC unroll 8
     for (int b = 0; b < NB; ++b) {
@@ -79,7 +84,7 @@ class Attention {
       V key[kWide];
 #pragma GCC unroll 64
       for (int v = 0; v < kWide; ++v) {
-        key[v] = hn::Load(d, keys[v / kVectors] + i * kKvBlockTokens + (v % kVectors) * kLanes);
+        key[v] = LoadNumbers(keys[v / kVectors] + i * kKvBlockTokens + (v % kVectors) * kLanes);
       }
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) {
@@ -140,15 +145,15 @@ class Attention {
       for (int v = 0; v < kWide; ++v) acc[n][v] = hn::Zero(d);
     }
     for (int64_t t = 0; t < shared; t += kKvBlockTokens) {
-      const float* values = ValuesAt(t) + column;
+      const Number* values = ValuesAt(t) + column;
       const int64_t end = HWY_MIN(shared, t + kKvBlockTokens);
-      const float* soon = ValuesAt(end < shared ? end : t) + column;
+      const Number* soon = ValuesAt(end < shared ? end : t) + column;
       for (int64_t u = t; u < end; ++u, values += ValueStride(), soon += ValueStride()) {
 #pragma GCC unroll 8
         for (int c = 0; c < C; ++c) hwy::Prefetch(soon + c * 16);
         V value[kWide];
 #pragma GCC unroll 64
-        for (int v = 0; v < kWide; ++v) value[v] = hn::Load(d, values + v * kLanes);
+        for (int v = 0; v < kWide; ++v) value[v] = LoadNumbers(values + v * kLanes);
 #pragma GCC unroll 8
         for (int n = 0; n < N; ++n) {
           const V weight = hn::Set(d, scores_[n * shape_.score_stride + u]);
@@ -160,11 +165,11 @@ class Attention {
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
       for (int64_t t = shared; t < queries_[n].positions; ++t) {
-        const float* values = ValuesAt(t) + (t % kKvBlockTokens) * ValueStride() + column;
+        const Number* values = ValuesAt(t) + (t % kKvBlockTokens) * ValueStride() + column;
         const V weight = hn::Set(d, scores_[n * shape_.score_stride + t]);
 #pragma GCC unroll 64
         for (int v = 0; v < kWide; ++v) {
-          acc[n][v] = hn::MulAdd(weight, hn::Load(d, values + v * kLanes), acc[n][v]);
+          acc[n][v] = hn::MulAdd(weight, LoadNumbers(values + v * kLanes), acc[n][v]);
         }
       }
       const V scale = hn::Set(d, inverse[n]);
@@ -177,12 +182,13 @@ class Attention {
   }
 
   int64_t ValueStride() const { return (shape_.head_dim + 15) / 16 * 16; }
-  const float* KeysOf(int64_t block) const {
-    return kv_.pool + kv_.blocks[block] * kv_.block_stride + kv_.keys;
+  const Number* Pool() const { return static_cast<const Number*>(kv_.pool); }
+  const Number* KeysOf(int64_t block) const {
+    return Pool() + kv_.blocks[block] * kv_.block_stride + kv_.keys;
   }
   // Of the block that holds position t.
-  const float* ValuesAt(int64_t t) const {
-    return kv_.pool + kv_.blocks[t / kKvBlockTokens] * kv_.block_stride + kv_.values;
+  const Number* ValuesAt(int64_t t) const {
+    return Pool() + kv_.blocks[t / kKvBlockTokens] * kv_.block_stride + kv_.values;
   }
 
   const AttentionQuery* queries_;
@@ -191,16 +197,64 @@ class Attention {
   float* scores_;
 };
 
-template <int N>
+template <typename Number, int N = kMaxAttentionQueries>
 void AttendTo(int count, const AttentionQuery* queries, const KvHeadView& kv,
               const AttentionShape& shape, float* scores) {
-  if (count == N) return Attention<N>(queries, kv, shape, scores).Run();
-  if constexpr (N > 1) AttendTo<N - 1>(count, queries, kv, shape, scores);
+  if (count == N) return Attention<N, Number>(queries, kv, shape, scores).Run();
+  if constexpr (N > 1) AttendTo<Number, N - 1>(count, queries, kv, shape, scores);
 }
 
 void AttendImpl(const AttentionQuery* queries, int count, const KvHeadView& kv,
                 const AttentionShape& shape, float* scores) {
-  AttendTo<kMaxAttentionQueries>(count, queries, kv, shape, scores);
+  if (kv.type == KvType::kF16) {
+    AttendTo<hwy::float16_t>(count, queries, kv, shape, scores);
+  } else {
+    AttendTo<float>(count, queries, kv, shape, scores);
+  }
+}
+
+// `count` floats, in the form in which they are kept.
+HWY_INLINE void Narrow(const float* from, int64_t count, float* to) {
+  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+}
+HWY_INLINE void Narrow(const float* from, int64_t count, hwy::float16_t* to) {
+  const D d;
+  const hn::Rebind<hwy::float16_t, D> narrow;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    hn::StoreU(hn::DemoteTo(narrow, hn::LoadU(d, from + i)), narrow, to + i);
+  }
+  if (i == count) return;
+  HWY_ALIGN float rest[16] = {};
+  HWY_ALIGN hwy::float16_t narrowed[16];
+  std::memcpy(rest, from + i, static_cast<size_t>(count - i) * sizeof(float));
+  hn::Store(hn::DemoteTo(narrow, hn::Load(d, rest)), narrow, narrowed);
+  std::memcpy(to + i, narrowed, static_cast<size_t>(count - i) * sizeof(hwy::float16_t));
+}
+
+template <typename Number>
+void StoreNumbers(const KvHeadView& kv, int64_t head_dim, int64_t position, const float* key,
+                  const float* value) {
+  Number* block =
+      static_cast<Number*>(kv.pool) + kv.blocks[position / kKvBlockTokens] * kv.block_stride;
+  const int64_t slot = position % kKvBlockTokens;
+  Narrow(value, head_dim, block + kv.values + slot * ((head_dim + 15) / 16 * 16));
+  Number* keys = block + kv.keys + slot;
+  Number piece[64];
+  for (int64_t begin = 0; begin < head_dim; begin += 64) {
+    const int64_t count = HWY_MIN(int64_t{64}, head_dim - begin);
+    Narrow(key + begin, count, piece);
+    for (int64_t i = 0; i < count; ++i) keys[(begin + i) * kKvBlockTokens] = piece[i];
+  }
+}
+
+void StoreKeyValueImpl(const KvHeadView& kv, int64_t head_dim, int64_t position, const float* key,
+                       const float* value) {
+  if (kv.type == KvType::kF16) {
+    StoreNumbers<hwy::float16_t>(kv, head_dim, position, key, value);
+  } else {
+    StoreNumbers<float>(kv, head_dim, position, key, value);
+  }
 }
 
 }  // namespace floe::inference::HWY_NAMESPACE
@@ -210,11 +264,17 @@ HWY_AFTER_NAMESPACE();
 namespace floe::inference {
 
 HWY_EXPORT(AttendImpl);
+HWY_EXPORT(StoreKeyValueImpl);
 
 void Attend(std::span<const AttentionQuery> queries, const KvHeadView& kv,
             const AttentionShape& shape, float* scores) {
   HWY_DYNAMIC_DISPATCH(AttendImpl)
   (queries.data(), static_cast<int>(queries.size()), kv, shape, scores);
+}
+
+void StoreKeyValue(const KvHeadView& kv, int64_t head_dim, int64_t position, const float* key,
+                   const float* value) {
+  HWY_DYNAMIC_DISPATCH(StoreKeyValueImpl)(kv, head_dim, position, key, value);
 }
 
 }  // namespace floe::inference

@@ -275,8 +275,8 @@ void CpuEngine::RotateAndStore(const LayerWeights& weights, int64_t layer, int64
   const float* keys = qkv + b.num_heads * b.head_dim;
   const float* values = keys + b.num_kv_heads * b.head_dim;
   for (int64_t head = 0; head < b.num_kv_heads; ++head) {
-    kv_.Write(kv_.View(rows_[row].blocks, layer, head), rows_[row].position,
-              keys + head * b.head_dim, values + head * b.head_dim);
+    StoreKeyValue(kv_.View(rows_[row].blocks, layer, head), b.head_dim, rows_[row].position,
+                  keys + head * b.head_dim, values + head * b.head_dim);
   }
 }
 
@@ -397,7 +397,16 @@ void CpuEngine::Head(std::span<const SequenceStep> steps, Logits* logits) {
            {logits->values.data(), logits->stride});
 }
 
+KvType KvTypeFor(const model::Checkpoint& checkpoint, const CpuEngineOptions& options) {
+  const bool narrow = checkpoint.weight_format() == model::WeightFormat::kInt8;
+  return options.kv_type.value_or(narrow ? KvType::kF16 : KvType::kF32);
+}
+
 }  // namespace
+
+int64_t KvBlockBytes(const model::Checkpoint& checkpoint, const CpuEngineOptions& options) {
+  return KvBlockBytes(checkpoint.blueprint(), KvTypeFor(checkpoint, options));
+}
 
 absl::StatusOr<std::unique_ptr<Engine>> CreateCpuEngine(const model::Checkpoint& checkpoint,
                                                         const CpuEngineOptions& options) {
@@ -408,9 +417,9 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateCpuEngine(const model::Checkpoint&
                      options.num_threads, " and ", options.max_step_tokens));
   }
   FLOE_ASSIGN_OR_RETURN(Weights weights, LoadWeights(checkpoint, options.num_threads));
-  const int64_t blocks =
-      std::max<int64_t>(1, options.kv_bytes / KvBlockBytes(checkpoint.blueprint()));
-  FLOE_ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(checkpoint.blueprint(), blocks));
+  const int64_t blocks = std::max<int64_t>(1, options.kv_bytes / KvBlockBytes(checkpoint, options));
+  FLOE_ASSIGN_OR_RETURN(
+      KvCache kv, KvCache::Create(checkpoint.blueprint(), blocks, KvTypeFor(checkpoint, options)));
   auto engine = std::make_unique<CpuEngine>(checkpoint.blueprint(), std::move(weights),
                                             std::move(kv), options);
   FLOE_RETURN_IF_ERROR(engine->Allocate());

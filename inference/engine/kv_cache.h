@@ -3,7 +3,7 @@
 //
 // A block holds 16 positions for all layers and key/value heads: it is what is allocated, counted,
 // shared and freed (kv_blocks.h). Inside: [layer][kv head][keys [head_dim][16] | values
-// [16][RoundUp16(head_dim)]].
+// [16][RoundUp16(head_dim)]], of numbers in 32 or 16 bits.
 #pragma once
 
 #include <cstdint>
@@ -19,26 +19,26 @@
 namespace floe::inference {
 
 // Bytes of one block for this blueprint.
-int64_t KvBlockBytes(const model::Blueprint& blueprint);
+int64_t KvBlockBytes(const model::Blueprint& blueprint, KvType type = KvType::kF32);
 
-// Used by one thread at a time, except Write and View of different sequences or positions.
+// Used by one thread at a time, except View, and what is written where different views point.
 class KvCache : public KvBlocks {
  public:
   // RESOURCE_EXHAUSTED when the memory is not to be had.
-  static absl::StatusOr<KvCache> Create(const model::Blueprint& blueprint, int64_t num_blocks);
+  static absl::StatusOr<KvCache> Create(const model::Blueprint& blueprint, int64_t num_blocks,
+                                        KvType type = KvType::kF32);
 
-  KvHeadView View(const int32_t* blocks, int64_t layer, int64_t kv_head) const;
-  // Stores one position's key and value of one head, head_dim floats each.
-  void Write(const KvHeadView& view, int64_t position, const float* key, const float* value);
+  KvHeadView View(const int32_t* blocks, int64_t layer, int64_t kv_head);
 
  private:
   explicit KvCache(KvBlocks blocks) : KvBlocks(std::move(blocks)) {}
 
+  KvType type_ = KvType::kF32;
   int64_t head_dim_ = 0;
   int64_t num_kv_heads_ = 0;
   int64_t head_stride_ = 0;
   int64_t block_stride_ = 0;
-  AlignedFloats pool_;
+  AlignedBuffer<uint8_t> pool_;
 };
 
 }  // namespace floe::inference

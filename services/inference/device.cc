@@ -3,7 +3,6 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/view.h"
-#include "inference/engine/kv_cache.h"
 #include "model/quantization.h"
 #include "services/inference/cuda_engine.h"
 
@@ -64,8 +63,18 @@ int64_t WeightBytes(const model::Checkpoint& checkpoint, const DeviceOptions& de
   return bytes;
 }
 
-int64_t KvBlockBytes(const model::Blueprint& blueprint, const DeviceOptions& device) {
-  return device.cuda ? AtenKvBlockBytes(blueprint, device.dtype) : KvBlockBytes(blueprint);
+absl::StatusOr<std::optional<KvType>> ParseKvType(std::string_view name) {
+  if (name == "auto") return std::optional<KvType>();
+  if (name == "f32") return KvType::kF32;
+  if (name == "f16") return KvType::kF16;
+  return absl::InvalidArgumentError(
+      absl::StrCat("kv-dtype is '", AbslView(name), "'; it is auto, f32 or f16"));
+}
+
+int64_t KvBlockBytes(const model::Checkpoint& checkpoint, const CpuEngineOptions& options,
+                     const DeviceOptions& device) {
+  return device.cuda ? AtenKvBlockBytes(checkpoint.blueprint(), device.dtype)
+                     : KvBlockBytes(checkpoint, options);
 }
 
 }  // namespace floe::inference

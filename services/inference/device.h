@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -34,8 +35,13 @@ absl::StatusOr<std::unique_ptr<Engine>> MakeEngine(const model::Checkpoint& chec
                                                    const CpuEngineOptions& options,
                                                    const DeviceOptions& device);
 
+// Of the CPU engine's keys and values: f32, f16, or auto, which is none (CpuEngineOptions).
+// INVALID_ARGUMENT for other words. Pure.
+absl::StatusOr<std::optional<KvType>> ParseKvType(std::string_view name);
+
 // What its weights take, and a block of its KV cache.
 int64_t WeightBytes(const model::Checkpoint& checkpoint, const DeviceOptions& device);
-int64_t KvBlockBytes(const model::Blueprint& blueprint, const DeviceOptions& device);
+int64_t KvBlockBytes(const model::Checkpoint& checkpoint, const CpuEngineOptions& options,
+                     const DeviceOptions& device);
 
 }  // namespace floe::inference

@@ -34,8 +34,8 @@ CpuEngineOptions DraftEngineOptions(const model::Checkpoint& target, const model
                                     const ServeOptions& options) {
   CpuEngineOptions engine = options.engine;
   const int64_t blocks =
-      std::max<int64_t>(1, engine.kv_bytes / KvBlockBytes(target.blueprint(), options.device));
-  engine.kv_bytes = blocks * KvBlockBytes(draft.blueprint(), options.device);
+      std::max<int64_t>(1, engine.kv_bytes / KvBlockBytes(target, engine, options.device));
+  engine.kv_bytes = blocks * KvBlockBytes(draft, engine, options.device);
   return engine;
 }
 
@@ -96,7 +96,7 @@ int64_t BytesToServe(const model::Checkpoint& checkpoint, const model::Checkpoin
                      const ServeOptions& options) {
   const int64_t bytes =
       WeightBytes(checkpoint, options.device) +
-      std::max(options.engine.kv_bytes, KvBlockBytes(checkpoint.blueprint(), options.device));
+      std::max(options.engine.kv_bytes, KvBlockBytes(checkpoint, options.engine, options.device));
   if (draft == nullptr) return bytes;
   return bytes + WeightBytes(*draft, options.device) +
          DraftEngineOptions(checkpoint, *draft, options).kv_bytes;

@@ -56,6 +56,7 @@ absl::StatusOr<ModelPoolOptions> PoolOptions(const ServiceOptions& options) {
   pool.serve.engine.num_threads = options.threads > 0 ? options.threads : machine;
   pool.serve.engine.kv_bytes = options.kv_mib << 20;
   pool.serve.engine.max_step_tokens = options.max_step_tokens;
+  FLOE_ASSIGN_OR_RETURN(pool.serve.engine.kv_type, ParseKvType(options.kv_dtype));
   pool.serve.scheduler.plan = {options.max_running, options.max_step_tokens,
                                options.prefill_tokens};
   pool.serve.scheduler.plan.guaranteed_share = {options.flex_share, options.default_share,
@@ -113,6 +114,7 @@ absl::Status CheckOptions(const ServiceOptions& options) {
         "max-waiting is ", options.max_waiting,
         "; each call that waits holds a thread, so it must be at most ", most_waiting));
   }
+  FLOE_RETURN_IF_ERROR(ParseKvType(options.kv_dtype).status());
   return ChooseDevice(options.device, options.dtype, CudaStatus()).status();
 }
 
@@ -137,6 +139,9 @@ void AddOptions(ServiceOptions& options, runtime::Config& config) {
              "What computes: cpu; cuda; auto, which is cuda where there is such a device");
   config.Add("dtype", options.dtype,
              "Of weights, keys and values on a CUDA device: f32, bf16 or f16");
+  config.Add(
+      "kv-dtype", options.kv_dtype,
+      "Of keys and values on the CPU: f32; f16; auto, which is f16 beside weights in 8 bits");
   config.Add("threads", options.threads, "Threads that compute; 0: all of the machine's");
   config.Add("memory-mib", options.memory_mib, "Budget of weights and KV caches together");
   config.Add("kv-mib", options.kv_mib, "KV cache of one model");

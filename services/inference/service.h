@@ -22,6 +22,7 @@ struct ServiceOptions {
   std::string journal_dir;  // their records until then; empty: none are kept
   std::string device = "cpu";
   std::string dtype = "f32";
+  std::string kv_dtype = "auto";
   int threads = 0;  // 0: all of the machine's
   int64_t memory_mib = 8192;
   int64_t kv_mib = 512;

@@ -9,9 +9,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "inference/engine/aligned_buffer.h"
 #include "inference/engine/attention.h"
 #include "inference/engine/matmul.h"
 #include "inference/engine/worker_pool.h"
+#include "model/half.h"
 
 namespace floe::inference {
 namespace {
@@ -186,29 +188,71 @@ TEST(SwiGlu, AgreesWithDoublesAlsoFarFromZero) {
   }
 }
 
-class AttendTest : public testing::TestWithParam<int64_t> {};
+struct KvShape {
+  int64_t head_dim;
+  KvType type;
+};
+
+// A pool of random keys and values.
+class RandomKv {
+ public:
+  RandomKv(const KvShape& shape, std::vector<int32_t> blocks, unsigned seed)
+      : shape_(shape),
+        blocks_(std::move(blocks)),
+        stride_(16 * (shape.head_dim + RoundUp16(shape.head_dim))),
+        bytes_(static_cast<int64_t>(blocks_.size()) * stride_ * KvNumberBytes(shape.type)) {
+    const std::vector<float> noise =
+        RandomFloats(static_cast<int64_t>(blocks_.size()) * stride_, seed);
+    for (size_t i = 0; i < noise.size(); ++i) Set(static_cast<int64_t>(i), noise[i]);
+  }
+
+  KvHeadView view() {
+    return {shape_.type, bytes_.data(), blocks_.data(), stride_, 0, 16 * shape_.head_dim};
+  }
+  int64_t bytes() const { return bytes_.size(); }
+  const uint8_t* data() const { return bytes_.data(); }
+  float Key(int64_t t, int64_t i) const { return Get(blocks_[t / 16] * stride_ + i * 16 + t % 16); }
+  int64_t ValueAt(int64_t t, int64_t i) const {
+    return blocks_[t / 16] * stride_ + 16 * shape_.head_dim + t % 16 * RoundUp16(shape_.head_dim) +
+           i;
+  }
+  float Value(int64_t t, int64_t i) const { return Get(ValueAt(t, i)); }
+  void Set(int64_t at, float value) {
+    if (shape_.type == KvType::kF32) {
+      reinterpret_cast<float*>(bytes_.data())[at] = value;
+    } else {
+      reinterpret_cast<uint16_t*>(bytes_.data())[at] = model::FloatToHalf(value);
+    }
+  }
+
+ private:
+  float Get(int64_t at) const {
+    return shape_.type == KvType::kF32
+               ? reinterpret_cast<const float*>(bytes_.data())[at]
+               : model::HalfToFloat(reinterpret_cast<const uint16_t*>(bytes_.data())[at]);
+  }
+
+  const KvShape shape_;
+  const std::vector<int32_t> blocks_;
+  const int64_t stride_;
+  AlignedBuffer<uint8_t> bytes_;
+};
+
+class AttendTest : public testing::TestWithParam<KvShape> {};
 
 TEST_P(AttendTest, AgreesWithDoublesForEveryLength) {
-  const int64_t head_dim = GetParam();
-  const int64_t padded = RoundUp16(head_dim);
-  const int64_t block_stride = 16 * (head_dim + padded);
-  const int64_t num_blocks = 7;
+  const int64_t head_dim = GetParam().head_dim;
   const std::vector<float> query = RandomFloats(head_dim, 9);
-  AlignedFloats pool(num_blocks * block_stride);
-  const std::vector<float> noise = RandomFloats(pool.size(), 10);
-  std::copy(noise.begin(), noise.end(), pool.data());
-  const std::vector<int32_t> blocks = {4, 0, 6, 1, 5, 2, 3};
-  const KvHeadView kv{pool.data(), blocks.data(), block_stride, 0, 16 * head_dim};
-  AlignedFloats scores(num_blocks * 16);
-  for (int64_t positions = 1; positions <= num_blocks * 16; ++positions) {
+  RandomKv kv(GetParam(), {4, 0, 6, 1, 5, 2, 3}, 10);
+  AlignedFloats scores(7 * 16);
+  for (int64_t positions = 1; positions <= scores.size(); ++positions) {
     std::vector<float> out(static_cast<size_t>(head_dim));
     const AttentionQuery asked{query.data(), out.data(), positions};
-    Attend({&asked, 1}, kv, {head_dim, 0.25f, scores.size()}, scores.data());
+    Attend({&asked, 1}, kv.view(), {head_dim, 0.25f, scores.size()}, scores.data());
     std::vector<double> p;
     for (int64_t t = 0; t < positions; ++t) {
-      const float* keys = pool.data() + blocks[t / 16] * block_stride + t % 16;
       double dot = 0;
-      for (int64_t i = 0; i < head_dim; ++i) dot += static_cast<double>(query[i]) * keys[i * 16];
+      for (int64_t i = 0; i < head_dim; ++i) dot += static_cast<double>(query[i]) * kv.Key(t, i);
       p.push_back(dot * 0.25);
     }
     const double max = *std::max_element(p.begin(), p.end());
@@ -216,26 +260,16 @@ TEST_P(AttendTest, AgreesWithDoublesForEveryLength) {
     const double sum = std::accumulate(p.begin(), p.end(), 0.0);
     for (int64_t i = 0; i < head_dim; ++i) {
       double expected = 0;
-      for (int64_t t = 0; t < positions; ++t) {
-        const float* values =
-            pool.data() + blocks[t / 16] * block_stride + 16 * head_dim + (t % 16) * padded;
-        expected += p[t] / sum * values[i];
-      }
+      for (int64_t t = 0; t < positions; ++t) expected += p[t] / sum * kv.Value(t, i);
       ASSERT_NEAR(out[i], expected, 2e-5) << positions << " positions, " << i;
     }
   }
 }
 
 TEST_P(AttendTest, AQueryDoesNotDependOnItsCompanyNorOnWhatLiesBeyondItsPositions) {
-  const int64_t head_dim = GetParam();
-  const int64_t padded = RoundUp16(head_dim);
-  const int64_t block_stride = 16 * (head_dim + padded);
+  const int64_t head_dim = GetParam().head_dim;
   const std::vector<float> query = RandomFloats(kMaxAttentionQueries * head_dim, 12);
-  AlignedFloats pool(4 * block_stride);
-  const std::vector<float> noise = RandomFloats(pool.size(), 13);
-  std::copy(noise.begin(), noise.end(), pool.data());
-  const std::vector<int32_t> blocks = {2, 0, 3, 1};
-  const KvHeadView kv{pool.data(), blocks.data(), block_stride, 0, 16 * head_dim};
+  RandomKv kv(GetParam(), {2, 0, 3, 1}, 13);
   const AttentionShape shape{head_dim, 0.25f, 64};
   AlignedFloats scores(kMaxAttentionQueries * 64);
   for (int count = 1; count <= kMaxAttentionQueries; ++count) {
@@ -244,19 +278,50 @@ TEST_P(AttendTest, AQueryDoesNotDependOnItsCompanyNorOnWhatLiesBeyondItsPosition
     for (int n = 0; n < count; ++n) {
       const int64_t positions = 29 + (n * 5) % 11;
       queries.push_back({query.data() + n * head_dim, alone.data() + n * head_dim, positions});
-      Attend({&queries.back(), 1}, kv, shape, scores.data());
+      Attend({&queries.back(), 1}, kv.view(), shape, scores.data());
       queries.back().out = together.data() + n * head_dim;
     }
     // Position 40 is beyond what any of them sees.
-    for (int64_t i = 0; i < padded; ++i) {
-      pool.data()[3 * block_stride + 16 * head_dim + 8 * padded + i] = NAN;
-    }
-    Attend(queries, kv, shape, scores.data());
+    for (int64_t i = 0; i < RoundUp16(head_dim); ++i) kv.Set(kv.ValueAt(40, i), NAN);
+    Attend(queries, kv.view(), shape, scores.data());
     EXPECT_EQ(together, alone) << count << " queries";
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(HeadDims, AttendTest, testing::Values(8, 9, 16, 24, 64, 96, 128));
+TEST_P(AttendTest, WhatIsStoredIsTheNearestNumberAndNothingElseChanges) {
+  const int64_t head_dim = GetParam().head_dim;
+  std::vector<float> key = RandomFloats(head_dim, 14);
+  std::vector<float> value = RandomFloats(head_dim, 15);
+  key[0] = 1 + 0x1p-11f;  // half way between two numbers of F16: to the even one
+  key[head_dim - 1] = 1e6f;
+  value[head_dim - 1] = NAN;
+  RandomKv kv(GetParam(), {1, 2, 0}, 16);
+  const RandomKv before(GetParam(), {1, 2, 0}, 16);
+  StoreKeyValue(kv.view(), head_dim, 21, key.data(), value.data());
+  const bool narrow = GetParam().type == KvType::kF16;
+  const auto kept = [&](float x) { return narrow ? model::HalfToFloat(model::FloatToHalf(x)) : x; };
+  for (int64_t i = 0; i < head_dim; ++i) {
+    EXPECT_EQ(kv.Key(21, i), kept(key[i])) << i;
+  }
+  for (int64_t i = 0; i < head_dim - 1; ++i) EXPECT_EQ(kv.Value(21, i), kept(value[i])) << i;
+  EXPECT_EQ(std::isinf(kv.Key(21, head_dim - 1)), narrow);
+  EXPECT_TRUE(std::isnan(kv.Value(21, head_dim - 1))) << "it must be seen, not become a number";
+  int64_t changed = 0;
+  for (int64_t i = 0; i < kv.bytes(); ++i) changed += kv.data()[i] != before.data()[i] ? 1 : 0;
+  EXPECT_LE(changed, 2 * head_dim * KvNumberBytes(GetParam().type));
+}
+
+std::vector<KvShape> KvShapes() {
+  std::vector<KvShape> shapes;
+  for (const int64_t head_dim : {8, 9, 16, 24, 64, 96, 128}) {
+    for (const KvType type : {KvType::kF32, KvType::kF16}) shapes.push_back({head_dim, type});
+  }
+  return shapes;
+}
+
+INSTANTIATE_TEST_SUITE_P(HeadDims, AttendTest, testing::ValuesIn(KvShapes()), [](const auto& info) {
+  return absl::StrCat(info.param.head_dim, info.param.type == KvType::kF16 ? "F16" : "F32");
+});
 
 TEST(WorkerPool, RunsEveryPieceOnceInManyLoops) {
   for (const int threads : {1, 2, 5}) {

@@ -1,5 +1,7 @@
 // Weights in 8 bits, multiplied with rounded activations: the same bits in any company.
 #include <cmath>
+#include <functional>
+#include <optional>
 #include <random>
 
 #include "gmock/gmock.h"
@@ -80,6 +82,40 @@ TEST_P(QuantizedEngineTest, SaysTheSameInAnyCompanyAndWhatTheWidenedWeightsSayUp
         ASSERT_EQ(AllLogits(**engine, tokens, chunk), expected)
             << threads << " threads, chunks of " << chunk;
       }
+    }
+  }
+}
+
+// Beside floats only where they are asked for, beside 8 bits unless F32 is.
+TEST_P(QuantizedEngineTest, KeysAndValuesInF16ChangeNoMoreThanTheirRounding) {
+  const model::Checkpoint narrow = Narrow();
+  const model::Checkpoint wide = model::Checkpoint::Open(folder_.path() / "wide").value();
+  Tokens tokens(61);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * 37 % 301);
+  const auto say = [&](const model::Checkpoint& checkpoint, std::optional<KvType> type, int threads,
+                       size_t chunk) {
+    const CpuEngineOptions options{.num_threads = threads,
+                                   .kv_bytes = 32 * KvBlockBytes(checkpoint, {.kv_type = type}),
+                                   .kv_type = type};
+    const auto engine = CreateCpuEngine(checkpoint, options).value();
+    EXPECT_EQ(engine->kv().total_blocks, 32);
+    return AllLogits(*engine, tokens, chunk);
+  };
+  for (const model::Checkpoint& checkpoint : {std::cref(wide), std::cref(narrow)}) {
+    const std::vector<float> exact = say(checkpoint, KvType::kF32, 1, 61);
+    const std::vector<float> rounded = say(checkpoint, KvType::kF16, 1, 61);
+    double error = 0, power = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      error += std::pow(rounded[i] - exact[i], 2);
+      power += std::pow(exact[i], 2);
+    }
+    const bool in_8_bits = checkpoint.weight_format() == model::WeightFormat::kInt8;
+    // In 8 bits a change carries some activations over to the next whole number.
+    EXPECT_LT(std::sqrt(error / power), in_8_bits ? 0.03 : 0.001);
+    EXPECT_GT(error, 0);
+    EXPECT_EQ(say(checkpoint, std::nullopt, 1, 61), in_8_bits ? rounded : exact);
+    for (const size_t chunk : {1, 7}) {
+      EXPECT_EQ(say(checkpoint, KvType::kF16, 2, chunk), rounded) << "chunks of " << chunk;
     }
   }
 }

@@ -55,8 +55,18 @@ TEST(Device, MemoryIsCountedAsTheEngineKeepsIt) {
   EXPECT_LT(WeightBytes(narrow, {}), WeightBytes(wide, {}) / 3);
   EXPECT_EQ(WeightBytes(narrow, {.cuda = true}), WeightBytes(wide, {}));
   EXPECT_EQ(WeightBytes(narrow, half), WeightBytes(wide, {}) / 2);
-  EXPECT_EQ(KvBlockBytes(blueprint, {}), KvBlockBytes(blueprint));
-  EXPECT_EQ(KvBlockBytes(blueprint, half), KvBlockBytes(blueprint) / 2);
+  const CpuEngineOptions whole{.kv_type = KvType::kF32};
+  EXPECT_EQ(KvBlockBytes(wide, {}, {}), KvBlockBytes(blueprint, KvType::kF32));
+  EXPECT_EQ(KvBlockBytes(narrow, {}, {}), KvBlockBytes(blueprint, KvType::kF32) / 2);
+  EXPECT_EQ(KvBlockBytes(narrow, whole, {}), KvBlockBytes(blueprint, KvType::kF32));
+  EXPECT_EQ(KvBlockBytes(wide, {}, half), KvBlockBytes(blueprint, KvType::kF32) / 2);
+}
+
+TEST(Device, KeysAndValuesAreOfTheTypeThatIsAskedFor) {
+  EXPECT_EQ(*ParseKvType("auto"), std::nullopt);
+  EXPECT_EQ(*ParseKvType("f32"), KvType::kF32);
+  EXPECT_EQ(*ParseKvType("f16"), KvType::kF16);
+  EXPECT_THAT(std::string(ParseKvType("int4").status().message()), HasSubstr("int4"));
 }
 
 }  // namespace
