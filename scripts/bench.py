@@ -112,6 +112,7 @@ def main():
     parser.add_argument('--vocab-size', help='tokenizer: of the training [4096; with --corpus 32000]')
     parser.add_argument('--peer', help="inference: a folder with llama.cpp's llama-bench and llama-batched-bench")
     parser.add_argument('--models', help='inference: 135M or 15M [both]')
+    parser.add_argument('--kv', choices=['f16', 'f32'], help='inference: keys and values [f16, as llama.cpp keeps them]')
     parser.add_argument('--pair', nargs=3, metavar=('TARGET', 'DRAFT', 'TEXT'),
                         help='inference: instead, what guesses are worth to two trained checkpoints')
     parser.add_argument('--texts', help='tokenizer, exactness: a folder of *.txt, such as scripts/language_texts.sh makes')
@@ -127,7 +128,7 @@ def main():
     path = lambda value: os.path.abspath(value) if value else value
     options = {'tokenizer': {'--corpus': path(arguments.corpus), '--ranks': path(arguments.ranks),
                              '--texts': path(arguments.texts), '--vocab-size': arguments.vocab_size},
-               'inference': {'--peer': path(arguments.peer), '--models': arguments.models,
+               'inference': {'--peer': path(arguments.peer), '--models': arguments.models, '--kv': arguments.kv,
                              '--pair': [path(one) for one in arguments.pair or []]}}
     for name in [arguments.name] if arguments.name else NAMES:
         result = run(name, [word for option, value in options.get(name, {}).items() if value
