@@ -91,26 +91,46 @@ absl::Status WriteFileAtomically(const std::filesystem::path& path, std::string_
 
 absl::StatusOr<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
   const std::string what = absl::StrCat("cannot map ", path.string());
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return ErrnoStatus(errno, what);
+  MappedFile mapped;
+  mapped.path_ = path.string();
+  mapped.file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (mapped.file_ < 0) return ErrnoStatus(errno, what);
   struct stat info;
-  if (::fstat(file.get(), &info) != 0) return ErrnoStatus(errno, what);
+  if (::fstat(mapped.file_, &info) != 0) return ErrnoStatus(errno, what);
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(what, ": not a regular file"));
   }
-  MappedFile mapped;
   if (info.st_size == 0) return mapped;
-  void* data = ::mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  void* data = ::mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, mapped.file_, 0);
   if (data == MAP_FAILED) return ErrnoStatus(errno, what);
   mapped.data_ = static_cast<const char*>(data);
   mapped.size_ = static_cast<size_t>(info.st_size);
   return mapped;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+absl::Status MappedFile::Read(std::string_view part, char* to) const {
+  auto offset = static_cast<off_t>(part.data() - data_);
+  for (size_t left = part.size(); left > 0;) {
+    const ssize_t n = ::pread(file_, to, left, offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path_));
+    if (n == 0) {
+      return absl::DataLossError(absl::StrCat(path_, " was cut short while it was in use: it had ",
+                                              size_, " bytes and has ", offset,
+                                              "; bring it back from a copy"));
+    }
+    to += n;
+    offset += n;
+    left -= static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(file_, other.file_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
@@ -122,6 +142,7 @@ void MappedFile::DropPages() const {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+  if (file_ >= 0) ::close(file_);
 }
 
 }  // namespace floe

@@ -27,7 +27,9 @@ absl::Status SyncPath(const std::filesystem::path& path);
 // errno as a Status that names what was being done.
 absl::Status ErrnoStatus(int error, std::string_view what);
 
-// A file mapped read-only. Movable; the bytes live as long as the object. Thread-safe to read.
+// A file mapped read-only. Movable; the bytes live as long as the object. Thread-safe to read. Who
+// looks at bytes of a file that was cut short since it was opened is ended by SIGBUS: a server
+// looks at none, and copies them by Read.
 class MappedFile {
  public:
   static absl::StatusOr<MappedFile> Open(const std::filesystem::path& path);
@@ -37,11 +39,16 @@ class MappedFile {
   ~MappedFile();
 
   std::string_view bytes() const { return {data_, size_}; }
+  // Copies `part`, which lies within bytes(), to `to`. DATA_LOSS names the file and says what to do
+  // where it was cut short since it was opened.
+  absl::Status Read(std::string_view part, char* to) const;
   // Gives back the memory of what was read; it is read again when looked at. For files that are
   // gone through once and may be larger than the memory.
   void DropPages() const;
 
  private:
+  std::string path_;
+  int file_ = -1;
   const char* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -47,10 +47,10 @@ struct Row {
 };
 
 // The 16 rows of a panel; those beyond `out` have no source.
-std::array<Row, kPanelColumns> RowsOf(const std::vector<PackedMatrix::Rows>& sources, int64_t in,
-                                      int64_t panel) {
+std::array<Row, kPanelColumns> RowsOf(const std::vector<PackedMatrix::Rows>& sources,
+                                      int64_t first_row, int64_t in, int64_t panel) {
   std::array<Row, kPanelColumns> rows;
-  int64_t begin = 0;  // of a source, in rows of W
+  int64_t begin = first_row;  // of a source, in rows of W
   for (const PackedMatrix::Rows& source : sources) {
     for (int64_t c = 0; c < kPanelColumns; ++c) {
       const int64_t index = panel * kPanelColumns + c - begin;
@@ -89,33 +89,26 @@ bool PackF32(const std::array<Row, kPanelColumns>& rows, int64_t in, float* to) 
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(const std::vector<Rows>& sources, int64_t in, StepsTogether together)
-    : in_(in), together_(together) {
-  bool quantized = false;
-  for (const Rows& source : sources) {
-    out_ += source.count;
-    quantized = source.type == DType::kI8;
-  }
-  if (quantized) {
-    numbers_ = AlignedBuffer<uint8_t>(num_panels() * PanelBytes());
-  } else {
-    floats_ = AlignedBuffer<float>(num_panels() * kPanelColumns * in_);
-  }
-}
+PackedMatrix::PackedMatrix(int64_t out, int64_t in)
+    : out_(out), in_(in), floats_(num_panels() * kPanelColumns * in) {}
 
-bool PackedMatrix::Pack(const std::vector<Rows>& sources, int64_t begin, int64_t end) {
+PackedMatrix::PackedMatrix(int64_t out, int64_t in, StepsTogether together)
+    : out_(out), in_(in), together_(together), numbers_(num_panels() * PanelBytes()) {}
+
+bool PackedMatrix::Pack(const std::vector<Rows>& sources, int64_t first_row, int64_t begin,
+                        int64_t end) {
   bool finite = true;
   for (int64_t panel = begin; panel < end; ++panel) {
-    finite &= !quantized() ? PackFloats(sources, panel)
+    finite &= !quantized() ? PackFloats(sources, first_row, panel)
               : together_ == StepsTogether::kFour
-                  ? PackNumbers<StepsTogether::kFour>(sources, panel)
-                  : PackNumbers<StepsTogether::kTwo>(sources, panel);
+                  ? PackNumbers<StepsTogether::kFour>(sources, first_row, panel)
+                  : PackNumbers<StepsTogether::kTwo>(sources, first_row, panel);
   }
   return finite;
 }
 
-bool PackedMatrix::PackFloats(const std::vector<Rows>& sources, int64_t panel) {
-  const auto rows = RowsOf(sources, in_, panel);
+bool PackedMatrix::PackFloats(const std::vector<Rows>& sources, int64_t first_row, int64_t panel) {
+  const auto rows = RowsOf(sources, first_row, in_, panel);
   float* to = floats_.data() + panel * in_ * kPanelColumns;
   bool plain = true;
   for (const Row& row : rows) {
@@ -135,8 +128,8 @@ bool PackedMatrix::PackFloats(const std::vector<Rows>& sources, int64_t panel) {
 }
 
 template <StepsTogether kTogether>
-bool PackedMatrix::PackNumbers(const std::vector<Rows>& sources, int64_t panel) {
-  const auto rows = RowsOf(sources, in_, panel);
+bool PackedMatrix::PackNumbers(const std::vector<Rows>& sources, int64_t first_row, int64_t panel) {
+  const auto rows = RowsOf(sources, first_row, in_, panel);
   uint8_t* numbers = numbers_.data() + panel * PanelBytes();
   uint8_t* scales = numbers + groups() * kGroupBytes;
   bool finite = true;

@@ -33,8 +33,8 @@ constexpr int64_t NumberOffset(int64_t i, int64_t c) {
 // Immutable once packed; safe to read from many threads.
 class PackedMatrix {
  public:
-  // One source of rows as a checkpoint stores them, borrowed; several stacked make one matrix (q, k
-  // and v; gate and up). All are floats, of any width, or all are 8-bit.
+  // Rows of W as a checkpoint stores them, borrowed; several stacked make one matrix (q, k and v;
+  // gate and up). All are floats, of any width, or all are 8-bit.
   struct Rows {
     const void* numbers = nullptr;  // row-major: [count, in], or [in, count] where transposed
     int64_t count = 0;
@@ -44,13 +44,14 @@ class PackedMatrix {
   };
 
   PackedMatrix() = default;
-  // Room for the matrix, all zero; bytes() is 0 when the memory is not to be had. `together` is for
-  // weights in 8 bits.
-  PackedMatrix(const std::vector<Rows>& sources, int64_t in,
-               StepsTogether together = StepsTogether::kTwo);
-  // Packs the panels [begin, end) from the same sources; ranges that do not meet may be packed at
-  // the same time. False when a number among them is NaN or infinite.
-  bool Pack(const std::vector<Rows>& sources, int64_t begin, int64_t end);
+  // Room for a matrix [out, in], all zero; bytes() is 0 when the memory is not to be had.
+  PackedMatrix(int64_t out, int64_t in);
+  // Likewise for weights in 8 bits.
+  PackedMatrix(int64_t out, int64_t in, StepsTogether together);
+  // Packs the panels [begin, end) from sources that, stacked, begin with row `first_row` of W and
+  // hold all rows of those panels; ranges that do not meet may be packed at the same time. False
+  // when a number among them is NaN or infinite.
+  bool Pack(const std::vector<Rows>& sources, int64_t first_row, int64_t begin, int64_t end);
 
   int64_t out() const { return out_; }
   int64_t in() const { return in_; }
@@ -75,9 +76,9 @@ class PackedMatrix {
  private:
   static constexpr int64_t kScaleBytes = kPanelColumns * 2;  // of a group
 
-  bool PackFloats(const std::vector<Rows>& sources, int64_t panel);
+  bool PackFloats(const std::vector<Rows>& sources, int64_t first_row, int64_t panel);
   template <StepsTogether kTogether>
-  bool PackNumbers(const std::vector<Rows>& sources, int64_t panel);
+  bool PackNumbers(const std::vector<Rows>& sources, int64_t first_row, int64_t panel);
   template <StepsTogether kTogether>
   void CopyNumbers(int64_t row, float* to) const;
 

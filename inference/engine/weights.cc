@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "inference/engine/checkpoint_tensors.h"
 #include "inference/engine/int8_matmul.h"
 #include "inference/engine/weight_names.h"
+#include "inference/engine/weight_rows.h"
 #include "inference/engine/worker_pool.h"
 #include "model/quantization.h"
 
@@ -43,22 +45,24 @@ class Loader {
   absl::Status Matrix(const LinearNames& names, PackedMatrix& matrix) {
     const auto& [parts, in, transposed, biased] = names;
     Packing packing{&matrix, {}, {}};
+    int64_t rows = 0;
+    bool narrow = false;
     for (const auto& [stem, out] : parts) {
       const std::string name = stem + ".weight";
       FLOE_ASSIGN_OR_RETURN(const model::TensorView view,
                             TensorOfShape(checkpoint_, name,
                                           transposed ? std::vector<int64_t>{in, out}
                                                      : std::vector<int64_t>{out, in}));
-      PackedMatrix::Rows rows{view.bytes.data(), out, transposed, view.dtype};
-      if (view.dtype == model::DType::kI8) {
-        FLOE_ASSIGN_OR_RETURN(const model::TensorView scales,
-                              checkpoint_.Tensor(model::ScaleName(name)));
-        rows.scales = scales.bytes.data();
+      WeightSource source{view, std::nullopt, out, transposed};
+      narrow = view.dtype == model::DType::kI8;
+      if (narrow) {
+        FLOE_ASSIGN_OR_RETURN(source.scales, checkpoint_.Tensor(model::ScaleName(name)));
       }
+      rows += out;
       packing.names.push_back(name);
-      packing.sources.push_back(rows);
+      packing.sources.push_back(std::move(source));
     }
-    matrix = PackedMatrix(packing.sources, in, FastestStepsTogether());
+    matrix = narrow ? PackedMatrix(rows, in, FastestStepsTogether()) : PackedMatrix(rows, in);
     if (matrix.bytes() == 0) {
       return absl::ResourceExhaustedError(
           absl::StrCat("no memory to pack tensor ", packing.names[0],
@@ -101,12 +105,18 @@ class Loader {
       }
     }
     std::atomic<bool> finite = true;
-    WorkerPool(num_threads).Run(static_cast<int64_t>(pieces.size()), [&](int64_t i, int) {
-      const Piece& piece = pieces[static_cast<size_t>(i)];
-      if (!piece.packing->matrix->Pack(piece.packing->sources, piece.begin, piece.end)) {
-        finite = false;
-      }
+    std::vector<WeightRows> copies(static_cast<size_t>(num_threads));
+    std::vector<absl::Status> read(pieces.size());
+    WorkerPool(num_threads).Run(static_cast<int64_t>(pieces.size()), [&](int64_t i, int thread) {
+      const auto& [packing, begin, end] = pieces[static_cast<size_t>(i)];
+      WeightRows& copy = copies[static_cast<size_t>(thread)];
+      const int64_t first_row = begin * kPanelColumns;
+      read[i] = copy.Copy(checkpoint_, packing->sources, packing->matrix->in(), first_row,
+                          end * kPanelColumns);
+      if (!read[i].ok()) return;
+      if (!packing->matrix->Pack(copy.rows(), first_row, begin, end)) finite = false;
     });
+    for (const absl::Status& status : read) FLOE_RETURN_IF_ERROR(status);
     return finite ? absl::OkStatus() : FirstNotFinite();
   }
 
@@ -114,7 +124,7 @@ class Loader {
   struct Packing {
     PackedMatrix* matrix = nullptr;
     std::vector<std::string> names;  // of the sources
-    std::vector<PackedMatrix::Rows> sources;
+    std::vector<WeightSource> sources;
   };
 
   absl::Status FirstNotFinite() const {
@@ -122,7 +132,9 @@ class Loader {
       for (const std::string& matrix : packing.names) {
         for (const std::string& name : {matrix, model::ScaleName(matrix)}) {
           const auto view = checkpoint_.Tensor(name);
-          if (view.ok()) FLOE_RETURN_IF_ERROR(CheckFinite(checkpoint_, name, view->ToFloats()));
+          if (!view.ok()) continue;
+          FLOE_ASSIGN_OR_RETURN(const std::vector<float> values, CopiedFloats(checkpoint_, *view));
+          FLOE_RETURN_IF_ERROR(CheckFinite(checkpoint_, name, values));
         }
       }
     }

@@ -106,6 +106,22 @@ TEST(MappedFile, GivesTheBytesWhileItLives) {
   EXPECT_EQ(moved.bytes(), "mapped");
 }
 
+TEST(MappedFile, WhatWasCutShortIsAnErrorToRead) {
+  const test::TempDir folder;
+  const auto path = folder.Write("weights", std::string(100'000, 'a') + std::string(50'000, 'b'));
+  const MappedFile mapped = MappedFile::Open(path).value();
+  std::string copy(30'000, 'x');
+  ASSERT_TRUE(mapped.Read(mapped.bytes().substr(90'000, 30'000), copy.data()).ok());
+  EXPECT_EQ(copy, std::string(10'000, 'a') + std::string(20'000, 'b'));
+  std::filesystem::resize_file(path, 100'001);
+  EXPECT_TRUE(mapped.Read(mapped.bytes().substr(80'000, 20'001), copy.data()).ok());
+  const absl::Status cut = mapped.Read(mapped.bytes().substr(90'000, 30'000), copy.data());
+  EXPECT_EQ(cut.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(cut.message()),
+              testing::AllOf(testing::HasSubstr(path.string()), testing::HasSubstr("150000 bytes"),
+                             testing::HasSubstr("100001")));
+}
+
 TEST(MappedFile, AnEmptyFileIsEmptyAndAFolderIsRefused) {
   const test::TempDir folder;
   EXPECT_EQ(MappedFile::Open(folder.Write("f", ""))->bytes(), "");

@@ -60,8 +60,8 @@ struct Sample {
     weights.scales.resize(static_cast<size_t>(out * groups()));
     for (uint16_t& scale : weights.scales) scale = model::FloatToHalf(std::exp(normal(random)));
     packed_from = {{weights.numbers.data(), out, false, model::DType::kI8, weights.scales.data()}};
-    packed = PackedMatrix(packed_from, in, shape.together);
-    EXPECT_TRUE(packed.Pack(packed_from, 0, packed.num_panels()));
+    packed = PackedMatrix(out, in, shape.together);
+    EXPECT_TRUE(packed.Pack(packed_from, 0, 0, packed.num_panels()));
     rounded.resize(static_cast<size_t>(rows * groups() * kRoundedGroupBytes));
     scales.resize(static_cast<size_t>(rows * groups()));
     std::vector<float> x(static_cast<size_t>(in));

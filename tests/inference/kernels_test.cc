@@ -27,8 +27,10 @@ std::vector<float> RandomFloats(int64_t n, uint32_t seed) {
 }
 
 PackedMatrix Packed(const std::vector<PackedMatrix::Rows>& sources, int64_t in) {
-  PackedMatrix packed(sources, in);
-  EXPECT_TRUE(packed.Pack(sources, 0, packed.num_panels()));
+  int64_t out = 0;
+  for (const PackedMatrix::Rows& rows : sources) out += rows.count;
+  PackedMatrix packed(out, in);
+  EXPECT_TRUE(packed.Pack(sources, 0, 0, packed.num_panels()));
   return packed;
 }
 

@@ -149,13 +149,10 @@ TEST(QuantizedEngine, AScaleThatIsNoNumberIsNamed) {
 }
 
 TEST(QuantizedEngine, TakesAQuarterOfTheMemory) {
-  const std::vector<float> weights(640 * 320, 0.25f);
-  const auto matrix = model::Quantize(weights, {640, 320, false}).value();
-  const PackedMatrix wide({{weights.data(), 640}}, 320);
-  const PackedMatrix narrow(
-      {{matrix.numbers.data(), 640, false, model::DType::kI8, matrix.scales.data()}}, 320);
-  EXPECT_EQ(wide.bytes(), 640 * 320 * 4);
-  EXPECT_EQ(narrow.bytes(), 640 * 320 + 640 * 10 * 2);
+  for (const StepsTogether together : {StepsTogether::kTwo, StepsTogether::kFour}) {
+    EXPECT_EQ(PackedMatrix(640, 320, together).bytes(), 640 * 320 + 640 * 10 * 2);
+  }
+  EXPECT_EQ(PackedMatrix(640, 320).bytes(), 640 * 320 * 4);
 }
 
 }  // namespace
