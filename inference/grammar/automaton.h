@@ -34,13 +34,15 @@ class Automaton {
   static constexpr size_t kMaxStates = 2 * kFewStates;
   static constexpr size_t kMaxKeptWays = 1 << 18;
   static constexpr size_t kMaxFrames = 1 << 18;
-  // Nodes that are looked at between two calls of BeginWork: some ten milliseconds.
+  // Nodes that are looked at between two calls of BeginWork: 60 milliseconds.
   static constexpr int64_t kMaxWork = 1 << 20;
 
   explicit Automaton(const Grammar& grammar);
 
-  // Allows as much work again.
-  void BeginWork() { work_ = 0; }
+  // Allows as much work again, or goes on where work() stood.
+  void BeginWork(int64_t done = 0) { work_ = done; }
+  // Nodes that were looked at since.
+  int64_t work() const { return work_; }
   State Start();
   // `state` must be none of the two constants.
   State Next(State state, uint8_t byte) {

@@ -9,6 +9,9 @@
 namespace floe::inference::grammar {
 namespace {
 
+// A look at a node of the trie costs less than one at a node of the automaton.
+constexpr int64_t kLooksAWork = 16;
+
 absl::Status TooComplex() {
   return absl::InvalidArgumentError(
       "the grammar leaves open too many ways to go on at once; describe the text so that fewer "
@@ -26,16 +29,34 @@ class CompiledGrammar::Constraint final : public TokenConstraint {
   }
   ~Constraint() override {
     const std::lock_guard lock(grammar_->mutex_);
+    Forget();
     grammar_->Release(&state_);
   }
 
-  absl::StatusOr<std::span<const uint64_t>> Allowed() override {
+  bool Prepare(int64_t work) override {
     const std::lock_guard lock(grammar_->mutex_);
-    FLOE_ASSIGN_OR_RETURN(mask_, grammar_->MaskOf(state_));
-    return std::span<const uint64_t>(*mask_);
+    if (next_) return true;
+    grammar_->BeginWork();  // may give states another number
+    if (!walk_) {
+      if (TokenMask kept = grammar_->KeptMaskOf(state_)) {
+        next_ = std::move(kept);
+        return true;
+      }
+      walk_ = grammar_->BeginWalk(state_);
+    }
+    next_ = grammar_->Go(*walk_, work);
+    if (next_) walk_.reset();
+    return next_.has_value();
+  }
+  absl::StatusOr<std::span<const uint64_t>> Allowed() override {
+    while (!Prepare(Automaton::kMaxWork)) {
+    }
+    FLOE_RETURN_IF_ERROR(next_->status());
+    return std::span<const uint64_t>(***next_);
   }
   absl::Status Accept(int32_t id) override {
     const std::lock_guard lock(grammar_->mutex_);
+    Forget();
     return grammar_->Accept(state_, id);
   }
   bool complete() const override {
@@ -44,9 +65,17 @@ class CompiledGrammar::Constraint final : public TokenConstraint {
   }
 
  private:
+  // What was found out about the state. With the mutex held.
+  void Forget() {
+    if (walk_) grammar_->LetGo(*walk_);
+    walk_.reset();
+    next_.reset();
+  }
+
   const std::shared_ptr<CompiledGrammar> grammar_;  // shared: keeps it alive
   Automaton::State state_ = Automaton::kDead;       // guarded by the grammar's mutex
-  TokenMask mask_;
+  std::optional<Walk> walk_;                        // as well
+  std::optional<absl::StatusOr<TokenMask>> next_;
 };
 
 CompiledGrammar::CompiledGrammar(Grammar grammar, std::shared_ptr<const TokenTrie> tokens)
@@ -60,7 +89,10 @@ absl::StatusOr<std::shared_ptr<CompiledGrammar>> CompiledGrammar::Create(
   compiled->start_ = compiled->automaton_.Start();
   if (compiled->start_ == Automaton::kTooComplex) return TooComplex();
   compiled->Hold(&compiled->start_);
-  FLOE_RETURN_IF_ERROR(compiled->MaskOf(compiled->start_).status());
+  Walk walk = compiled->BeginWalk(compiled->start_);
+  std::optional<absl::StatusOr<TokenMask>> first;
+  while (!first) first = compiled->Go(walk, Automaton::kMaxWork);
+  FLOE_RETURN_IF_ERROR(first->status());
   return compiled;
 }
 
@@ -77,52 +109,75 @@ void CompiledGrammar::BeginWork() {
   mask_of_.clear();
 }
 
-absl::StatusOr<TokenMask> CompiledGrammar::MaskOf(const Automaton::State& state) {
-  BeginWork();  // may give the state another number
-  if (const auto kept = mask_of_.find(state); kept != mask_of_.end()) {
-    masks_.splice(masks_.begin(), masks_, kept->second);
-    return kept->second->mask;
+TokenMask CompiledGrammar::KeptMaskOf(Automaton::State state) {
+  const auto kept = mask_of_.find(state);
+  if (kept == mask_of_.end()) return nullptr;
+  masks_.splice(masks_.begin(), masks_, kept->second);
+  return kept->second->mask;
+}
+
+CompiledGrammar::Walk CompiledGrammar::BeginWalk(Automaton::State state) const {
+  Walk walk;
+  walk.path.resize(tokens_->max_depth() + 1);
+  walk.path[0] = state;
+  walk.mask = std::make_shared<std::vector<uint64_t>>(tokens_->mask_words());
+  return walk;
+}
+
+std::optional<absl::StatusOr<TokenMask>> CompiledGrammar::Go(Walk& walk, int64_t work) {
+  LetGo(walk);
+  automaton_.BeginWork(walk.work);
+  const std::vector<TokenTrie::Node>& nodes = tokens_->nodes();
+  int64_t looks = 0;
+  while (walk.next < nodes.size()) {
+    const TokenTrie::Node& node = nodes[walk.next];
+    if (automaton_.work() - walk.work + ++looks / kLooksAWork > work && looks > 1) {
+      walk.work = automaton_.work();
+      walk.held = node.depth;
+      for (uint32_t depth = 0; depth < walk.held; ++depth) Hold(&walk.path[depth]);
+      return std::nullopt;
+    }
+    const Automaton::State next = automaton_.Next(walk.path[node.depth - 1], node.byte);
+    if (next == Automaton::kTooComplex) return TooComplex();
+    if (next == Automaton::kDead) {
+      walk.next = node.end;
+      continue;
+    }
+    walk.path[node.depth] = next;
+    const uint32_t first = walk.next == 0 ? 0 : nodes[walk.next - 1].token_end;
+    for (uint32_t at = first; at < node.token_end; ++at) Allow(walk, tokens_->token(at));
+    ++walk.next;
   }
-  FLOE_ASSIGN_OR_RETURN(TokenMask mask, Walk(state));
-  masks_.push_front({state, mask});
+  return EndWalk(walk);
+}
+
+void CompiledGrammar::LetGo(Walk& walk) {
+  for (uint32_t depth = 0; depth < walk.held; ++depth) Release(&walk.path[depth]);
+  walk.held = 0;
+}
+
+void CompiledGrammar::Allow(Walk& walk, int32_t id) {
+  (*walk.mask)[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+  walk.any = true;
+}
+
+absl::StatusOr<TokenMask> CompiledGrammar::EndWalk(Walk& walk) {
+  const Automaton::State state = walk.path[0];
+  if (automaton_.accepting(state)) {
+    for (const int32_t id : tokens_->end_ids()) Allow(walk, id);
+  }
+  if (!walk.any) {
+    return absl::InvalidArgumentError("no token of this model goes on with a text of the grammar");
+  }
+  // Another request may have come here at the same time.
+  if (TokenMask kept = KeptMaskOf(state)) return kept;
+  masks_.push_front({state, walk.mask});
   mask_of_[state] = masks_.begin();
   if (masks_.size() * tokens_->mask_words() * sizeof(uint64_t) > kMaskBytes && masks_.size() > 1) {
     mask_of_.erase(masks_.back().state);
     masks_.pop_back();
   }
-  return mask;
-}
-
-absl::StatusOr<TokenMask> CompiledGrammar::Walk(Automaton::State state) {
-  auto mask = std::make_shared<std::vector<uint64_t>>(tokens_->mask_words());
-  const auto allow = [&](int32_t id) {
-    (*mask)[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
-  };
-  const std::vector<TokenTrie::Node>& nodes = tokens_->nodes();
-  path_.resize(tokens_->max_depth() + 1);
-  path_[0] = state;
-  bool any = false;
-  for (size_t i = 0; i < nodes.size();) {
-    const TokenTrie::Node& node = nodes[i];
-    const Automaton::State next = automaton_.Next(path_[node.depth - 1], node.byte);
-    if (next == Automaton::kTooComplex) return TooComplex();
-    if (next == Automaton::kDead) {
-      i = node.end;
-      continue;
-    }
-    path_[node.depth] = next;
-    for (uint32_t at = i == 0 ? 0 : nodes[i - 1].token_end; at < node.token_end; ++at) {
-      allow(tokens_->token(at));
-      any = true;
-    }
-    ++i;
-  }
-  if (automaton_.accepting(state)) {
-    for (const int32_t id : tokens_->end_ids()) allow(id);
-    any = true;
-  }
-  if (any) return mask;
-  return absl::InvalidArgumentError("no token of this model goes on with a text of the grammar");
+  return masks_.front().mask;
 }
 
 absl::Status CompiledGrammar::Accept(Automaton::State& state, int32_t id) {

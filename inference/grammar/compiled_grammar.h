@@ -6,6 +6,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -45,12 +46,30 @@ class CompiledGrammar : public std::enable_shared_from_this<CompiledGrammar> {
 
   CompiledGrammar(Grammar grammar, std::shared_ptr<const TokenTrie> tokens);
 
+  // A mask in the making.
+  struct Walk {
+    std::vector<Automaton::State> path;  // by depth: before the trie's next node
+    size_t next = 0;                     // node of the trie
+    std::shared_ptr<std::vector<uint64_t>> mask;
+    bool any = false;   // some id is allowed
+    int64_t work = 0;   // done so far
+    uint32_t held = 0;  // of path, while the walk rests
+  };
+
   // All with mutex_ held. A state that is held is not forgotten; `state` is told its new number.
   void Hold(Automaton::State* state) { held_.insert(state); }
   void Release(Automaton::State* state) { held_.erase(state); }
   void BeginWork();
-  absl::StatusOr<TokenMask> MaskOf(const Automaton::State& state);
-  absl::StatusOr<TokenMask> Walk(Automaton::State state);
+  // The mask that is kept, or null.
+  TokenMask KeptMaskOf(Automaton::State state);
+  Walk BeginWalk(Automaton::State state) const;
+  // Goes on for about `work`; nothing as long as the walk is not at its end, where the mask is
+  // kept.
+  std::optional<absl::StatusOr<TokenMask>> Go(Walk& walk, int64_t work);
+  // A walk that rests holds its states; before it goes on, or away, it lets go of them.
+  void LetGo(Walk& walk);
+  static void Allow(Walk& walk, int32_t id);
+  absl::StatusOr<TokenMask> EndWalk(Walk& walk);
   absl::Status Accept(Automaton::State& state, int32_t id);
 
   const Grammar grammar_;
@@ -62,7 +81,6 @@ class CompiledGrammar : public std::enable_shared_from_this<CompiledGrammar> {
   absl::flat_hash_set<Automaton::State*> held_;
   std::list<KeptMask> masks_;  // most recently used first
   absl::flat_hash_map<Automaton::State, std::list<KeptMask>::iterator> mask_of_;
-  std::vector<Automaton::State> path_;  // of a walk, by depth
 };
 
 }  // namespace floe::inference::grammar

@@ -17,6 +17,9 @@ class TokenConstraint {
  public:
   virtual ~TokenConstraint() = default;
 
+  // Works towards the next answer of Allowed, some 60 nanoseconds for each of `work`, and then says
+  // whether Allowed has nothing left to do. Who calls it again and again comes to an end.
+  virtual bool Prepare(int64_t work) = 0;
   // Bit id % 64 of word id / 64: whether id may come next; for every id of the vocabulary. Valid
   // until the next call. INVALID_ARGUMENT when the constraint asks for too much work.
   virtual absl::StatusOr<std::span<const uint64_t>> Allowed() = 0;

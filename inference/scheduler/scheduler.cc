@@ -18,6 +18,8 @@ namespace {
 constexpr int64_t kMaxScoreLogits = 16 << 20;
 // After as many tokens, what was done before counts half for the tiers' shares.
 constexpr double kWorkHalfLife = 16384;
+// On the masks of all sequences in one step (TokenConstraint::Prepare): some eight milliseconds.
+constexpr int64_t kMaskWork = 1 << 17;
 // Of one answer in the mean length of all.
 constexpr double kAnswerWeight = 1.0 / 32;
 
@@ -179,15 +181,20 @@ void Scheduler::StepOnce(std::vector<Active*>& parts) {
       Preempt(*active);
     }
   }
+  const auto constrained = std::count_if(active_.begin(), active_.end(), [](const auto& active) {
+    return active->request.constraint != nullptr;
+  });
+  mask_work_ = kMaskWork / std::max<int64_t>(1, constrained);
   for (const auto& active : active_) {
     if (next == plan.parts.size() || plan.parts[next].id != active->id) continue;
+    const PlannedPart& part = plan.parts[next++];
+    if (part.tokens >= active->pending() && !CanDraw(*active)) continue;
     parts.push_back(active.get());
     if (!active->running) Start(*active);
     const std::span<const int32_t> tokens(active->tokens);
-    const int64_t count = std::min(plan.parts[next].tokens, active->pending());
+    const int64_t count = std::min(part.tokens, active->pending());
     steps.push_back({active->sequence, tokens.subspan(active->computed, count), active->reads_all(),
                      active->embedding()});
-    ++next;
   }
   if (steps.empty()) return;
   PublishStats();  // those that were admitted no longer fill the queue

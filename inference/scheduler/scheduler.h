@@ -135,6 +135,9 @@ class Scheduler {
   };
   // Adds guesses to decoding parts, within what the step has to spare.
   void AddDrafts(std::span<SequenceStep> steps, std::span<Active* const> parts);
+  // Whether the sequence's next id can be drawn at once. One whose mask takes more work than a step
+  // has for it sits out steps, in each of which the work goes on, so that the others need not wait.
+  bool CanDraw(Active& active);
   void AfterDraft(Active& active, int64_t row);
   void AfterPart(Active& active, int64_t tokens, const RowCursor& rows);
   void Pool(Active& active, int64_t tokens, int64_t row);
@@ -160,6 +163,7 @@ class Scheduler {
   StepCost cost_;
   Sampler sampler_;
   std::vector<float> changed_logits_;
+  int64_t mask_work_ = 0;  // of one sequence, in this step
 
   mutable std::mutex mutex_;
   std::condition_variable work_;  // for the thread

@@ -10,6 +10,10 @@
 
 namespace floe::inference {
 
+bool Scheduler::CanDraw(Active& active) {
+  return active.request.constraint == nullptr || active.request.constraint->Prepare(mask_work_);
+}
+
 // Row by row as if each id had been computed in a step of its own, until a guess is not what was
 // chosen: the rows behind it are of another text.
 void Scheduler::AfterDraft(Active& active, int64_t row) {
@@ -23,6 +27,7 @@ void Scheduler::AfterDraft(Active& active, int64_t row) {
     if (!active.request.cache_salt.empty()) engine_->Share(active.sequence, active.in_cache());
     AppendToken(active, logits_.Row(row + accepted));
     if (active.ended || accepted == drafted || active.tokens.back() != draft[accepted + 1]) break;
+    if (!CanDraw(active)) break;
     ++accepted;
   }
   CountWork(active);

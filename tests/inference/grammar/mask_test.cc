@@ -121,6 +121,68 @@ TEST(Masks, StateOfARequestSurvivesForgetting) {
   EXPECT_TRUE(waiting->Accept(kEnd).ok());
 }
 
+std::vector<uint64_t> MaskOf(TokenConstraint& constraint) {
+  const auto mask = constraint.Allowed();
+  EXPECT_TRUE(mask.ok()) << mask.status();
+  return {mask->begin(), mask->end()};
+}
+
+// How often it had to be asked, with as little work as there is, before it was ready.
+int PrepareBySlices(TokenConstraint& constraint) {
+  int asked = 0;
+  while (!constraint.Prepare(1)) ++asked;
+  return asked;
+}
+
+TEST(Masks, AreTheSameInSlices) {
+  std::mt19937 random(11);
+  const auto trie = std::make_shared<const TokenTrie>(Vocabulary(random),
+                                                      std::vector<int32_t>{kEnd}, int64_t{1000});
+  const Grammar grammar =
+      Compiled(Form::Kind::kRegex, "[ab]{4}(\\{\"a\": (true|[01]+)\\}|[01, ]*)");
+  const auto at_once = (*CompiledGrammar::Create(grammar, trie))->NewConstraint();
+  const auto by_slices = (*CompiledGrammar::Create(grammar, trie))->NewConstraint();
+  EXPECT_EQ(PrepareBySlices(*by_slices), 0) << "the first is made with the grammar";
+  for (const char letter : {'a', 'b', 'b', 'a', '0'}) {
+    ASSERT_TRUE(at_once->Accept(8 + letter).ok());
+    ASSERT_TRUE(by_slices->Accept(8 + letter).ok());
+    EXPECT_GT(PrepareBySlices(*by_slices), 3);
+    EXPECT_EQ(PrepareBySlices(*by_slices), 0);
+    EXPECT_EQ(MaskOf(*by_slices), MaskOf(*at_once));
+  }
+  // An id that comes in the middle of the work.
+  const auto hasty = (*CompiledGrammar::Create(grammar, trie))->NewConstraint();
+  const auto calm = (*CompiledGrammar::Create(grammar, trie))->NewConstraint();
+  for (const char letter : {'a', 'b'}) {
+    ASSERT_TRUE(hasty->Accept(8 + letter).ok());
+    ASSERT_TRUE(calm->Accept(8 + letter).ok());
+    EXPECT_FALSE(hasty->Prepare(1));
+  }
+  EXPECT_EQ(MaskOf(*hasty), MaskOf(*calm));
+}
+
+TEST(Masks, AWalkSurvivesForgettingAndOneThatIsGivenUpLeavesNothingBehind) {
+  std::mt19937 random(11);
+  const auto trie = std::make_shared<const TokenTrie>(Vocabulary(random),
+                                                      std::vector<int32_t>{kEnd}, int64_t{1000});
+  const Grammar grammar = Compiled(Form::Kind::kRegex, "1[01]*|[ab]{0,12000}");
+  const auto compiled = CompiledGrammar::Create(grammar, trie).value();
+  const auto busy = compiled->NewConstraint();
+  for (int i = 0; i < 2'000; ++i) ASSERT_TRUE(busy->Accept(8 + 'b').ok());
+  const auto resting = compiled->NewConstraint();
+  auto given_up = compiled->NewConstraint();
+  ASSERT_TRUE(resting->Accept(8 + '1').ok());
+  ASSERT_TRUE(given_up->Accept(8 + '1').ok());
+  ASSERT_FALSE(resting->Prepare(1));
+  ASSERT_FALSE(given_up->Prepare(1));
+  given_up.reset();
+  for (int i = 2'000; i < 11'000; ++i) ASSERT_TRUE(busy->Accept(8 + 'b').ok());
+  const auto expected = CompiledGrammar::Create(grammar, trie).value()->NewConstraint();
+  ASSERT_TRUE(expected->Accept(8 + '1').ok());
+  EXPECT_EQ(MaskOf(*resting), MaskOf(*expected));
+  EXPECT_NE(MaskOf(*resting), MaskOf(*busy));
+}
+
 TEST(Masks, ABombIsRefusedWithItsFirstMask) {
   std::mt19937 random(11);
   const auto trie = std::make_shared<const TokenTrie>(Vocabulary(random),
