@@ -29,7 +29,7 @@ import bench_exports
 import bench_train
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-NAMES = ['tokenizer', 'trainer', 'inference', 'grammar', 'tiers', 'gateway', 'billing', 'guardrails']
+NAMES = ['tokenizer', 'trainer', 'inference', 'grammar', 'start', 'tiers', 'gateway', 'billing', 'guardrails']
 LOWER_IS_BETTER = {'s', 'ms', 'us', 'µs', 'ns', 'bytes'}
 
 

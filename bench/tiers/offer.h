@@ -11,16 +11,10 @@
 
 #include "base/clock.h"
 #include "bench/tiers/open_loop.h"
+#include "bench/worker/worker.h"
 #include "floe/inference/v1/inference.grpc.pb.h"
-#include "model/blueprint.h"
 
 namespace floe::bench {
-
-// The checkpoint that is asked for.
-struct Served {
-  std::string digest;
-  model::Blueprint blueprint;
-};
 
 // Sends arrivals when their time has come, and waits for all. Borrows its parts. For one Run.
 class Offer {
