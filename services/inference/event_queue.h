@@ -7,8 +7,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/time/time.h"
-
 #include "inference/scheduler/request.h"
 
 namespace floe::inference {
@@ -28,11 +26,20 @@ class EventQueue {
     changed_.notify_one();
   }
 
-  // What has come since the last call, as one event; nothing at the timeout.
-  std::optional<Event> Take(absl::Duration timeout) {
+  // Ends a Take, the present or the next one, though nothing has come.
+  void Wake() {
+    {
+      const std::lock_guard lock(mutex_);
+      woken_ = true;
+    }
+    changed_.notify_one();
+  }
+
+  // What has come since the last call, as one event, once something has; nothing when woken.
+  std::optional<Event> Take() {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout),
-                      [this] { return pending_.has_value(); });
+    changed_.wait(lock, [this] { return pending_.has_value() || woken_; });
+    woken_ = false;
     return std::exchange(pending_, std::nullopt);
   }
 
@@ -55,6 +62,7 @@ class EventQueue {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<Event> pending_;  // guarded by mutex_
+  bool woken_ = false;            // guarded by mutex_
 };
 
 }  // namespace floe::inference

@@ -10,8 +10,6 @@
 namespace floe::inference {
 namespace {
 
-// How often a call that waits for events looks whether its client is still there.
-constexpr absl::Duration kLook = absl::Milliseconds(10);
 // Sequences of one Score or Embed call in the scheduler at once: the rest waits here, not in the
 // queue.
 constexpr size_t kMaxSequencesInFlight = 16;
@@ -58,7 +56,7 @@ class InFlight {
   ~InFlight() {
     if (!submitted_ || finished_) return;
     model_->scheduler->Cancel(id_);
-    while (!finished_) Take(absl::Seconds(1));
+    while (!finished_) Take();
   }
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
@@ -71,8 +69,8 @@ class InFlight {
     return absl::OkStatus();
   }
 
-  std::optional<Event> Take(absl::Duration timeout) {
-    std::optional<Event> event = events_.Take(timeout);
+  std::optional<Event> Take() {
+    std::optional<Event> event = events_.Take();
     if (event.has_value() && event->finish.has_value()) {
       finished_ = true;
       metrics_.ObserveFinish(model_->digest, *event->finish);
@@ -85,10 +83,13 @@ class InFlight {
     return event;
   }
 
-  // The next event, unless `may_go_on` says before that the call has to end.
-  absl::StatusOr<Event> Next(absl::FunctionRef<absl::Status()> may_go_on) {
+  // The next event, unless `may_go_on` says before that the call has to end; `watch` asks it.
+  absl::StatusOr<Event> Next(runtime::CallWatch& watch,
+                             absl::FunctionRef<absl::Status()> may_go_on) {
+    const auto watched =
+        watch.Watch([may_go_on] { return !may_go_on().ok(); }, [this] { events_.Wake(); });
     while (true) {
-      if (auto event = Take(kLook)) return *std::move(event);
+      if (auto event = Take()) return *std::move(event);
       FLOE_RETURN_IF_ERROR(may_go_on());
     }
   }
@@ -110,6 +111,13 @@ void InferenceRpc::EndBy(absl::Time time) {
   end_by_ = absl::ToUnixNanos(time);
 }
 
+absl::StatusOr<std::shared_ptr<ServedModel>> InferenceRpc::Acquire(const runtime::CallContext& call,
+                                                                   const std::string& digest) {
+  const auto is_over = [&call] { return call.cancelled(); };
+  const auto watched = watch_.Watch(is_over, [this] { pool_.WakeWaiting(); });
+  return pool_.Acquire(digest, is_over);
+}
+
 absl::Status InferenceRpc::MayGoOn(const runtime::CallContext& call) const {
   if (call.cancelled()) return CallerLeft(call);
   if (absl::ToUnixNanos(clock_.Now()) < end_by_) return absl::OkStatus();
@@ -129,9 +137,8 @@ grpc::Status InferenceRpc::Generate(grpc::ServerContext* context,
 
 absl::Status InferenceRpc::Stream(runtime::CallContext& call, const v1::GenerateRequest& request,
                                   grpc::ServerWriter<v1::GenerateResponse>& writer) {
-  FLOE_ASSIGN_OR_RETURN(
-      const std::shared_ptr<ServedModel> model,
-      pool_.Acquire(request.checkpoint_digest(), [&call] { return call.cancelled(); }));
+  FLOE_ASSIGN_OR_RETURN(const std::shared_ptr<ServedModel> model,
+                        Acquire(call, request.checkpoint_digest()));
   AttemptLog::Attempt attempt(
       attempts_, {request.usage_id(), request.checkpoint_digest(), request.prompt_ids_size()},
       clock_.Now());
@@ -151,7 +158,7 @@ absl::Status InferenceRpc::Answer(runtime::CallContext& call, const v1::Generate
   absl::Duration last_token = absl::InfiniteDuration();
   const auto may_go_on = [&] { return MayGoOn(call); };
   while (true) {
-    FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.Next(may_go_on));
+    FLOE_ASSIGN_OR_RETURN(const Event event, in_flight.Next(watch_, may_go_on));
     const absl::Duration now = clock_.Monotonic();
     if (!event.ids.empty()) {
       if (last_token != absl::InfiniteDuration()) {
@@ -210,8 +217,7 @@ grpc::Status InferenceRpc::Embed(grpc::ServerContext* context, const v1::EmbedRe
 absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const Batch& batch,
                                   absl::FunctionRef<absl::StatusOr<Request>(int index)> make,
                                   absl::FunctionRef<void(const Event&)> take) {
-  FLOE_ASSIGN_OR_RETURN(const std::shared_ptr<ServedModel> model,
-                        pool_.Acquire(batch.digest, [&call] { return call.cancelled(); }));
+  FLOE_ASSIGN_OR_RETURN(const std::shared_ptr<ServedModel> model, Acquire(call, batch.digest));
   FLOE_RETURN_IF_ERROR(model->scheduler->CanFinish(batch.tier, batch.tokens, call.time_left()));
   if (batch.attempt != nullptr) batch.attempt->Begin();
   std::deque<std::unique_ptr<InFlight>> in_flight;  // in the order of the sequences
@@ -233,7 +239,7 @@ absl::Status InferenceRpc::RunAll(runtime::CallContext& call, const Batch& batch
       }
     }
     FLOE_ASSIGN_OR_RETURN(const Event event,
-                          in_flight.front()->Next([&] { return MayGoOn(call); }));
+                          in_flight.front()->Next(watch_, [&] { return MayGoOn(call); }));
     FLOE_RETURN_IF_ERROR(event.finish->status);
     take(event);
     in_flight.pop_front();
@@ -261,7 +267,7 @@ grpc::Status InferenceRpc::LoadCheckpoint(grpc::ServerContext* context,
                                           const v1::LoadCheckpointRequest* request,
                                           v1::WorkerStatus::LoadedCheckpoint* response) {
   return calls_.Run(*context, "inference.LoadCheckpoint", [&](runtime::CallContext& call) {
-    const auto model = pool_.Acquire(request->digest(), [&call] { return call.cancelled(); });
+    const auto model = Acquire(call, request->digest());
     if (model.ok()) *response = ToProto(**model, (*model)->scheduler->stats().kv);
     return model.status();
   });

@@ -15,6 +15,7 @@
 #include "services/inference/inference_metrics.h"
 #include "services/inference/model_pool.h"
 #include "services/runtime/call.h"
+#include "services/runtime/call_watch.h"
 
 namespace floe::inference {
 
@@ -46,6 +47,9 @@ class InferenceRpc final : public v1::InferenceService::Service {
                                 v1::UnloadCheckpointResponse* response) override;
 
  private:
+  // Waits for a load no longer than the call goes on.
+  absl::StatusOr<std::shared_ptr<ServedModel>> Acquire(const runtime::CallContext& call,
+                                                       const std::string& digest);
   absl::Status Stream(runtime::CallContext& call, const v1::GenerateRequest& request,
                       grpc::ServerWriter<v1::GenerateResponse>& writer);
   // Submits and answers; the attempt is told what that took, all of it by the time this returns.
@@ -74,6 +78,7 @@ class InferenceRpc final : public v1::InferenceService::Service {
   InferenceMetrics& metrics_;
   AttemptLog* const attempts_;                                        // borrowed
   std::atomic<int64_t> end_by_{std::numeric_limits<int64_t>::max()};  // nanoseconds of Unix time
+  runtime::CallWatch watch_;  // of the calls that wait for a load or an event
 };
 
 }  // namespace floe::inference

@@ -1,7 +1,6 @@
 #include "services/inference/model_pool.h"
 
 #include <algorithm>
-#include <chrono>
 #include <future>
 
 #include "absl/strings/str_cat.h"
@@ -73,9 +72,7 @@ absl::Status ModelPool::AwaitLoad(const std::string& digest, const std::function
                      absl::Seconds(1));
   }
   ++waiting_;
-  while (accepting_ && IsLoading(digest) && !cancelled()) {
-    changed_.wait_for(lock, std::chrono::milliseconds(50));
-  }
+  while (accepting_ && IsLoading(digest) && !cancelled()) changed_.wait(lock);
   --waiting_;
   if (cancelled()) return absl::CancelledError("the caller left while the model was loading");
   return absl::OkStatus();
@@ -204,6 +201,13 @@ void ModelPool::StopAccepting() {
   for (const auto& [digest, entry] : entries_) {
     if (entry.model != nullptr) entry.model->scheduler->StopAccepting();
   }
+  changed_.notify_all();
+}
+
+void ModelPool::WakeWaiting() {
+  // Whoever has just asked `cancelled` under the lock waits before this notifies.
+  { const std::lock_guard lock(mutex_); }
+  changed_.notify_all();
 }
 
 }  // namespace floe::inference

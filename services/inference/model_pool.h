@@ -36,13 +36,16 @@ class ModelPool {
   ModelPool(WeightSource& source, const Clock& clock, const ModelPoolOptions& options)
       : source_(source), clock_(clock), options_(options) {}
 
-  // The model, loaded by the first who asks while others wait; they may give up by `cancelled`. It
-  // stays loaded while the pointer is held (shared: with the pool and other calls).
-  // RESOURCE_EXHAUSTED when the memory budget is taken by models in use, the machine gives no more
-  // memory or threads, or, with the reason QUEUE_FULL, as many as fill a queue wait for loads; else
-  // the errors of fetching and loading.
+  // The model, loaded by the first who asks while others wait; they may give up by `cancelled`,
+  // which is asked again when a load has ended or WakeWaiting is called. It stays loaded while the
+  // pointer is held (shared: with the pool and other calls). RESOURCE_EXHAUSTED when the memory
+  // budget is taken by models in use, the machine gives no more memory or threads, or, with the
+  // reason QUEUE_FULL, as many as fill a queue wait for loads; else the errors of fetching and
+  // loading.
   absl::StatusOr<std::shared_ptr<ServedModel>> Acquire(std::string_view digest,
                                                        const std::function<bool()>& cancelled);
+  // Some `cancelled` may have changed.
+  void WakeWaiting();
   std::vector<std::shared_ptr<ServedModel>> Loaded() const;
   // NOT_FOUND when it is not loaded, FAILED_PRECONDITION while somebody holds it.
   absl::Status Unload(const std::string& digest);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/error_reason.h"
+#include "tests/services/inference/troubled_source.h"
 #include "tests/services/inference/worker_fixture.h"
 
 namespace floe::inference {
@@ -15,23 +16,6 @@ namespace {
 using testing::HasSubstr;
 
 bool Never() { return false; }
-
-// Hands on to another source, until it is told what to do before.
-class TroubledSource final : public WeightSource {
- public:
-  explicit TroubledSource(WeightSource& source) : source_(source) {}
-  absl::StatusOr<std::filesystem::path> Fetch(std::string_view digest) override {
-    if (before) before();
-    return source_.Fetch(digest);
-  }
-  std::optional<std::filesystem::path> Kept(std::string_view) override { return std::nullopt; }
-  absl::Status Verify(std::string_view digest) override { return source_.Verify(digest); }
-
-  std::function<void()> before;
-
- private:
-  WeightSource& source_;
-};
 
 TEST_F(WorkerTest, ALoadThatThrowsIsRefusedAndTheNextOneTriesAgain) {
   const std::string digest = Publish();

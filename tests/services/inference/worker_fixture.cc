@@ -21,13 +21,13 @@ std::string WorkerTest::Publish(float spread, int64_t context, std::string token
 void WorkerTest::Start(ModelPoolOptions options) {
   options.serve.engine.kv_bytes = std::min<int64_t>(options.serve.engine.kv_bytes, 4 << 20);
   cache_ = std::make_unique<NodeCache>(dir_ / "cache", MakeFolderBlobSource(dir_ / "blobs"));
-  pool_ = std::make_unique<ModelPool>(*cache_, clock_, options);
+  pool_ = std::make_unique<ModelPool>(Source(), clock_, options);
   inference_metrics_ = std::make_unique<InferenceMetrics>(metrics_, *pool_);
   if (keeps_attempts_) {
     attempts_ = *AttemptLog::Open(dir_ / "attempts", nullptr, {clock_, ids_, logger_, metrics_});
   }
-  rpc_ =
-      std::make_unique<InferenceRpc>(calls_, clock_, *pool_, *inference_metrics_, attempts_.get());
+  rpc_ = std::make_unique<InferenceRpc>(calls_, RpcClock(), *pool_, *inference_metrics_,
+                                        attempts_.get());
   grpc::ServerBuilder builder;
   builder.RegisterService(rpc_.get());
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);

@@ -34,6 +34,9 @@ class WorkerTest : public testing::Test {
   // From its start on the worker keeps records of what it does, in dir_ / "attempts".
   void KeepAttempts() { keeps_attempts_ = true; }
   void Start(ModelPoolOptions options = {});
+  // Where it takes weights from, and its methods the time: a test may give its own.
+  virtual WeightSource& Source() { return *cache_; }
+  virtual const Clock& RpcClock() { return clock_; }
   // Ends it; what it kept is on disk.
   void Stop();
   v1::InferenceService::Stub& stub() { return *stub_; }
