@@ -1,6 +1,10 @@
 #include "tests/services/inference/published_checkpoint.h"
 
+#include <map>
+#include <utility>
+
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 
 #include "base/files.h"
 #include "model/checkpoint.h"
@@ -28,8 +32,13 @@ std::string PublishCheckpoint(const std::filesystem::path& folder,
   blueprint.vocab_size = kEndOfText + 1;
   blueprint.context = options.context;
   blueprint.num_layers = options.layers;
-  const std::string digest = WriteFormulaCheckpoint(
-      folder, blueprint, options.spread, {{"tokenizer.json", options.tokenizer_json}}, options.odd);
+  std::map<std::string, std::string> files = {{"tokenizer.json", options.tokenizer_json}};
+  if (!options.chat_template.empty()) {
+    files["tokenizer_config.json"] =
+        nlohmann::json{{"chat_template", options.chat_template}}.dump();
+  }
+  const std::string digest =
+      WriteFormulaCheckpoint(folder, blueprint, options.spread, std::move(files), options.odd);
   const auto keep = [&](const std::filesystem::path& file, const std::string& name) {
     const std::filesystem::path blob = registry::BlobPath(blobs, name);
     std::filesystem::create_directories(blob.parent_path());

@@ -20,7 +20,8 @@ struct PublishedCheckpoint {
   int64_t context = 512;
   int64_t layers = 2;
   std::string tokenizer_json = ByteTokenizerJson();
-  OddElement odd = {};  // a weight that is not as it should be
+  std::string chat_template = {};  // none where it is empty
+  OddElement odd = {};             // a weight that is not as it should be
 };
 
 // Makes it in `folder`, which does not exist yet, and copies it into the store `blobs`. Its digest.

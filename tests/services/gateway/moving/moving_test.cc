@@ -4,19 +4,15 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <memory>
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
 
 #include "billing/receipt.h"
 #include "services/usage/attempt_proto.h"
 #include "tests/services/gateway/http/http_client.h"
-#include "tests/services/gateway/money/till.h"
-#include "tests/services/gateway/moving/worker_process.h"
-#include "tests/services/inference/published_checkpoint.h"
+#include "tests/services/gateway/moving/moving_fixture.h"
 
 namespace floe::gateway {
 namespace {
@@ -25,7 +21,6 @@ namespace pb = billing::v1;
 using nlohmann::json;
 
 constexpr char kPath[] = "/v1/completions";
-constexpr int64_t kContext = 16384;
 constexpr int64_t kLongAnswer = 12000;
 constexpr char kPrompt[] = "Once upon a time";
 
@@ -55,7 +50,7 @@ Answer AnswerOf(const HttpAnswer& http) {
   return answer;
 }
 
-class MovingTest : public testing::Test {
+class MovingTest : public MovingFixture {
  protected:
   // Sampled, so that the seed matters, and of any length: no id ends it.
   static std::string Body(int64_t max_tokens, int seed) {
@@ -67,22 +62,6 @@ class MovingTest : public testing::Test {
                  {"stream", true},
                  {"stream_options", {{"include_usage", true}}}})
         .dump();
-  }
-
-  void StartWorkers(absl::Duration drain_grace) {
-    const std::string digest = inference::PublishCheckpoint(
-        dir_ / "checkpoint", dir_ / "blobs",
-        {.context = kContext, .tokenizer_json = inference::ByteTokenizerJson("<|nothing|>")});
-    FakeFleetOptions options{.checkpoint = dir_ / "checkpoint", .money = till_.ports()};
-    for (int i = 0; i < 2; ++i) {
-      workers_.push_back(std::make_unique<WorkerProcess>(
-          WorkerProcessOptions{.blobs = dir_ / "blobs",
-                               .preload = digest,
-                               .billing = absl::StrCat("127.0.0.1:", billing_.port()),
-                               .drain_grace = drain_grace}));
-      options.worker_addresses.push_back(workers_.back()->address());
-    }
-    fleet_ = std::make_unique<FakeFleet>(options);
   }
 
   Answer Ask(int64_t max_tokens, int seed) {
@@ -102,24 +81,8 @@ class MovingTest : public testing::Test {
     return busy;
   }
 
-  WorkerProcess& AwaitBusy() {
-    while (true) {
-      for (const auto& worker : workers_) {
-        if (worker->running() > 0) return *worker;
-      }
-    }
-  }
-
   WorkerProcess& Other(const WorkerProcess& worker) {
     return workers_[0].get() == &worker ? *workers_[1] : *workers_[0];
-  }
-
-  // Usage once the workers' own records of it have come too.
-  pb::ExplainUsageResponse ExplainAttempts(const Answer& answer, int attempts) {
-    while (true) {
-      const pb::ExplainUsageResponse usage = billing_.Explain(answer.usage_id);
-      if (usage.attempts_size() >= attempts) return usage;
-    }
   }
 
   // Every worker's own record is as signed, and the gateway holds its receipt.
@@ -146,12 +109,6 @@ class MovingTest : public testing::Test {
                   usage.event().quantities().cached_input_tokens(),
               prompt);
   }
-
-  test::TempDir dir_;
-  BillingProcess billing_;
-  Till till_{billing_};
-  std::vector<std::unique_ptr<WorkerProcess>> workers_;
-  std::unique_ptr<FakeFleet> fleet_;
 };
 
 TEST_F(MovingTest, AStreamOfAWorkerThatMustEndGoesOnElsewhereAsIfNothingHadHappened) {
@@ -170,7 +127,7 @@ TEST_F(MovingTest, AStreamOfAWorkerThatMustEndGoesOnElsewhereAsIfNothingHadHappe
               testing::HasSubstr("floe_gateway_moved_streams_total{reason=\"drain\"} 1"));
 
   ASSERT_TRUE(till_.Flush());
-  const pb::ExplainUsageResponse usage = ExplainAttempts(moved, 2);
+  const pb::ExplainUsageResponse usage = ExplainAttempts(moved.usage_id, 2);
   EXPECT_EQ(usage.attempts_size(), 2);
   ExpectChargedOnce(usage);
   ExpectSigned(usage);
@@ -188,7 +145,7 @@ TEST_F(MovingTest, VectorsAreSignedForToo) {
   ASSERT_EQ(answer.status, 200) << answer.body;
   ASSERT_TRUE(till_.Flush());
   const std::string usage_id = json::parse(answer.body)["floe"]["usage_id"];
-  const pb::ExplainUsageResponse usage = ExplainAttempts({.usage_id = usage_id}, 1);
+  const pb::ExplainUsageResponse usage = ExplainAttempts(usage_id, 1);
   ASSERT_EQ(usage.attempts_size(), 1);
   EXPECT_EQ(usage.attempts(0).model_tokens(), 15);
   EXPECT_THAT(usage.event().receipts(), testing::ElementsAre(usage.attempts(0).receipt().digest()));
@@ -202,7 +159,7 @@ TEST_F(MovingTest, AWorkerThatDrainsFinishesWhatItHasAndIsNotAskedAgain) {
   std::thread client([&] { last = Ask(kLongAnswer, 7); });
   WorkerProcess& ending = AwaitBusy();
   ending.process().Signal(SIGTERM);
-  while (ending.running() > 0) {
+  while (ending.load().running > 0) {
   }  // until it takes no calls any more
   std::vector<Answer> answers;
   for (int i = 0; i < 20; ++i) answers.push_back(Ask(4, 1));
@@ -212,12 +169,12 @@ TEST_F(MovingTest, AWorkerThatDrainsFinishesWhatItHasAndIsNotAskedAgain) {
   EXPECT_EQ(last.tokens, kLongAnswer);
 
   ASSERT_TRUE(till_.Flush());
-  const pb::ExplainUsageResponse usage = ExplainAttempts(last, 1);
+  const pb::ExplainUsageResponse usage = ExplainAttempts(last.usage_id, 1);
   ASSERT_EQ(usage.attempts_size(), 1) << "it finished here";
   EXPECT_EQ(usage.attempts(0).worker(), ending.name());
   ExpectChargedOnce(usage);
   for (const Answer& answer : answers) {
-    const pb::ExplainUsageResponse other = ExplainAttempts(answer, 1);
+    const pb::ExplainUsageResponse other = ExplainAttempts(answer.usage_id, 1);
     ASSERT_EQ(other.attempts_size(), 1);
     EXPECT_EQ(other.attempts(0).worker(), Other(ending).name());
   }
@@ -234,7 +191,7 @@ TEST_F(MovingTest, AStreamOfAWorkerThatIsKilledGoesOnElsewhereAsIfNothingHadHapp
   EXPECT_THAT(fleet_->metrics(),
               testing::HasSubstr("floe_gateway_moved_streams_total{reason=\"failure\"} 1"));
   ASSERT_TRUE(till_.Flush());
-  ExpectChargedOnce(ExplainAttempts(moved, 1));
+  ExpectChargedOnce(ExplainAttempts(moved.usage_id, 1));
 }
 
 }  // namespace

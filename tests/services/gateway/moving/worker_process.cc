@@ -39,12 +39,18 @@ std::string WorkerProcess::name() const { return ReadFile(dir_ / "journal/name")
 
 std::string WorkerProcess::Log() const { return ReadFile(dir_ / "log").value_or(""); }
 
-int64_t WorkerProcess::running() {
+WorkerLoad WorkerProcess::load() {
   grpc::ClientContext context;
   inference::v1::WorkerStatus status;
   const grpc::Status asked =
       stub_->GetWorkerStatus(&context, inference::v1::GetWorkerStatusRequest(), &status);
-  return asked.ok() ? status.requests_running() : 0;
+  WorkerLoad load;
+  if (!asked.ok()) return load;
+  load.running = status.requests_running();
+  for (const auto& checkpoint : status.checkpoints()) {
+    load.kv_blocks += checkpoint.kv_blocks() - checkpoint.kv_blocks_free();
+  }
+  return load;
 }
 
 absl::Status WorkerProcess::Unload(const std::string& digest) {

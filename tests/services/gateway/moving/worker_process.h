@@ -21,6 +21,11 @@ struct WorkerProcessOptions {
   absl::Duration drain_grace = absl::Seconds(20);
 };
 
+struct WorkerLoad {
+  int64_t running = 0;    // requests that it computes now
+  int64_t kv_blocks = 0;  // that they hold
+};
+
 // Started and ready, or the test dies. Main thread only (see ChildProcess).
 class WorkerProcess {
  public:
@@ -30,8 +35,8 @@ class WorkerProcess {
   // What bills call it.
   std::string name() const;
   std::string Log() const;
-  // Requests that it computes now; nothing when it does not answer.
-  int64_t running();
+  // Nothing when it does not answer.
+  WorkerLoad load();
   absl::Status Unload(const std::string& digest);
   test::ChildProcess& process() { return process_; }
 
