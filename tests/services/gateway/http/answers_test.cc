@@ -250,11 +250,15 @@ TEST(AnswersTest, MetricsCountRequestsAndTokens) {
   EXPECT_THAT(metrics, HasSubstr("floe_gateway_requests_total{code=\"200\",route=\"/v1/chat/"
                                  "completions\"} 1"));
   EXPECT_THAT(metrics, HasSubstr("floe_gateway_requests_total{code=\"404\",route=\"other\"} 1"));
+  EXPECT_THAT(metrics, HasSubstr("floe_gateway_e2e_request_latency_seconds_count{route=\"/v1/chat/"
+                                 "completions\"} 1"));
+  EXPECT_THAT(metrics, HasSubstr("\nfloe_gateway_prompt_tokens_total "));
   EXPECT_THAT(metrics, HasSubstr("floe_gateway_generation_tokens_total 8"));
   EXPECT_THAT(metrics, HasSubstr("floe_gateway_stage_seconds_count{stage=\"quote\"} 1"));
   EXPECT_THAT(metrics, HasSubstr("floe_gateway_time_to_first_token_seconds_count 1"));
   EXPECT_THAT(metrics, HasSubstr("floe_gateway_num_requests_running 0"));
   EXPECT_THAT(metrics, HasSubstr("floe_gateway_http_connections 0"));
+  EXPECT_THAT(metrics, HasSubstr("floe_gateway_http_connections_refused_total 0"));
 }
 
 // Billed are the prompt and what arrived; of a client that left, what had arrived by then.
