@@ -14,8 +14,8 @@
 
 namespace floe::runtime {
 
-// One thread, asleep while nobody waits. A round costs what the looks cost: a look at a gRPC context
-// is some microseconds of system time. Thread-safe; outlives what it watches.
+// One thread, asleep while nobody waits. A round costs what the looks cost: a look at a gRPC
+// context is some microseconds of system time. Thread-safe; outlives what it watches.
 class CallWatch {
   struct Waiting;
 
