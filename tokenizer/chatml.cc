@@ -113,9 +113,10 @@ std::string TokenizerConfigJson(const Tokenizer& tokenizer, TokenizerConfigOptio
   if (options.model_max_length > 0) config["model_max_length"] = options.model_max_length;
   auto added = nlohmann::ordered_json::object();
   for (const AddedToken& token : tokenizer.vocabulary().added) {
-    added[absl::StrCat(token.id)] = {{"content", token.content}, {"lstrip", false},
-                                     {"normalized", false},      {"rstrip", false},
-                                     {"single_word", false},     {"special", token.special}};
+    added[absl::StrCat(token.id)] = {
+        {"content", token.content},         {"lstrip", token.lstrip},
+        {"normalized", token.normalized},   {"rstrip", token.rstrip},
+        {"single_word", token.single_word}, {"special", token.special}};
   }
   config["added_tokens_decoder"] = std::move(added);
   if (tokenizer.SpecialId(kMessageStart) && tokenizer.SpecialId(kMessageEnd)) {

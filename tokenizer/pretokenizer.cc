@@ -306,11 +306,9 @@ size_t WhiteSpaceEnd(std::string_view text, size_t begin) {
 
 size_t WhiteSpaceBegin(std::string_view text, size_t end) {
   while (end > 0) {
-    size_t begin = end - 1;
-    while (begin > 0 && end - begin < 4 && (text[begin] & 0xC0) == 0x80) --begin;
-    const Symbol symbol = SymbolAt(text, begin);
-    if (symbol.kind != CharClass::kSpace || begin + symbol.length != end) break;
-    end = begin;
+    const Utf8Char c = ReadUtf8Before(text, end);
+    if (ClassOf(c.code_point) != CharClass::kSpace) break;
+    end -= c.length;
   }
   return end;
 }

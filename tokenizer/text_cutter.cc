@@ -21,10 +21,7 @@ bool MayFollowACut(char32_t c) {
 
 // Whether a letter or number ends at `end`.
 bool EndsAWord(std::string_view text, size_t end) {
-  size_t begin = end - 1;
-  while (begin > 0 && end - begin < 4 && (text[begin] & 0xC0) == 0x80) --begin;
-  const Utf8Char c = ReadUtf8(text, begin);
-  return c.code_point != kNotUtf8 && begin + c.length == end && IsWordOrNumber(c.code_point);
+  return IsWordOrNumber(ReadUtf8Before(text, end).code_point);
 }
 
 }  // namespace

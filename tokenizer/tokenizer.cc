@@ -35,6 +35,7 @@ std::string Tokenizer::ToJson() const { return WriteTokenizerJson(vocabulary_); 
 Tokenizer::Tokenizer(Vocabulary vocabulary)
     : vocabulary_(std::move(vocabulary)),
       merges_(vocabulary_.merges, vocabulary_.equal_merges),
+      added_(vocabulary_.added, vocabulary_.normalize_nfc),
       bytes_(vocabulary_.tokens) {
   for (size_t id = 0; id < bytes_.size(); ++id) {
     const std::string& token = bytes_[id];
@@ -45,12 +46,6 @@ Tokenizer::Tokenizer(Vocabulary vocabulary)
   for (const AddedToken& token : vocabulary_.added) {
     if (static_cast<size_t>(token.id) >= bytes_.size()) bytes_.resize(token.id + 1);
     bytes_[token.id] = token.content;
-    added_by_first_byte_[static_cast<uint8_t>(token.content[0])].push_back(&token);
-  }
-  for (auto& bucket : added_by_first_byte_) {
-    std::sort(bucket.begin(), bucket.end(), [](const AddedToken* a, const AddedToken* b) {
-      return a->content.size() > b->content.size();
-    });
   }
   special_.resize(bytes_.size());
   for (const AddedToken& token : vocabulary_.added) special_[token.id] = token.special;
@@ -90,6 +85,10 @@ void Tokenizer::EncodeTo(std::string_view text, std::vector<TokenId>& ids) const
     normalized = ToNfc(text);
     text = normalized;
   }
+  EncodeNormalTo(text, ids);
+}
+
+void Tokenizer::EncodeNormalTo(std::string_view text, std::vector<TokenId>& ids) const {
   PieceCachePool::Lease cache(caches_);
   std::vector<TokenId> scratch;
   for (size_t begin = 0; begin < text.size();) {
@@ -106,34 +105,34 @@ std::vector<TokenId> Tokenizer::Encode(std::string_view text) const {
   return ids;
 }
 
-Tokenizer::AddedMatch Tokenizer::FindAdded(std::string_view text, size_t from,
-                                           Trusted trusted) const {
-  for (size_t begin = from; begin < text.size(); ++begin) {
-    for (const AddedToken* token : added_by_first_byte_[static_cast<uint8_t>(text[begin])]) {
-      if (text.substr(begin).starts_with(token->content) && trusted(begin, token->content.size())) {
-        size_t end = begin + token->content.size();
-        if (token->rstrip) end = WhiteSpaceEnd(text, end);
-        if (token->lstrip) begin = std::max(from, WhiteSpaceBegin(text, begin));
-        return {begin, end, token};
-      }
-    }
-  }
-  return {text.size(), text.size(), nullptr};
-}
-
 std::vector<TokenId> Tokenizer::EncodeWithSpecials(std::string_view trusted_text) const {
   return EncodeWithSpecials(trusted_text, [](size_t, size_t) { return true; });
 }
 
 std::vector<TokenId> Tokenizer::EncodeWithSpecials(std::string_view text, Trusted trusted) const {
   std::vector<TokenId> ids;
-  for (size_t begin = 0; begin < text.size();) {
-    const AddedMatch match = FindAdded(text, begin, trusted);
-    EncodeTo(text.substr(begin, match.begin - begin), ids);
-    if (match.token == nullptr) break;
-    ids.push_back(match.token->id);
-    begin = match.end;
-  }
+  added_.ForEachPart(text, trusted, [&](const AddedTokenFinder::Part& part) {
+    if (part.token == nullptr) return EncodeNormalTo(part.text, ids);
+    ids.push_back(part.token->id);
+  });
+  return ids;
+}
+
+std::vector<TokenId> Tokenizer::EncodeWithSpecials(std::string_view trusted_text,
+                                                   std::vector<uint64_t>& ends) const {
+  std::vector<TokenId> ids;
+  ends.clear();
+  const auto trusted = [](size_t, size_t) { return true; };
+  added_.ForEachPart(trusted_text, trusted, [&](const AddedTokenFinder::Part& part) {
+    if (part.token != nullptr) {
+      ids.push_back(part.token->id);
+      ends.push_back(part.end);
+      return;
+    }
+    EncodeNormalTo(part.text, ids);
+    uint64_t end = part.end - part.text.size();
+    while (ends.size() < ids.size()) ends.push_back(end += bytes_[ids[ends.size()]].size());
+  });
   return ids;
 }
 

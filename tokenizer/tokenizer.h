@@ -5,6 +5,7 @@
 // Only EncodeWithSpecials, for templates that the program itself wrote, recognises them.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,9 +14,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 
+#include "tokenizer/added_tokens.h"
 #include "tokenizer/merge_table.h"
 #include "tokenizer/piece_cache.h"
 #include "tokenizer/vocabulary.h"
@@ -39,9 +40,13 @@ class Tokenizer {
   // Any bytes are accepted; Decode gives them back.
   std::vector<TokenId> Encode(std::string_view text) const;
   std::vector<TokenId> EncodeWithSpecials(std::string_view trusted_text) const;
+  // With where each token ends in the text, in bytes. The white space that an added token takes
+  // along is part of it, and what is no added token counts as long as its normal form.
+  std::vector<TokenId> EncodeWithSpecials(std::string_view trusted_text,
+                                          std::vector<uint64_t>& ends) const;
   // The same, but an added token is recognised only where `trusted(begin, length)` says so of its
   // place in the text; elsewhere its bytes are ordinary text, encoded as one with what is beside.
-  using Trusted = absl::FunctionRef<bool(size_t begin, size_t length)>;
+  using Trusted = AddedTokenFinder::Trusted;
   std::vector<TokenId> EncodeWithSpecials(std::string_view text, Trusted trusted) const;
   // Encode's ids appended to `ids`.
   void EncodeTo(std::string_view text, std::vector<TokenId>& ids) const;
@@ -68,23 +73,19 @@ class Tokenizer {
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
-  struct AddedMatch {
-    size_t begin, end;        // the white space that the token takes along is inside
-    const AddedToken* token;  // null: none
-  };
-
   explicit Tokenizer(Vocabulary vocabulary);
   void EncodePiece(std::string_view piece, PieceCache& cache, std::vector<TokenId>& scratch,
                    std::vector<TokenId>& ids) const;
-  AddedMatch FindAdded(std::string_view text, size_t from, Trusted trusted) const;
+  // EncodeTo of a text that is in the normal form.
+  void EncodeNormalTo(std::string_view text, std::vector<TokenId>& ids) const;
 
   const Vocabulary vocabulary_;
   const MergeTable merges_;
+  const AddedTokenFinder added_;
   std::vector<std::string> bytes_;  // by id, added tokens too; empty: no such id
   std::vector<bool> special_;       // by id
   TokenId id_of_byte_[256];
-  absl::flat_hash_map<std::string, TokenId> whole_pieces_;   // only with ignore_merges
-  std::vector<const AddedToken*> added_by_first_byte_[256];  // longest first
+  absl::flat_hash_map<std::string, TokenId> whole_pieces_;  // only with ignore_merges
   mutable PieceCachePool caches_;
 };
 

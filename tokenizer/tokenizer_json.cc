@@ -136,19 +136,19 @@ absl::Status ReadAddedTokens(const Json& list, Vocabulary& vocabulary) {
     }
     const std::optional<TokenId> id = IdOf(Member(entry, "id"));
     if (!id) return Bad(field + ".id", IdRange(Member(entry, "id")));
-    if (IsTrue(Member(entry, "single_word"))) {
-      return Bad(field + ".single_word", "is true; only false is supported");
-    }
-    // Without a normalizer there is nothing that it could say.
-    if (IsTrue(Member(entry, "normalized")) && vocabulary.normalize_nfc) {
-      return Bad(field + ".normalized",
-                 "is true beside a normalizer; only tokens found before NFC are supported");
+    for (const char* flag : {"special", "lstrip", "rstrip", "single_word", "normalized"}) {
+      const Json& value = Member(entry, flag);
+      if (value.is_null() || value.is_boolean()) continue;
+      return Bad(absl::StrCat(field, ".", flag),
+                 absl::StrCat("is ", ShownJson(value), "; it must be true or false"));
     }
     vocabulary.added.push_back({.id = *id,
                                 .content = Member(entry, "content").get<std::string>(),
                                 .special = IsTrue(Member(entry, "special")),
                                 .lstrip = IsTrue(Member(entry, "lstrip")),
-                                .rstrip = IsTrue(Member(entry, "rstrip"))});
+                                .rstrip = IsTrue(Member(entry, "rstrip")),
+                                .single_word = IsTrue(Member(entry, "single_word")),
+                                .normalized = IsTrue(Member(entry, "normalized"))});
   }
   std::sort(vocabulary.added.begin(), vocabulary.added.end(),
             [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
@@ -277,12 +277,13 @@ std::string PreTokenizerJson(Pattern pattern) {
 
 void AppendAddedTokens(const Vocabulary& vocabulary, std::string& out) {
   const char* separator = "\n";
+  const auto flag = [](bool value) { return value ? "true" : "false"; };
   for (const AddedToken& token : vocabulary.added) {
     absl::StrAppend(
         &out, separator, "    {\"id\": ", token.id, ", \"content\": ", Quoted(token.content),
-        ", \"single_word\": false, \"lstrip\": ", token.lstrip ? "true" : "false",
-        ", \"rstrip\": ", token.rstrip ? "true" : "false",
-        ", \"normalized\": false, \"special\": ", token.special ? "true" : "false", "}");
+        ", \"single_word\": ", flag(token.single_word), ", \"lstrip\": ", flag(token.lstrip),
+        ", \"rstrip\": ", flag(token.rstrip), ", \"normalized\": ", flag(token.normalized),
+        ", \"special\": ", flag(token.special), "}");
     separator = ",\n";
   }
 }

@@ -2,10 +2,10 @@
 //
 // Understood: normalizer NFC or none; model BPE (merges as "a b" or ["a","b"], ignore_merges);
 // pre_tokenizer ByteLevel, or a Sequence of Split on one of the known patterns and ByteLevel;
-// decoder ByteLevel; added_tokens with lstrip and rstrip. post_processor is kept word for word and
-// not applied; truncation and padding are dropped. Everything else (other models, other
-// normalizers, added tokens with single_word or with normalized beside NFC, dropout, other
-// patterns) is refused by name, since ignoring it would give other ids than the file means.
+// decoder ByteLevel; added_tokens with all of their flags (added_tokens.h). post_processor is kept
+// word for word and not applied; truncation and padding are dropped. Everything else (other models,
+// other normalizers, dropout, other patterns) is refused by name, since ignoring it would give
+// other ids than the file means.
 //
 // The order of the list of merges is their rank, also where a merge stands before those that make
 // its parts. A pair listed twice has its later place, as Hugging Face reads it. Merges that go

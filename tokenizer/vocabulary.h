@@ -28,11 +28,13 @@ struct Merge {
 // A token that no merge produces: matched as a whole in trusted text only.
 struct AddedToken {
   TokenId id = 0;
-  std::string content;    // UTF-8, not empty
-  bool special = true;    // left out by Decode on request
-  bool in_vocab = false;  // also listed in the model's own vocabulary (GPT-2's files do so)
-  bool lstrip = false;    // takes the white space before it along
-  bool rstrip = false;    // and behind it
+  std::string content;       // UTF-8, not empty
+  bool special = true;       // left out by Decode on request
+  bool in_vocab = false;     // also listed in the model's own vocabulary (GPT-2's files do so)
+  bool lstrip = false;       // takes the white space before it along
+  bool rstrip = false;       // and behind it
+  bool single_word = false;  // not beside a character of a word (\w)
+  bool normalized = false;   // matched in the text's normal form, by its own; see added_tokens.h
 };
 
 struct Vocabulary {

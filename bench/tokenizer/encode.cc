@@ -2,6 +2,7 @@
 //
 //   convert ENCODING RANKS OUT.json   a tiktoken rank file as tokenizer.json
 //   train TEXT VOCAB_SIZE OUT.json    a tokenizer of our own
+//   rewrite FILE.json OUT.json        what we write of a tokenizer.json that we read
 //   encode ENCODING RANKS             stdin: a text a line, in base64; stdout: its ids a line
 //   encode FILE.json                  the same with a tokenizer.json
 //   encode-trusted FILE.json          the same, and written special tokens become their ids
@@ -91,6 +92,11 @@ absl::Status Run(const std::vector<std::string>& words) {
   if (words.size() == 4 && words[0] == "train") {
     FLOE_ASSIGN_OR_RETURN(const auto tokenizer, Trained(words[1].c_str(), words[2].c_str()));
     return WriteFileAtomically(words[3], tokenizer->ToJson());
+  }
+  if (words.size() == 3 && words[0] == "rewrite") {
+    FLOE_ASSIGN_OR_RETURN(const std::string json, ReadFile(words[1]));
+    FLOE_ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(json));
+    return WriteFileAtomically(words[2], tokenizer->ToJson());
   }
   if (words.size() == 3 && words[0] == "encode") {
     FLOE_ASSIGN_OR_RETURN(const auto tokenizer, FromRanks(words[1], words[2].c_str()));

@@ -9,8 +9,9 @@
 // `tokenizers`. The code points that the others class differently (another version of Unicode; in
 // JavaScript's \s also U+FEFF in and U+0085 out) are found first, one by one over all of Unicode, and
 // listed. Ids that differ also when those code points are taken out are mistakes: it then ends with 1.
-// Files as others write them (foreign_files.mjs) are read by both, and NFC is compared with JavaScript's
-// String.normalize and with `tokenizers` by code points and pairs (nfc_probes.mjs).
+// Files as others write them (foreign_files.mjs) are read by both, and what we write of them by the other;
+// NFC is compared with JavaScript's String.normalize and with `tokenizers` by code points and pairs
+// (nfc_probes.mjs).
 import {execFileSync, spawnSync} from 'node:child_process';
 import fs from 'node:fs';
 import {createRequire} from 'node:module';
@@ -90,25 +91,25 @@ fs.writeFileSync(probeFile, probeRanks);
 const probesOf = (code) => ['a', '1', '.', '\t'].map((c) => c + String.fromCodePoint(code) + '\n').join('');
 const allPoints = Array.from({length: 0x110000 - 0x80}, (_, i) => i + 0x80).filter((c) => c < 0xd800 || c > 0xdfff);
 
-const disagreements = async (pattern, theirs) => {
-  const differing = async (codes) => {
-    const texts = [];
-    const step = 256;
-    for (let i = 0; i < codes.length; i += step) texts.push(codes.slice(i, i + step));
-    const mine = ours(texts.map((some) => some.map(probesOf).join('')), 'encode', 'pattern:' + pattern, probeFile);
+const disagreements = async (theirs, how = ['encode', 'pattern:cl100k', probeFile], probes = probesOf) => {
+  const differing = async (codes, step) => {
+    const parts = [];
+    for (let i = 0; i < codes.length; i += step) parts.push(codes.slice(i, i + step));
+    const texts = parts.map((some) => some.map(probes).join(''));
+    const mine = ours(texts, ...how);
     const suspicious = [];
-    for (let i = 0; i < texts.length; ++i) {
-      if (mine[i] !== (await theirs(texts[i].map(probesOf).join('')))) suspicious.push(...texts[i]);
-    }
+    for (let i = 0; i < texts.length; ++i) if (mine[i] !== (await theirs(texts[i]))) suspicious.push(...parts[i]);
     return suspicious;
   };
-  const suspicious = await differing(allPoints);
-  const mine = ours(suspicious.map(probesOf), 'encode', 'pattern:' + pattern, probeFile);
-  const found = new Set();
-  for (let i = 0; i < suspicious.length; ++i) {
-    if (mine[i] !== (await theirs(probesOf(suspicious[i])))) found.add(suspicious[i]);
-  }
-  return found;
+  return new Set(await differing(await differing(allPoints, 256), 1));
+};
+// And which does it count among a word's characters? A token that is a single word shows it.
+const wordDisagreements = async (probeJson) => {
+  const file = path.join(scratch, 'words.json'), words = JSON.parse(fs.readFileSync(probeJson));
+  words.added_tokens = [{id: probeTokens.length, content: '<w>', single_word: true, lstrip: false, rstrip: false,
+                         normalized: false, special: false}];
+  fs.writeFileSync(file, JSON.stringify(words));
+  return disagreements(native(file), ['encode-trusted', file], (code) => String.fromCodePoint(code) + '<w>\n');
 };
 const hex = (code) => 'U+' + code.toString(16).toUpperCase().padStart(4, '0');
 const rangesOf = (codes) => {
@@ -192,14 +193,15 @@ try {
   const compressed = '! 0 ' + probeTokens.map((bytes) => Buffer.from(bytes).toString('base64')).join(' ');
   const cl100k = JSON.parse(fs.readFileSync(path.join(modules, 'tiktoken/encoders/cl100k_base.json')));
   const probe = new Tiktoken(compressed, {}, cl100k.pat_str);
-  const ofTiktoken = tell('tiktoken', await disagreements('cl100k', async (text) => probe.encode_ordinary(text).join(' ')));
+  const ofTiktoken = tell('tiktoken', await disagreements(async (text) => probe.encode_ordinary(text).join(' ')));
   const probeJson = path.join(scratch, 'probe.json');
   execFileSync(program, ['convert', 'pattern:cl100k', probeFile, probeJson]);
-  const ofNative = tell('tokenizers', await disagreements('cl100k', native(probeJson)));
+  const ofNative = tell('tokenizers', await disagreements(native(probeJson)));
+  const ofWords = tell('in \\w, tokenizers', await wordDisagreements(probeJson));
   // The JavaScript engine's regular expressions, which llama3-tokenizer-js runs on.
   const cut = /[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+/gu;
   const joined = new Map(probeTokens.slice(256).map(([c, lead], i) => [c * 256 + lead, 256 + i]));
-  const ofEngine = tell(`node ${process.version}`, await disagreements('cl100k', async (text) =>
+  const ofEngine = tell(`node ${process.version}`, await disagreements(async (text) =>
     (text.match(cut) ?? []).flatMap((piece) => {
       const bytes = [...Buffer.from(piece)], ids = [];
       for (let i = 0; i < bytes.length; ++i) {
@@ -243,8 +245,11 @@ try {
     const foreign = JSON.parse(fs.readFileSync(own)), file = path.join(scratch, 'foreign.json');
     change(foreign, random, cl100kSplit);
     fs.writeFileSync(file, JSON.stringify(foreign));
-    const points = foreign.normalizer ? new Set([...ofNative, ...ofNfc]) : ofNative;
+    const points = new Set([...ofNative, ...ofWords, ...(foreign.normalizer ? ofNfc : [])]);
     await compare(name, 'tokenizers', points, ['encode-trusted', file], native(file));
+    const written = path.join(scratch, 'written.json');
+    execFileSync(program, ['rewrite', file, written]);
+    await compare(name + ', exported', 'tokenizers', points, ['encode-trusted', file], native(written));
     const changed = ours(strings, 'encode-trusted', file).filter((ids, i) => ids !== plain[i]).length;
     console.log(`  its other fields change the ids of ${changed} of the generated strings`);
     failed ||= changed === 0;

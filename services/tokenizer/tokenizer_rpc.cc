@@ -1,6 +1,5 @@
 #include "services/tokenizer/tokenizer_rpc.h"
 
-#include <algorithm>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -50,21 +49,14 @@ std::vector<std::vector<TokenId>> EncodeAll(const floe::tokenizer::Tokenizer& to
   return tokenizer.EncodeBatch(views, threads);
 }
 
-absl::Status AddEnds(const floe::tokenizer::Tokenizer& tokenizer, const std::vector<TokenId>& ids,
-                     pb::EncodeResponse& answer) {
-  for (const auto& added : tokenizer.vocabulary().added) {
-    if ((!added.lstrip && !added.rstrip) || std::ranges::find(ids, added.id) == ids.end()) continue;
-    return absl::UnimplementedError(absl::StrCat("offsets beside \"", added.content,
-                                                 "\", which takes white space along; ask without "
-                                                 "offsets"));
-  }
+// Where the ids of a text without added tokens end.
+std::vector<uint64_t> EndsOf(const floe::tokenizer::Tokenizer& tokenizer,
+                             const std::vector<TokenId>& ids) {
+  std::vector<uint64_t> ends;
+  ends.reserve(ids.size());
   uint64_t end = 0;
-  answer.mutable_ends()->Reserve(static_cast<int>(ids.size()));
-  for (const TokenId id : ids) {
-    end += tokenizer.TokenBytes(id)->size();
-    answer.add_ends(end);
-  }
-  return absl::OkStatus();
+  for (const TokenId id : ids) ends.push_back(end += tokenizer.TokenBytes(id)->size());
+  return ends;
 }
 
 }  // namespace
@@ -75,14 +67,18 @@ grpc::Status TokenizerRpc::Encode(grpc::ServerContext* context, const pb::Encode
     FLOE_ASSIGN_OR_RETURN(const LoadedTokenizer loaded,
                           tokenizers_.Get(call, request->tokenizer()));
     const std::string_view text = request->text();
+    std::vector<uint64_t> ends;
     const std::vector<TokenId> ids =
         request->parse_special()
-            ? loaded.tokenizer->EncodeWithSpecials(text)
+            ? loaded.tokenizer->EncodeWithSpecials(text, ends)
             : std::move(loaded.tokenizer->EncodeBatch({&text, 1}, threads_).front());
-    if (request->offsets()) {
-      FLOE_RETURN_IF_ERROR(AddEnds(*loaded.tokenizer, ids, *answer));
+    if (!request->offsets()) {
+      ends.clear();
+    } else if (!request->parse_special()) {
+      ends = EndsOf(*loaded.tokenizer, ids);
     }
     answer->mutable_ids()->Add(ids.begin(), ids.end());
+    answer->mutable_ends()->Add(ends.begin(), ends.end());
     answer->set_tokenizer_digest(loaded.digest);
     return absl::OkStatus();
   });

@@ -16,6 +16,8 @@ namespace {
 using namespace floe::tokenizer;
 using floe::test::Require;
 
+constexpr TokenId kTakesAlong = 405;
+
 std::vector<std::unique_ptr<const Tokenizer>> AllKinds() {
   std::vector<std::unique_ptr<const Tokenizer>> all;
   for (const bool nfc : {false, true}) {
@@ -23,6 +25,10 @@ std::vector<std::unique_ptr<const Tokenizer>> AllKinds() {
          {Pattern::kGpt2, Pattern::kCl100k, Pattern::kQwen2, Pattern::kO200k}) {
       Vocabulary vocabulary = TrainSample(pattern);
       vocabulary.normalize_nfc = nfc;
+      vocabulary.added.push_back({.id = 403, .content = "<|w|>", .single_word = true});
+      vocabulary.added.push_back({.id = 404, .content = "<|n\u0301|>", .normalized = true});
+      vocabulary.added.push_back(
+          {.id = kTakesAlong, .content = "<|lr|>", .lstrip = true, .rstrip = true});
       all.push_back(Tokenizer::Create(std::move(vocabulary)).value());
     }
   }
@@ -64,7 +70,13 @@ void CheckSpecials(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
                                [&](TokenId id) { return tokenizer.IsSpecial(id); });
   if (!any) Require(trusted == ids);
   const std::string decoded = tokenizer.Decode(trusted).value();
-  if (!tokenizer.vocabulary().normalize_nfc) Require(decoded == text);
+  std::vector<uint64_t> ends;
+  Require(tokenizer.EncodeWithSpecials(text, ends) == trusted && ends.size() == trusted.size());
+  Require(std::is_sorted(ends.begin(), ends.end()));
+  if (!tokenizer.vocabulary().normalize_nfc) {
+    Require(ends.empty() ? text.empty() : ends.back() == text.size());
+    if (std::ranges::find(trusted, kTakesAlong) == trusted.end()) Require(decoded == text);
+  }
   if (any) Require(decoded.find("<|") != std::string::npos);
 }
 

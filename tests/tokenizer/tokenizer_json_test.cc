@@ -116,13 +116,10 @@ TEST(TokenizerJsonTest, RefusesOtherKindsByName) {
               HasSubstr("model.byte_fallback"));
   EXPECT_THAT(RefusalOf([](Json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }),
               HasSubstr("model.end_of_word_suffix"));
-  EXPECT_THAT(RefusalOf([](Json& f) { f["added_tokens"][0]["single_word"] = true; }),
-              HasSubstr("added_tokens[0].single_word"));
-  EXPECT_THAT(RefusalOf([](Json& f) {
-                f["normalizer"] = {{"type", "NFC"}};
-                f["added_tokens"][0]["normalized"] = true;
-              }),
-              HasSubstr("added_tokens[0].normalized"));
+  for (const std::string flag : {"single_word", "normalized", "lstrip", "rstrip", "special"}) {
+    EXPECT_THAT(RefusalOf([&](Json& f) { f["added_tokens"][1][flag] = "yes"; }),
+                HasSubstr("added_tokens[1]." + flag + " is \"yes\"; it must be true or false"));
+  }
   EXPECT_THAT(RefusalOf([](Json& f) { f.erase("model"); }), HasSubstr("model is missing"));
 }
 

@@ -1,5 +1,8 @@
 #include "tokenizer/unicode/char_class.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace floe::tokenizer {
 namespace {
 #include "tokenizer/unicode_tables.inc"
@@ -14,5 +17,11 @@ uint32_t EntryOf(char32_t code_point) {
 CharClass ClassOf(char32_t code_point) { return static_cast<CharClass>(EntryOf(code_point) & 3); }
 
 WordSide SideOf(char32_t code_point) { return static_cast<WordSide>(EntryOf(code_point) >> 2); }
+
+bool IsWordCharacter(char32_t code_point) {
+  const auto* above =
+      std::upper_bound(std::begin(kWordBorders), std::end(kWordBorders), code_point);
+  return (above - std::begin(kWordBorders)) % 2 == 1;
+}
 
 }  // namespace floe::tokenizer

@@ -26,4 +26,8 @@ enum class WordSide : uint8_t {
 CharClass ClassOf(char32_t code_point);
 WordSide SideOf(char32_t code_point);
 
+// \w: the property Alphabetic, \p{M}, \p{Nd}, \p{Pc} and Join_Control (Unicode Technical Standard
+// 18, annex C). False for anything above U+10FFFF.
+bool IsWordCharacter(char32_t code_point);
+
 }  // namespace floe::tokenizer

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <set>
 #include <vector>
 
 #include "tokenizer/unicode/utf8.h"
@@ -101,6 +102,50 @@ void ComposeInto(const std::vector<Mark>& marks, std::string& out) {
   for (const uint32_t code : composed) AppendUtf8(code, out);
 }
 
+// Whether some character composes with one like this behind it.
+bool ComposesBackwards(uint32_t code) {
+  static const auto& seconds = *new std::set<uint32_t>([] {
+    std::set<uint32_t> all;
+    for (size_t i = 1; i < std::size(kComposition); i += 3) all.insert(kComposition[i]);
+    return all;
+  }());
+  return code - kV < kVCount || code - kT - 1 < kTCount - 1 || seconds.contains(code);
+}
+
+// Whether what stands before it is finished.
+bool BeginsAnew(uint32_t code) {
+  std::vector<Mark> parts;
+  Decompose(code, parts);
+  return parts[0].combining_class == 0 && !ComposesBackwards(parts[0].code);
+}
+
+// `cuts` may be null.
+std::string Normalize(std::string_view text, std::vector<NfcCut>* cuts) {
+  std::string out;
+  out.reserve(text.size());
+  std::vector<Mark> marks;
+  const auto flush = [&](size_t at) {
+    Reorder(marks);
+    ComposeInto(marks, out);
+    marks.clear();
+    if (cuts != nullptr) cuts->push_back({at, out.size()});
+  };
+  for (size_t i = 0; i < text.size();) {
+    const Utf8Char c = ReadUtf8(text, i);
+    if (c.code_point == kNotUtf8) {
+      flush(i);
+      out.push_back(text[i]);
+    } else {
+      // Below U+0300 nothing combines backwards: what came before is finished.
+      if (c.code_point < 0x300 || (cuts != nullptr && BeginsAnew(c.code_point))) flush(i);
+      Decompose(c.code_point, marks);
+    }
+    i += c.length;
+  }
+  flush(text.size());
+  return out;
+}
+
 }  // namespace
 
 bool IsPlainlyNfc(std::string_view text) {
@@ -109,29 +154,12 @@ bool IsPlainlyNfc(std::string_view text) {
 }
 
 std::string ToNfc(std::string_view text) {
-  if (IsPlainlyNfc(text)) return std::string(text);
-  std::string out;
-  out.reserve(text.size());
-  std::vector<Mark> marks;
-  const auto flush = [&] {
-    Reorder(marks);
-    ComposeInto(marks, out);
-    marks.clear();
-  };
-  for (size_t i = 0; i < text.size();) {
-    const Utf8Char c = ReadUtf8(text, i);
-    if (c.code_point == kNotUtf8) {
-      flush();
-      out.push_back(text[i]);
-    } else {
-      // Below U+0300 nothing combines backwards: what came before is finished.
-      if (c.code_point < 0x300) flush();
-      Decompose(c.code_point, marks);
-    }
-    i += c.length;
-  }
-  flush();
-  return out;
+  return IsPlainlyNfc(text) ? std::string(text) : Normalize(text, nullptr);
+}
+
+std::string ToNfc(std::string_view text, std::vector<NfcCut>& cuts) {
+  cuts.clear();
+  return Normalize(text, &cuts);
 }
 
 }  // namespace floe::tokenizer

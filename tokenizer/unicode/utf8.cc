@@ -56,6 +56,13 @@ Utf8Char ReadUtf8(std::string_view text, size_t position) {
   return {code_point, lead.length};
 }
 
+Utf8Char ReadUtf8Before(std::string_view text, size_t end) {
+  size_t begin = end - 1;
+  while (begin > 0 && end - begin < 4 && (text[begin] & 0xC0) == 0x80) --begin;
+  const Utf8Char c = ReadUtf8(text, begin);
+  return begin + c.length == end ? c : Utf8Char{kNotUtf8, 1};
+}
+
 size_t IncompleteUtf8Tail(std::string_view text) {
   for (size_t back = 1; back <= std::min<size_t>(3, text.size()); ++back) {
     const size_t position = text.size() - back;

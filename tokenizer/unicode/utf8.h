@@ -17,6 +17,9 @@ inline constexpr char32_t kNotUtf8 = 0xFFFFFFFF;
 // U+10FFFF are no characters.
 Utf8Char ReadUtf8(std::string_view text, size_t position);
 
+// The character that ends at `end` > 0.
+Utf8Char ReadUtf8Before(std::string_view text, size_t end);
+
 // The length of a tail that may still become a character when more bytes follow: 0 to 3.
 size_t IncompleteUtf8Tail(std::string_view text);
 

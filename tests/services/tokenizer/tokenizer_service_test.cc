@@ -1,6 +1,7 @@
 // The tokenizer service over real gRPC, one text or many a call.
 #include <gmock/gmock.h>
 
+#include <map>
 #include <random>
 #include <string>
 
@@ -59,22 +60,28 @@ TEST_F(TokenizerServiceTest, OffsetsSayWhereTokensEnd) {
   EXPECT_EQ(answer.ends(answer.ends_size() - 1), request.text().size());
 }
 
-TEST_F(TokenizerServiceTest, OffsetsBesideATokenThatTakesWhiteSpaceAlongAreNotOffered) {
+TEST_F(TokenizerServiceTest, OffsetsCountWhatAddedTokensTakeAlongAndTheirNormalForm) {
   domain::Vocabulary vocabulary = domain::TrainSample(domain::Pattern::kQwen2);
   const auto id = static_cast<domain::TokenId>(vocabulary.tokens.size() + 100);
+  vocabulary.normalize_nfc = true;
   vocabulary.added.push_back({.id = id, .content = "<mask>", .lstrip = true});
+  vocabulary.added.push_back({.id = id + 1, .content = "e\u0301", .normalized = true});
   registry_.Put("teams/nlp/tokenizers/masked", domain::WriteTokenizerJson(vocabulary));
   pb::EncodeRequest request;
   request.set_tokenizer("teams/nlp/tokenizers/masked");
-  request.set_text("a <mask>");
+  request.set_text("a \n<mask>o\u0301e\u0301b");
   request.set_parse_special(true);
   request.set_offsets(true);
   pb::EncodeResponse answer;
-  const grpc::Status refused = Call(&pb::TokenizerService::Stub::Encode, request, answer);
-  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(refused.error_message(), testing::HasSubstr("<mask>"));
-  request.set_text("a b");  // without it there are offsets
-  EXPECT_TRUE(Call(&pb::TokenizerService::Stub::Encode, request, answer).ok());
+  ASSERT_TRUE(Call(&pb::TokenizerService::Stub::Encode, request, answer).ok());
+  // In "a \n<mask>\u00f3\u00e9b", where the mask took the white space along.
+  ASSERT_EQ(answer.ends_size(), answer.ids_size());
+  std::map<uint32_t, uint64_t> ends;
+  for (int i = 0; i < answer.ids_size(); ++i) ends[answer.ids(i)] = answer.ends(i);
+  EXPECT_EQ(answer.ends(0), 1u);
+  EXPECT_EQ(ends.at(id), 9u);
+  EXPECT_EQ(ends.at(id + 1), 13u);
+  EXPECT_EQ(answer.ends(answer.ends_size() - 1), 14u);
 }
 
 TEST_F(TokenizerServiceTest, BatchesAnswerInOrder) {
