@@ -100,6 +100,16 @@ absl::StatusOr<reg::Tokenizer> Publish(Session& session, const ImportFlags& flag
   return door->Ask(door->registry(), &reg::RegistryService::Stub::CreateTokenizer, request);
 }
 
+// A full disk with what to do about it.
+absl::Status Write(const std::filesystem::path& out, const std::string& json) {
+  const absl::Status status = WriteFileAtomically(out, json);
+  if (!absl::IsResourceExhausted(status)) return status;
+  return absl::ResourceExhaustedError(absl::StrCat(
+      status.message(), "; the tokenizer takes ", json.size(),
+      " bytes, and none of them was kept. Free that much space there, or name an --out "
+      "on another disk"));
+}
+
 absl::Status Import(Session& session, const ImportFlags& flags) {
   if (flags.name.empty() == flags.out.empty()) {
     return absl::InvalidArgumentError(
@@ -114,7 +124,7 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
   FLOE_ASSIGN_OR_RETURN(const TokenizerPtr tokenizer, Read(session, flags));
   const std::string json = tokenizer->ToJson();
   if (!flags.out.empty()) {
-    FLOE_RETURN_IF_ERROR(WriteFileAtomically(session.folder / flags.out, json));
+    FLOE_RETURN_IF_ERROR(Write(session.folder / flags.out, json));
     if (session.json) {
       session.PrintJson({{"file", flags.out}, {"vocab_size", tokenizer->vocab_size()}});
     } else {

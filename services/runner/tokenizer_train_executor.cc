@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -80,6 +81,18 @@ class PhaseProgress {
   absl::Duration last_ = -absl::InfiniteDuration();
 };
 
+// A full disk here (not the registry's) with what was being written and what to do about it.
+absl::Status Explained(const absl::Status& status, const pb::Dataset& dataset,
+                       const std::filesystem::path& corpus) {
+  const bool is_ours = absl::StrContains(status.message(), corpus.string());
+  if (!absl::IsResourceExhausted(status) || !is_ours) return status;
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the copy of ", dataset.name(), " (", dataset.size_bytes(), " bytes) at ", corpus.string(),
+      " could not be written: ", status.message(),
+      "; none of it was kept. Free that much space there, or start the runner with a --work-dir on "
+      "a larger disk; submit the job again if it has no attempt left"));
+}
+
 absl::StatusOr<std::filesystem::path> FetchCorpus(registry::RegistryClient& registry,
                                                   const Assignment& job, const pb::Dataset& dataset,
                                                   Reporter& reporter) {
@@ -90,7 +103,8 @@ absl::StatusOr<std::filesystem::path> FetchCorpus(registry::RegistryClient& regi
     return corpus;
   }
   FLOE_RETURN_IF_ERROR(
-      registry.DownloadFile(CallFor(job, kTransferTime), dataset.digest(), corpus));
+      Explained(registry.DownloadFile(CallFor(job, kTransferTime), dataset.digest(), corpus),
+                dataset, corpus));
   reporter.Info(absl::StrFormat("dataset %s: %d bytes, digest verified", dataset.name(),
                                 dataset.size_bytes()));
   return corpus;

@@ -1,11 +1,14 @@
 // floe tokenizer count --chat against a fake door: what the gateway would bill.
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "nlohmann/json.hpp"
 
+#include "base/files.h"
 #include "tests/cli/program_fixture.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/tokenizer/sample_tokenizer.h"
 #include "tokenizer/chat_template.h"
 
@@ -52,6 +55,23 @@ TEST_F(TokenizerCommandsTest, AWholeRequestIsCountedByItsMessages) {
   EXPECT_EQ(Run({"tokenizer", "count", "words", "--chat", "request.json", "--json"}), 0) << err_;
   EXPECT_EQ(nlohmann::json::parse(out_)["tokens"].dump() + "\n",
             Expected(tokenizer::ChatTemplate()));
+}
+
+TEST_F(TokenizerCommandsTest, AFullDiskIsToldWithWhatToDo) {
+  const std::string json = tokenizer_->ToJson();
+  std::ofstream(dir_ / "words.json") << json;
+  const std::vector<std::string> command = {"tokenizer", "import", "words.json", "--out", "o.json"};
+  {
+    const test::FileSizeLimit full(json.size() / 2);
+    EXPECT_EQ(Run(command), 5);
+  }
+  EXPECT_THAT(err_, HasSubstr((dir_ / "o.json").string()));
+  EXPECT_THAT(err_, HasSubstr("the tokenizer takes " + std::to_string(json.size()) +
+                              " bytes, and none of them was kept. Free that much space there, or "
+                              "name an --out on another disk"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "o.json"));
+  EXPECT_EQ(Run(command), 0) << err_;
+  EXPECT_EQ(ReadFile(dir_ / "o.json").value(), json);
 }
 
 TEST_F(TokenizerCommandsTest, WhatTheGatewayWouldRefuseIsRefused) {

@@ -291,7 +291,11 @@ TEST_F(TokenizerTrainTest, AFullDiskIsToldAndTheNextAttemptStartsFromWhatIsWhole
     failed = executor.Execute(job, reporter, {}).status();
   }
   EXPECT_EQ(failed.code(), absl::StatusCode::kResourceExhausted) << failed;
-  EXPECT_THAT(failed.message(), HasSubstr((folder / "corpus").string()));
+  EXPECT_THAT(failed.message(),
+              HasSubstr(absl::StrCat("the copy of teams/nlp/datasets/full (", corpus.size(),
+                                     " bytes) at ", (folder / "corpus").string())));
+  EXPECT_THAT(failed.message(), HasSubstr("none of it was kept. Free that much space there"));
+  EXPECT_THAT(failed.message(), HasSubstr("--work-dir on a larger disk; submit the job again if"));
   EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "nothing half-written stays";
   EXPECT_EQ(registry_.GetTokenizer(As("nlp"), "teams/nlp/tokenizers/full").status().code(),
             absl::StatusCode::kNotFound);
