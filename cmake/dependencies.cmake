@@ -44,6 +44,18 @@ else()
   endif()
   option(FLOE_ATEN_ENGINE "floe-inference links LibTorch and can compute on CUDA devices"
          ${FLOE_TORCH_HAS_CUDA})
+  # A LibTorch with CUDA has NCCL inside; its headers want nccl.h (Debian: libnccl-dev).
+  find_path(FLOE_NCCL_INCLUDE nccl.h)
+  if(FLOE_TORCH_HAS_CUDA AND FLOE_NCCL_INCLUDE)
+    set(nccl_default ON)
+  else()
+    set(nccl_default OFF)
+  endif()
+  option(FLOE_NCCL "Several processes can train on CUDA devices" ${nccl_default})
+  if(FLOE_NCCL AND NOT (FLOE_TORCH_HAS_CUDA AND FLOE_NCCL_INCLUDE))
+    message(FATAL_ERROR "FLOE_NCCL wants a LibTorch with CUDA (-DCMAKE_PREFIX_PATH=<its folder>) and "
+                        "NCCL's header (-DFLOE_NCCL_INCLUDE=<the folder of nccl.h>)")
+  endif()
   find_package(GTest REQUIRED)
   include(GoogleTest)
   if(FLOE_BENCH)

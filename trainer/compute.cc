@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 
 #include "base/view.h"
+#include "trainer/distributed/process_group.h"
 #include "trainer/internal/gemm.h"
 #include "trainer/internal/torch_compat.h"
 
@@ -42,11 +43,33 @@ VectorUnits UnitsOfThisProcessor() {
 #endif
 }
 
-std::string CpuInfo() {
-  const std::ifstream file("/proc/cpuinfo");
+std::string TextOf(const std::filesystem::path& path) {
+  const std::ifstream file(path);
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+std::string CpuInfo() { return TextOf("/proc/cpuinfo"); }
+
+// What stands behind `name:` in a line of the text; empty where no line has it.
+std::string FieldOf(std::string_view text, absl::string_view name) {
+  for (const absl::string_view line : absl::StrSplit(AbslView(text), '\n')) {
+    const std::pair<absl::string_view, absl::string_view> field =
+        absl::StrSplit(line, absl::MaxSplits(':', 1));
+    if (absl::StripAsciiWhitespace(field.first) != name) continue;
+    const absl::string_view value = absl::StripAsciiWhitespace(field.second);
+    if (!value.empty()) return std::string(value.substr(0, 80));
+  }
+  return "";
+}
+
+std::string FirstGpu() {
+  std::error_code error;
+  for (const auto& gpu : std::filesystem::directory_iterator("/proc/driver/nvidia/gpus", error)) {
+    return GpuName(TextOf(gpu.path() / "information"));
+  }
+  return GpuName("");
 }
 
 }  // namespace
@@ -78,14 +101,13 @@ absl::Status JudgeBlas(const std::vector<std::string>& libraries) {
 
 std::string ProcessorName(std::string_view cpuinfo) {
   // x86 says "model name"; arm64 kernels say nothing of the kind.
-  for (const absl::string_view line : absl::StrSplit(AbslView(cpuinfo), '\n')) {
-    const std::pair<absl::string_view, absl::string_view> field =
-        absl::StrSplit(line, absl::MaxSplits(':', 1));
-    if (absl::StripAsciiWhitespace(field.first) != "model name") continue;
-    const absl::string_view name = absl::StripAsciiWhitespace(field.second);
-    if (!name.empty()) return std::string(name.substr(0, 80));
-  }
-  return "unknown processor";
+  const std::string name = FieldOf(cpuinfo, "model name");
+  return name.empty() ? "unknown processor" : name;
+}
+
+std::string GpuName(std::string_view information) {
+  const std::string name = FieldOf(information, "Model");
+  return name.empty() ? "unknown device" : name;
 }
 
 absl::Status JudgeBf16(std::string_view cpuinfo) {
@@ -109,7 +131,36 @@ absl::Status JudgeBf16(std::string_view cpuinfo) {
 
 absl::Status JudgeBf16OfThisMachine() { return JudgeBf16(CpuInfo()); }
 
-std::string DeviceName(int threads) {
+absl::Status JudgeCuda(const CudaParts& has, int64_t processes) {
+  if (!has.libtorch) {
+    return absl::FailedPreconditionError(
+        "device: cuda wants a LibTorch that has CUDA, and this program is linked with one that has "
+        "not: build with -DCMAKE_PREFIX_PATH=<such a LibTorch>, or train with device: cpu");
+  }
+  if (has.devices == 0) {
+    return absl::FailedPreconditionError(
+        "device: cuda, and LibTorch finds no CUDA device here (see nvidia-smi): train on a machine "
+        "that has one, or with device: cpu");
+  }
+  if (processes > 1 && !has.nccl) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("device: cuda with ", processes,
+                     " processes wants NCCL, which this program was built without: build with "
+                     "-DFLOE_NCCL=ON, or train with one process"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status JudgeDeviceOfThisMachine(DeviceKind device, int64_t processes) {
+  if (device == DeviceKind::kCpu) return absl::OkStatus();
+  return JudgeCuda({.libtorch = at::Context::hasCUDART(),
+                    .devices = static_cast<int>(torch::cuda::device_count()),
+                    .nccl = ProcessGroup::kHasNccl},
+                   processes);
+}
+
+std::string DeviceName(DeviceKind device, int threads) {
+  if (device == DeviceKind::kCuda) return absl::StrCat("cuda: ", FirstGpu());
   return absl::StrCat("cpu: ", ProcessorName(CpuInfo()), ", ", threads,
                       threads == 1 ? " thread" : " threads");
 }

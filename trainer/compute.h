@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 
+#include "trainer/spec/pretrain_spec.h"
 #include "trainer/step_products.h"
 
 namespace floe::trainer {
@@ -20,8 +21,12 @@ std::vector<std::string> LoadedLibraries();
 // twenty times too slow to train with; its message names the package to install. Pure.
 absl::Status JudgeBlas(const std::vector<std::string>& libraries);
 
-// What trains here, for people and for planners: `cpu: <processor>, 2 threads`.
-std::string DeviceName(int threads);
+// What trains here, for people and for planners: `cpu: <processor>, 2 threads`, or `cuda: <name>`
+// of the first of this machine's.
+std::string DeviceName(DeviceKind device, int threads);
+// The name in the text of an NVIDIA driver's /proc/driver/nvidia/gpus/<bus>/information; "unknown
+// device" where it has none. Pure.
+std::string GpuName(std::string_view information);
 // The processor's name in the text of /proc/cpuinfo; "unknown processor" where it has none. Pure.
 std::string ProcessorName(std::string_view cpuinfo);
 
@@ -57,6 +62,18 @@ double MeasureGemmGflops(std::span<const MatrixProduct> products, int rounds = 1
 
 // The same of the products of a model's step over so many tokens, measured in a moment.
 double MeasureStepGflops(const model::Blueprint& blueprint, int64_t tokens);
+
+// What this build and this machine have for training on CUDA devices.
+struct CudaParts {
+  bool libtorch = false;  // it has CUDA
+  int devices = 0;
+  bool nccl = false;  // this build can move a device's memory between processes
+};
+// OK when so many processes of one run can train on them; otherwise FAILED_PRECONDITION says what
+// to build or where to train instead. Pure.
+absl::Status JudgeCuda(const CudaParts& has, int64_t processes);
+// The same of this machine; OK for the CPU.
+absl::Status JudgeDeviceOfThisMachine(DeviceKind device, int64_t processes);
 
 // OK when the processor multiplies bf16 numbers itself, by what /proc/cpuinfo says; without,
 // FAILED_PRECONDITION: LibTorch would compute them one by one, slower than f32. Pure.

@@ -15,6 +15,7 @@
 #include "trainer/compute.h"
 #include "trainer/internal/catch_torch.h"
 #include "trainer/internal/data_parallel.h"
+#include "trainer/internal/route.h"
 #include "trainer/internal/sample_text.h"
 #include "trainer/internal/thread_replicas.h"
 #include "trainer/internal/train_step.h"
@@ -41,7 +42,7 @@ class NextToken final : public Objective {
     int64_t parameters = 0;
     for (const Parameter& one : transformer.parameters()) parameters += one.value.numel();
     // Several processes send gradients while backward makes them, which replicas do not tell of.
-    if (options.group == nullptr &&
+    if (options.group == nullptr && ByKernels(transformer.embedding()) &&
         ReplicasPay(parameters, options.settings.batch_size, options.threads)) {
       replicas_.emplace(transformer, options.threads);
     }
@@ -126,8 +127,17 @@ absl::StatusOr<Execution> ExecutionOf(const TrainSettings& settings,
   return execution;
 }
 
-// Of all processes together.
+// Processes of one machine take its devices in turn; alone in a pod each sees its own as the first.
+at::Device DeviceOf(const PretrainOptions& options) {
+  if (options.settings.device == DeviceKind::kCpu) return at::kCPU;
+  const int rank = options.group == nullptr ? 0 : options.group->rank();
+  const auto devices = static_cast<int>(torch::cuda::device_count());
+  return {at::kCUDA, static_cast<at::DeviceIndex>(rank % devices)};
+}
+
+// Of all processes together; 0, not known, on a device.
 double GemmGflops(const PretrainOptions& options) {
+  if (options.settings.device != DeviceKind::kCpu) return 0;
   const TrainSettings& settings = options.settings;
   const int processes = options.group == nullptr ? 1 : options.group->size();
   return processes *
@@ -151,6 +161,7 @@ struct Pretrainer::State {
     spec.blueprint = options.blueprint;
     spec.train = options.settings;
     spec.train.processes = 1;                     // any number of them may go on with it
+    spec.train.device = DeviceKind::kCpu;         // a run may go on elsewhere
     spec.train.activation_checkpointing = false;  // the same bits with and without
     spec.train.sample_interval.reset();           // likewise
     return absl::StrCat(PretrainSpecJson(spec), " vocab_size ", options.blueprint.vocab_size,
@@ -164,7 +175,10 @@ Pretrainer::~Pretrainer() = default;
 
 absl::StatusOr<std::unique_ptr<Pretrainer>> Pretrainer::Create(
     const PretrainOptions& options, const tokenizer::Tokenizer& tokenizer, const Clock& clock) {
-  FLOE_RETURN_IF_ERROR(JudgeBlas(LoadedLibraries()));
+  const bool on_cpu = options.settings.device == DeviceKind::kCpu;
+  const int processes = options.group == nullptr ? 1 : options.group->size();
+  FLOE_RETURN_IF_ERROR(on_cpu ? JudgeBlas(LoadedLibraries())
+                              : JudgeDeviceOfThisMachine(options.settings.device, processes));
   FLOE_ASSIGN_OR_RETURN(TokenFile train, TokenFile::Open(options.train_tokens));
   std::optional<TokenFile> held_out;
   if (options.settings.held_out_fraction > 0) {
@@ -191,7 +205,7 @@ absl::StatusOr<std::unique_ptr<Pretrainer>> Pretrainer::Create(
                      "for ",
                      options.group->size(), " processes: each needs one"));
   }
-  if (options.settings.precision == PrecisionKind::kBf16) {
+  if (on_cpu && options.settings.precision == PrecisionKind::kBf16) {
     FLOE_RETURN_IF_ERROR(JudgeBf16OfThisMachine());
   }
   FLOE_ASSIGN_OR_RETURN(const Execution execution, ExecutionOf(options.settings, tokenizer));
@@ -215,6 +229,7 @@ absl::StatusOr<PretrainOutcome> Pretrainer::Run(TrainingObserver& observer, std:
     FLOE_ASSIGN_OR_RETURN(BatchSource source,
                           BatchSource::Create(state.train, settings.sequence_length,
                                               Rng::SeedFor(settings.seed, "data")));
+    state.transformer.MoveTo(DeviceOf(state.options));
     DataParallel parallel(state.options.group, state.transformer.parameters());
     NextToken objective(state.options, state.tokenizer, state.transformer, std::move(source),
                         state.held_out, parallel);
@@ -224,7 +239,9 @@ absl::StatusOr<PretrainOutcome> Pretrainer::Run(TrainingObserver& observer, std:
                        .folder = state.options.state_folder.string(),
                        .gemm_gflops = GemmGflops(state.options),
                        .threads = state.options.threads});
-    return loop.Run(observer, stop);
+    auto outcome = loop.Run(observer, stop);
+    state.transformer.MoveTo(at::kCPU);  // for Export
+    return outcome;
   });
 }
 

@@ -5,7 +5,8 @@
 //   FLOE_ASSIGN_OR_RETURN(std::string digest, pretrainer->Export(folder, parents, files));
 //
 // A run that was stopped or killed goes on from its last saved state as if nothing had happened:
-// with the same number of threads, the exported bytes are the same.
+// with the same number of threads, the exported bytes are the same. It may go on on another device;
+// then the loss is the same within the order of floats.
 #pragma once
 
 #include <filesystem>
@@ -48,7 +49,8 @@ class Pretrainer {
  public:
   // Builds the model and opens the tokens; nothing is computed yet. INVALID_ARGUMENT for dials,
   // settings or texts that cannot work, FAILED_PRECONDITION on the
-  // reference BLAS. Borrows the tokenizer (for samples) and the clock.
+  // reference BLAS, and for a device that is not there. Borrows the tokenizer (for samples) and the
+  // clock.
   static absl::StatusOr<std::unique_ptr<Pretrainer>> Create(const PretrainOptions& options,
                                                             const tokenizer::Tokenizer& tokenizer,
                                                             const Clock& clock);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,10 +21,12 @@
 
 namespace floe::trainer {
 
-// A borrowed tensor.
+// A borrowed tensor, or one that keeps what its values lie in.
 struct StateTensor {
   std::string name;
   std::span<const float> values;
+  // Shared by the copies of this, so that whichever lasts longest keeps the values.
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 // Writes a temporary file, fsyncs it, renames it over `path` and fsyncs the folder. On any error

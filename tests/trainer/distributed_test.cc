@@ -205,6 +205,13 @@ TEST_F(DistributedTest, AStateGoesOnWithAnotherNumberOfProcesses) {
   EXPECT_NEAR(last[0].recorder.reports.back().loss, alone[0].recorder.reports.back().loss, 2e-5);
 }
 
+TEST_F(DistributedTest, AGroupForCudaDevicesIsRefusedWithoutNccl) {
+  if (ProcessGroup::kHasNccl) GTEST_SKIP() << "built with it";
+  const auto refused = ProcessGroup::Open({.rank = 0, .size = 2}, {.cuda = true}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), HasSubstr("-DFLOE_NCCL=ON"));
+}
+
 TEST_F(DistributedTest, WhoWasGivenAnotherRunIsTurnedAway) {
   auto first = ProcessGroup::Open({.rank = 0, .size = 2}).value();
   auto second = ProcessGroup::Open({.rank = 1, .size = 2, .port = first->port()}).value();

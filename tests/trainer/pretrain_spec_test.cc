@@ -253,19 +253,24 @@ TEST(PretrainSpecTest, WhatARunKeepsAndHowItGoesBack) {
 
 TEST(PretrainSpecTest, HowPassesAreComputed) {
   const PretrainSpec plain = ParsePretrainSpec(kSpec).value();
-  EXPECT_THAT(PretrainSpecJson(plain), testing::Not(HasSubstr("precision")))
+  EXPECT_THAT(PretrainSpecJson(plain),
+              testing::Not(testing::AnyOf(HasSubstr("precision"), HasSubstr("device"))))
       << "runs from before the key was there would no longer be taken up";
   const PretrainSpec spec =
       ParsePretrainSpec(With("steps: 100",
                              "steps: 100\n  document_mask: true\n"
-                             "  activation_checkpointing: true\n  precision: bf16"))
+                             "  activation_checkpointing: true\n  precision: bf16\n"
+                             "  device: cuda"))
           .value();
   EXPECT_TRUE(spec.train.document_mask);
   EXPECT_TRUE(spec.train.activation_checkpointing);
   EXPECT_EQ(spec.train.precision, PrecisionKind::kBf16);
+  EXPECT_EQ(spec.train.device, DeviceKind::kCuda);
   EXPECT_EQ(ParsePretrainSpec(PretrainSpecJson(spec))->train, spec.train);
   EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  precision: fp8")),
               testing::AllOf(HasSubstr("line 13"), HasSubstr("known are f32, bf16")));
+  EXPECT_THAT(RefusalOf(With("steps: 100", "steps: 100\n  device: tpu")),
+              testing::AllOf(HasSubstr("line 13"), HasSubstr("known are cpu, cuda")));
 }
 
 TEST(PretrainSpecTest, FamiliesAndTheirFeedForwardLayers) {

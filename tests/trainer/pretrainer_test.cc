@@ -251,8 +251,34 @@ TEST(ComputeTest, ADeviceIsNamedByItsProcessorAndThreads) {
   EXPECT_EQ(ProcessorName("processor\t: 0\nmodel name\t: Fast(R) CPU @ 2: GHz\nmodel name : b\n"),
             "Fast(R) CPU @ 2: GHz");
   EXPECT_EQ(ProcessorName("CPU implementer : 0x41\nmodel name :\n"), "unknown processor");
-  EXPECT_THAT(DeviceName(2),
+  EXPECT_THAT(DeviceName(DeviceKind::kCpu, 2),
               testing::AllOf(testing::StartsWith("cpu: "), testing::EndsWith(", 2 threads")));
+}
+
+TEST(ComputeTest, ACudaDeviceIsNamedAsItsDriverDoes) {
+  EXPECT_EQ(GpuName("Model: \t\t Tesla T4\nIRQ:   \t\t 33\nGPU UUID: \t GPU-1\n"), "Tesla T4");
+  EXPECT_EQ(GpuName(""), "unknown device");
+}
+
+TEST(ComputeTest, CudaIsRefusedWithWhatToDo) {
+  EXPECT_THAT(JudgeCuda({}, 1).message(), HasSubstr("-DCMAKE_PREFIX_PATH="));
+  EXPECT_THAT(JudgeCuda({.libtorch = true, .nccl = true}, 1).message(), HasSubstr("nvidia-smi"));
+  EXPECT_TRUE(JudgeCuda({.libtorch = true, .devices = 1}, 1).ok());
+  const absl::Status alone = JudgeCuda({.libtorch = true, .devices = 1}, 4);
+  EXPECT_EQ(alone.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(alone.message(),
+              testing::AllOf(HasSubstr("4 processes"), HasSubstr("-DFLOE_NCCL=ON")));
+  EXPECT_TRUE(JudgeCuda({.libtorch = true, .devices = 2, .nccl = true}, 4).ok());
+}
+
+// Never the processor in its stead.
+TEST_F(PretrainerTest, ADeviceThatIsNotThereIsRefused) {
+  if (JudgeDeviceOfThisMachine(DeviceKind::kCuda, 1).ok()) GTEST_SKIP() << "there is one";
+  options_.settings.device = DeviceKind::kCuda;
+  options_.state_folder = folder_ / "cuda";
+  const absl::Status refused = Pretrainer::Create(options_, *tokenizer_, clock_).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), HasSubstr("device: cuda"));
 }
 
 TEST(ComputeTest, ThreadsAreSetByTheProgram) {

@@ -23,9 +23,9 @@ absl::Status Lost(const std::exception& error) {
 
 std::vector<uint8_t> Bytes(const std::string& text) { return {text.begin(), text.end()}; }
 
-class GlooGroup final : public ProcessGroup {
+class C10dGroup final : public ProcessGroup {
  public:
-  GlooGroup(const RankPlace& place, const ProcessGroupOptions& options)
+  C10dGroup(const RankPlace& place, const ProcessGroupOptions& options)
       : ProcessGroup(place), options_(options) {}
 
   absl::Status Connect() {
@@ -64,6 +64,15 @@ class GlooGroup final : public ProcessGroup {
                                      : c10d::ProcessGroupGloo::createDefaultDevice());
       group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store_, place_.rank, place_.size,
                                                            std::move(options));
+#ifdef FLOE_NCCL
+      if (options_.cuda) {
+        auto nccl = c10d::ProcessGroupNCCL::Options::create();
+        nccl->timeout = options_.timeout;
+        nccl_ = c10::make_intrusive<c10d::ProcessGroupNCCL>(
+            c10::make_intrusive<c10d::PrefixStore>("nccl", store_), place_.rank, place_.size,
+            std::move(nccl));
+      }
+#endif
     } catch (const std::exception& error) {
       return Lost(error);
     }
@@ -71,26 +80,31 @@ class GlooGroup final : public ProcessGroup {
   }
 
   Pending Sum(const at::Tensor& tensor) override {
-    return Begin([&](std::vector<at::Tensor>& tensors) { return group_->allreduce(tensors); },
-                 tensor);
+    return Begin(
+        [](auto& group, std::vector<at::Tensor>& tensors) { return group.allreduce(tensors); },
+        tensor);
   }
 
   Pending Broadcast(const at::Tensor& tensor, int from) override {
     c10d::BroadcastOptions options;
     options.rootRank = from;
     return Begin(
-        [&](std::vector<at::Tensor>& tensors) { return group_->broadcast(tensors, options); },
+        [&](auto& group, std::vector<at::Tensor>& tensors) {
+          return group.broadcast(tensors, options);
+        },
         tensor);
   }
 
   Pending Send(const at::Tensor& tensor, int to) override {
-    return Begin([&](std::vector<at::Tensor>& tensors) { return group_->send(tensors, to, 0); },
-                 tensor);
+    return Begin(
+        [&](auto& group, std::vector<at::Tensor>& tensors) { return group.send(tensors, to, 0); },
+        tensor);
   }
 
   Pending Receive(const at::Tensor& tensor, int from) override {
-    return Begin([&](std::vector<at::Tensor>& tensors) { return group_->recv(tensors, from, 0); },
-                 tensor);
+    return Begin(
+        [&](auto& group, std::vector<at::Tensor>& tensors) { return group.recv(tensors, from, 0); },
+        tensor);
   }
 
   absl::StatusOr<std::vector<std::string>> Exchange(const std::string& name,
@@ -116,7 +130,11 @@ class GlooGroup final : public ProcessGroup {
   Pending Begin(const Start& start, const at::Tensor& tensor) {
     try {
       std::vector<at::Tensor> tensors = {tensor};
-      auto work = start(tensors);
+#ifdef FLOE_NCCL
+      auto work = tensor.is_cuda() ? start(*nccl_, tensors) : start(*group_, tensors);
+#else
+      auto work = start(*group_, tensors);
+#endif
       return [work, tensor] {
         try {
           work->wait();
@@ -155,13 +173,26 @@ class GlooGroup final : public ProcessGroup {
   const ProcessGroupOptions options_;
   c10::intrusive_ptr<c10d::TCPStore> store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+#ifdef FLOE_NCCL
+  c10::intrusive_ptr<c10d::ProcessGroupNCCL> nccl_;  // null in groups for the CPU
+#endif
 };
 
 }  // namespace
 
+#ifdef FLOE_NCCL
+const bool ProcessGroup::kHasNccl = true;
+#else
+const bool ProcessGroup::kHasNccl = false;
+#endif
+
 absl::StatusOr<std::unique_ptr<ProcessGroup>> ProcessGroup::Open(
     const RankPlace& place, const ProcessGroupOptions& options) {
-  auto group = std::make_unique<GlooGroup>(place, options);
+  if (options.cuda && !kHasNccl) {
+    return absl::FailedPreconditionError(
+        "a group of processes for CUDA devices wants NCCL: build with -DFLOE_NCCL=ON");
+  }
+  auto group = std::make_unique<C10dGroup>(place, options);
   FLOE_RETURN_IF_ERROR(group->Connect());
   return group;
 }

@@ -1,5 +1,5 @@
-// The processes that train one model together: LibTorch's c10d over Gloo, found through a TCPStore
-// that rank 0 serves.
+// The processes that train one model together: LibTorch's c10d over Gloo and, for tensors of CUDA
+// devices, NCCL; found through a TCPStore that rank 0 serves.
 //
 // When a process of the group ends, the others' connections to it close, so that what they wait for
 // fails at once; one that is only silent is given up after `timeout`. A group that has failed stays
@@ -27,6 +27,7 @@ namespace floe::trainer {
 struct ProcessGroupOptions {
   std::chrono::milliseconds join_timeout = std::chrono::minutes(10);  // until all are there
   std::chrono::milliseconds timeout = std::chrono::minutes(5);        // of one silent process
+  bool cuda = false;  // tensors of CUDA devices travel too; wants kHasNccl
 };
 
 // Every process makes the same calls in the same order, from one thread.
@@ -35,7 +36,11 @@ class ProcessGroup {
   // Under way until it is called; what it works on must live so long.
   using Pending = std::function<absl::Status()>;
 
-  // Rank 0 begins to listen; the others connect to it. UNAVAILABLE when it is not there in time.
+  // Whether this build has NCCL (FLOE_NCCL).
+  static const bool kHasNccl;
+
+  // Rank 0 begins to listen; the others connect to it. UNAVAILABLE when it is not there in time;
+  // FAILED_PRECONDITION when NCCL is wanted and not there.
   static absl::StatusOr<std::unique_ptr<ProcessGroup>> Open(
       const RankPlace& place, const ProcessGroupOptions& options = {});
   virtual ~ProcessGroup() = default;
@@ -51,11 +56,12 @@ class ProcessGroup {
   virtual absl::StatusOr<std::vector<std::string>> Exchange(const std::string& name,
                                                             const std::string& mine) = 0;
 
-  // Contiguous tensors of the CPU; the sum over all processes, the same bits in each of them.
+  // Contiguous tensors of the CPU, or of a CUDA device in groups for it; the sum over all
+  // processes, the same bits in each of them.
   virtual Pending Sum(const at::Tensor& tensor) = 0;
   // Rank `from`'s values to all.
   virtual Pending Broadcast(const at::Tensor& tensor, int from) = 0;
-  // From one to another, which calls Receive.
+  // From one to another, which calls Receive; tensors of the CPU.
   virtual Pending Send(const at::Tensor& tensor, int to) = 0;
   virtual Pending Receive(const at::Tensor& tensor, int from) = 0;
 

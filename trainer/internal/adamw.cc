@@ -5,6 +5,10 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "trainer/internal/aten_ops.h"
+#include "trainer/internal/route.h"
+#include "trainer/internal/state_tensors.h"
+#include "trainer/internal/tensor_data.h"
 
 namespace floe::trainer {
 namespace {
@@ -17,8 +21,8 @@ constexpr int64_t kRun = 1 << 16;  // parameters a task
 AdamW::AdamW(std::vector<Parameter*> parameters, const TrainSettings& settings)
     : parameters_(std::move(parameters)), settings_(settings) {
   for (const Parameter* parameter : parameters_) {
-    m_.emplace_back(parameter->value.numel(), 0.0f);
-    v_.emplace_back(parameter->value.numel(), 0.0f);
+    m_.push_back(at::zeros_like(parameter->value).detach());
+    v_.push_back(at::zeros_like(parameter->value).detach());
   }
 }
 
@@ -37,11 +41,15 @@ void AdamW::Step(int64_t step, double learning_rate, double grad_scale) {
     if (!grad.defined()) continue;
     update.weight_decay =
         parameters_[i]->decays ? static_cast<float>(settings_.weight_decay) : 0.0f;
+    if (!ByKernels(value)) {
+      aten::AdamW(update, grad, value, m_[i], v_[i]);
+      continue;
+    }
     const float* gradient = grad.data_ptr<float>();
     float* parameter = value.data_ptr<float>();
     at::parallel_for(0, value.numel(), kRun, [&](int64_t begin, int64_t end) {
-      kernels::AdamW(update, gradient + begin, end - begin, parameter + begin, m_[i].data() + begin,
-                     v_[i].data() + begin);
+      kernels::AdamW(update, gradient + begin, end - begin, parameter + begin, Data(m_[i]) + begin,
+                     Data(v_[i]) + begin);
     });
   }
 }
@@ -49,16 +57,16 @@ void AdamW::Step(int64_t step, double learning_rate, double grad_scale) {
 std::vector<StateTensor> AdamW::State() const {
   std::vector<StateTensor> tensors;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    tensors.push_back({"m/" + parameters_[i]->name(), m_[i]});
-    tensors.push_back({"v/" + parameters_[i]->name(), v_[i]});
+    tensors.push_back(Saved("m/" + parameters_[i]->name(), m_[i]));
+    tensors.push_back(Saved("v/" + parameters_[i]->name(), v_[i]));
   }
   return tensors;
 }
 
 absl::Status AdamW::Restore(const StateFile& state) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    FLOE_RETURN_IF_ERROR(state.Read("m/" + parameters_[i]->name(), m_[i]));
-    FLOE_RETURN_IF_ERROR(state.Read("v/" + parameters_[i]->name(), v_[i]));
+    FLOE_RETURN_IF_ERROR(ReadInto(state, "m/" + parameters_[i]->name(), m_[i]));
+    FLOE_RETURN_IF_ERROR(ReadInto(state, "v/" + parameters_[i]->name(), v_[i]));
   }
   return absl::OkStatus();
 }

@@ -18,15 +18,16 @@ class AdamW {
   // One step with gradients times `grad_scale`. `step` counts from 1.
   void Step(int64_t step, double learning_rate, double grad_scale);
 
-  // Both moments, named `m/<parameter>` and `v/<parameter>`. Spans borrow this object.
+  // Both moments, named `m/<parameter>` and `v/<parameter>`. On the CPU the spans borrow this
+  // object.
   std::vector<StateTensor> State() const;
   absl::Status Restore(const StateFile& state);
 
  private:
   const std::vector<Parameter*> parameters_;
   const TrainSettings settings_;
-  std::vector<std::vector<float>> m_;
-  std::vector<std::vector<float>> v_;
+  std::vector<at::Tensor> m_;  // where the parameters lie
+  std::vector<at::Tensor> v_;
 };
 
 }  // namespace floe::trainer

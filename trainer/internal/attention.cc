@@ -4,8 +4,10 @@
 #include <cmath>
 #include <vector>
 
+#include "trainer/internal/aten_ops.h"
 #include "trainer/internal/block_product.h"
 #include "trainer/internal/ops.h"
+#include "trainer/internal/route.h"
 
 namespace floe::trainer {
 namespace {
@@ -214,6 +216,7 @@ at::Tensor DocumentStarts(const at::Tensor& ids, int64_t separator) {
 }
 
 at::Tensor CausalAttention(const Heads& heads, const at::Tensor& starts) {
+  if (!ByKernels(heads.q)) return aten::CausalAttention(heads, starts);
   // Function::apply of LibTorch 1.13 takes no undefined tensors: an empty one stands for none.
   return CausalAttentionFunction::apply(heads.q, heads.k, heads.v,
                                         starts.defined() ? starts : at::empty({0}, at::kLong));

@@ -1,6 +1,8 @@
 #include "trainer/internal/gpt2_ops.h"
 
+#include "trainer/internal/aten_ops.h"
 #include "trainer/internal/gpt2_kernels.h"
+#include "trainer/internal/route.h"
 #include "trainer/internal/row_tasks.h"
 #include "trainer/internal/tensor_data.h"
 
@@ -69,9 +71,12 @@ class GeluFunction : public Function<GeluFunction> {
 
 at::Tensor LayerNorm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& shift,
                      double eps) {
+  if (!ByKernels(x)) return aten::LayerNorm(x, gain, shift, eps);
   return LayerNormFunction::apply(x, gain, shift, eps);
 }
 
-at::Tensor Gelu(const at::Tensor& x) { return GeluFunction::apply(x); }
+at::Tensor Gelu(const at::Tensor& x) {
+  return ByKernels(x) ? GeluFunction::apply(x) : aten::Gelu(x);
+}
 
 }  // namespace floe::trainer

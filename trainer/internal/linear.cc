@@ -1,6 +1,8 @@
 #include "trainer/internal/linear.h"
 
+#include "trainer/internal/aten_ops.h"
 #include "trainer/internal/gemm.h"
+#include "trainer/internal/route.h"
 #include "trainer/internal/row_tasks.h"
 #include "trainer/internal/tensor_data.h"
 
@@ -66,10 +68,12 @@ class LinearFunction : public Function<LinearFunction> {
 }  // namespace
 
 at::Tensor ApplyLinear(const at::Tensor& x, const LinearLayer& layer) {
+  if (!ByKernels(x)) return aten::Linear({}, x, layer);
   return LinearFunction::apply(at::empty({0}), x, layer.weight, OrEmpty(layer.bias), layer.turned);
 }
 
 at::Tensor AddLinear(const at::Tensor& base, const at::Tensor& x, const LinearLayer& layer) {
+  if (!ByKernels(x)) return aten::Linear(base, x, layer);
   return LinearFunction::apply(base.contiguous(), x, layer.weight, OrEmpty(layer.bias),
                                layer.turned);
 }

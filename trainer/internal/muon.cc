@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "trainer/internal/state_tensors.h"
 
 namespace floe::trainer {
 namespace {
@@ -13,10 +14,6 @@ constexpr double kMomentum = 0.95;
 constexpr int kIterations = 5;
 // a, b, c of a x + b (x x^T) x + c (x x^T)^2 x: the steepest rise from 0 that still settles.
 constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;
-
-std::span<float> ValuesOf(const at::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
-}
 
 }  // namespace
 
@@ -60,14 +57,14 @@ void Muon::Step(double learning_rate) {
 std::vector<StateTensor> Muon::State() const {
   std::vector<StateTensor> tensors;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    tensors.push_back({"m/" + parameters_[i]->name(), ValuesOf(momenta_[i])});
+    tensors.push_back(Saved("m/" + parameters_[i]->name(), momenta_[i]));
   }
   return tensors;
 }
 
 absl::Status Muon::Restore(const StateFile& state) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    FLOE_RETURN_IF_ERROR(state.Read("m/" + parameters_[i]->name(), ValuesOf(momenta_[i])));
+    FLOE_RETURN_IF_ERROR(ReadInto(state, "m/" + parameters_[i]->name(), momenta_[i]));
   }
   return absl::OkStatus();
 }

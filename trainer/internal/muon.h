@@ -25,7 +25,7 @@ class Muon {
   // One step with Nesterov's momentum and weight decay apart from the gradient.
   void Step(double learning_rate);
 
-  // The momenta, named `m/<parameter>`. Spans borrow this object.
+  // The momenta, named `m/<parameter>`. On the CPU the spans borrow this object.
   std::vector<StateTensor> State() const;
   absl::Status Restore(const StateFile& state);
 

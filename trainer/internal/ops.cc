@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "trainer/internal/aten_ops.h"
 #include "trainer/internal/gemm.h"
+#include "trainer/internal/route.h"
 #include "trainer/internal/row_tasks.h"
 #include "trainer/internal/tensor_data.h"
 
@@ -132,6 +134,11 @@ class LinearCrossEntropyFunction : public Function<LinearCrossEntropyFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden,
                             const at::Tensor& weight, const at::Tensor& targets, double scale,
                             bool learn) {
+    if (!ByKernels(hidden)) {
+      auto computed = aten::LinearCrossEntropy(hidden, weight, targets, scale, learn);
+      if (learn) context->save_for_backward({computed.dhidden, computed.dweight});
+      return computed.loss;
+    }
     const int64_t rows = hidden.size(0), width = hidden.size(1), vocab = weight.size(0);
     const int64_t chunk = std::min(rows, LogitRows(vocab));
     at::Tensor logits = at::empty({chunk, vocab}), losses = at::zeros({rows}, at::kDouble);
@@ -238,11 +245,13 @@ class LinearLogProbabilitiesFunction : public Function<LinearLogProbabilitiesFun
 }  // namespace
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& gain, double eps) {
+  if (!ByKernels(x)) return aten::RmsNorm(x, gain, eps);
   return RmsNormFunction::apply(x, gain, eps);
 }
 
 Heads SplitHeads(const at::Tensor& qkv, const kernels::HeadLayout& layout,
                  const HeadParameters& parameters) {
+  if (!ByKernels(qkv)) return aten::SplitHeads(qkv, layout, parameters);
   const variable_list heads =
       SplitHeadsFunction::apply(qkv, OrEmpty(parameters.q_gain), OrEmpty(parameters.k_gain),
                                 OrEmpty(parameters.cos), OrEmpty(parameters.sin), parameters.eps,
@@ -251,7 +260,9 @@ Heads SplitHeads(const at::Tensor& qkv, const kernels::HeadLayout& layout,
   return {heads[0], heads[1], heads[2]};
 }
 
-at::Tensor SwiGlu(const at::Tensor& gate_up) { return SwiGluFunction::apply(gate_up); }
+at::Tensor SwiGlu(const at::Tensor& gate_up) {
+  return ByKernels(gate_up) ? SwiGluFunction::apply(gate_up) : aten::SwiGlu(gate_up);
+}
 
 at::Tensor LinearCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight,
                               const at::Tensor& targets, double scale) {
@@ -263,6 +274,7 @@ at::Tensor LinearCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight
 
 at::Tensor LinearLogProbabilities(const at::Tensor& hidden, const at::Tensor& weight,
                                   const at::Tensor& targets) {
+  TORCH_CHECK(hidden.is_cpu(), "preferences are learnt on the CPU alone");
   return LinearLogProbabilitiesFunction::apply(hidden, weight, targets);
 }
 

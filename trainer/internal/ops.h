@@ -1,5 +1,6 @@
 // The transformer's operations as differentiable functions on tensors: the kernels of kernels.h and
-// BLAS, joined to LibTorch's autograd. All tensors are float32 and contiguous; N = B * T tokens.
+// BLAS, joined to LibTorch's autograd; on other devices than the CPU LibTorch's own operators
+// (route.h). All tensors are float32 and contiguous; N = B * T tokens.
 //
 // Thread-safe as far as autograd is. Errors leave as c10 exceptions, to be caught by who calls into
 // this folder.

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "base/status_macros.h"
+#include "trainer/internal/aten_ops.h"
+#include "trainer/internal/route.h"
 
 namespace floe::trainer {
 namespace {
@@ -26,6 +28,13 @@ std::vector<Parameter*> Those(std::vector<Parameter>& parameters, const TrainSet
 }  // namespace
 
 double GradNorm(const std::vector<Parameter>& parameters) {
+  if (!parameters.empty() && !ByKernels(parameters.front().value)) {
+    std::vector<at::Tensor> grads;
+    for (const Parameter& parameter : parameters) {
+      if (parameter.value.grad().defined()) grads.push_back(parameter.value.grad());
+    }
+    return grads.empty() ? 0 : aten::Norm(grads);
+  }
   double sum = 0;
   for (const Parameter& parameter : parameters) {
     const at::Tensor& grad = parameter.value.grad();

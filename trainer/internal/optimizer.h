@@ -26,7 +26,7 @@ class Optimizer {
   // settings.muon_learning_rate as it stands to settings.learning_rate.
   void Step(int64_t step, double learning_rate, double grad_norm);
 
-  // Spans borrow this object.
+  // On the CPU the spans borrow this object.
   std::vector<StateTensor> State() const;
   absl::Status Restore(const StateFile& state);
 

@@ -45,7 +45,7 @@ std::vector<tokenizer::TokenId> Continue(const Transformer& transformer,
     std::copy(ids.begin() + static_cast<std::ptrdiff_t>(first), ids.end(),
               input.data_ptr<int64_t>());
     const at::Tensor hidden = transformer.Hidden(input);
-    const at::Tensor logits = transformer.Logits(hidden.narrow(0, hidden.size(0) - 1, 1));
+    const at::Tensor logits = transformer.Logits(hidden.narrow(0, hidden.size(0) - 1, 1)).cpu();
     const int64_t next = Draw(logits.data_ptr<float>(), logits.size(1), options, rng);
     const auto id = static_cast<tokenizer::TokenId>(next);
     if (std::find(ends.begin(), ends.end(), id) != ends.end()) break;

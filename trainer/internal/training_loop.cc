@@ -12,6 +12,7 @@
 
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "trainer/internal/state_tensors.h"
 #include "trainer/schedule.h"
 
 namespace floe::trainer {
@@ -41,10 +42,6 @@ double PeakMemoryBytes() {
   }
   status >> kibibytes;
   return kibibytes * 1024;
-}
-
-std::span<float> ValuesOf(Parameter& parameter) {
-  return {parameter.value.data_ptr<float>(), static_cast<size_t>(parameter.value.numel())};
 }
 
 }  // namespace
@@ -106,7 +103,7 @@ absl::Status TrainingLoop::Resume(TrainingObserver& observer) {
 absl::Status TrainingLoop::TakeUp(const StateFile& saved) {
   FLOE_RETURN_IF_ERROR(optimizer_.Restore(saved));
   for (Parameter& parameter : parts_.transformer.parameters()) {
-    FLOE_RETURN_IF_ERROR(saved.Read("p/" + parameter.name(), ValuesOf(parameter)));
+    FLOE_RETURN_IF_ERROR(ReadInto(saved, "p/" + parameter.name(), parameter.value));
   }
   position_ = saved.position();
   position_.threads = options_.threads;
@@ -264,7 +261,7 @@ absl::Status TrainingLoop::TakeBestWeights(TrainingObserver& observer) {
     return absl::OkStatus();
   }
   for (Parameter& parameter : parts_.transformer.parameters()) {
-    FLOE_RETURN_IF_ERROR(saved->Read("p/" + parameter.name(), ValuesOf(parameter)));
+    FLOE_RETURN_IF_ERROR(ReadInto(*saved, "p/" + parameter.name(), parameter.value));
   }
   observer.OnLine(
       LineLevel::kInfo,
@@ -283,7 +280,7 @@ absl::Status TrainingLoop::Save(TrainingObserver& observer) {
   FLOE_RETURN_IF_ERROR(parts_.parallel.GatherToRankZero(tensors, received));
   if (parts_.parallel.rank() != 0) return absl::OkStatus();
   for (Parameter& parameter : parts_.transformer.parameters()) {
-    tensors.push_back({"p/" + parameter.name(), ValuesOf(parameter)});
+    tensors.push_back(Saved("p/" + parameter.name(), parameter.value));
   }
   const TrainSettings& settings = options_.settings;
   const bool keep_best = settings.keep_best || settings.early_stopping > 0;

@@ -69,6 +69,16 @@ absl::StatusOr<Transformer> Transformer::Load(const model::Checkpoint& checkpoin
   return transformer;
 }
 
+void Transformer::MoveTo(at::Device device) {
+  if (embedding().device() == device) return;
+  for (Parameter& parameter : parameters_) {
+    parameter.value = parameter.value.detach().to(device).requires_grad_();
+  }
+  if (!cos_.defined()) return;
+  cos_ = cos_.to(device);
+  sin_ = sin_.to(device);
+}
+
 Transformer Transformer::Replica() const {
   Transformer replica = *this;
   for (Parameter& parameter : replica.parameters_) {
@@ -256,7 +266,8 @@ at::Tensor Transformer::FeedForward(const at::Tensor& x, const Layer& layer) con
 }
 
 at::Tensor Transformer::Embedded(const at::Tensor& ids) const {
-  const at::Tensor tokens = at::embedding(At(embedding_), ids.reshape({-1}));
+  const at::Tensor tokens =
+      at::embedding(At(embedding_), ids.reshape({-1}).to(embedding().device()));
   if (positions_ < 0) return tokens;
   const int64_t batch = ids.size(0), sequence = ids.size(1), width = blueprint_.hidden_size;
   return (tokens.view({batch, sequence, width}) + At(positions_).narrow(0, 0, sequence))
@@ -266,9 +277,10 @@ at::Tensor Transformer::Embedded(const at::Tensor& ids) const {
 at::Tensor Transformer::Hidden(const at::Tensor& ids, Trace* trace) const {
   TORCH_CHECK(ids.dim() == 2 && ids.size(1) <= blueprint_.context,
               "ids must be [B, T] with T up to ", blueprint_.context);
-  const Sequences sequences{ids.size(1), execution_.separator < 0
-                                             ? at::Tensor()
-                                             : DocumentStarts(ids, execution_.separator)};
+  const Sequences sequences{
+      ids.size(1), execution_.separator < 0
+                       ? at::Tensor()
+                       : DocumentStarts(ids, execution_.separator).to(embedding().device())};
   const bool again = execution_.activation_checkpointing && at::GradMode::is_enabled();
   at::Tensor x = Embedded(ids);
   if (trace != nullptr) *trace = {x, {}};

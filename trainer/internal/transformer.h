@@ -73,6 +73,9 @@ class Transformer {
   // not finite.
   static absl::StatusOr<Transformer> Load(const model::Checkpoint& checkpoint);
 
+  // Brings the weights to a device: new tensors without gradients, unless they lie there already.
+  void MoveTo(at::Device device);
+
   // A transformer of the very same weights, whose gradients are its own.
   Transformer Replica() const;
 
@@ -82,8 +85,8 @@ class Transformer {
   std::vector<Parameter>& parameters() { return parameters_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
 
-  // ids [B, T] int64, T up to the context -> the final norm's output [B * T, D]. A trace is filled
-  // when one is given.
+  // ids [B, T] int64 on the CPU, T up to the context -> the final norm's output [B * T, D]. A trace
+  // is filled when one is given.
   at::Tensor Hidden(const at::Tensor& ids, Trace* trace = nullptr) const;
   // The final norm of a residual stream [N, D].
   at::Tensor FinalNorm(const at::Tensor& stream) const;
@@ -94,7 +97,8 @@ class Transformer {
   // The tokens' table [V, D].
   const at::Tensor& embedding() const { return parameters_[embedding_].value; }
 
-  // The tensors of a checkpoint, in the order of model::TensorsOf. Views borrow this object.
+  // The tensors of a checkpoint, in the order of model::TensorsOf. Views borrow this object, whose
+  // weights lie on the CPU.
   std::vector<model::NamedTensor> Export() const;
 
  private:

@@ -111,6 +111,16 @@ void ReadPrecision(YamlMap& map, PrecisionKind& precision) {
   precision = name == "bf16" ? PrecisionKind::kBf16 : PrecisionKind::kF32;
 }
 
+void ReadDevice(YamlMap& map, DeviceKind& device) {
+  std::string name(DeviceKindName(device));
+  map.Read("device", name);
+  if (name != "cpu" && name != "cuda") {
+    map.Fail(BadYaml(map.At("device"), absl::StrCat("device is \"", absl::CHexEscape(name),
+                                                    "\"; known are cpu, cuda")));
+  }
+  device = name == "cuda" ? DeviceKind::kCuda : DeviceKind::kCpu;
+}
+
 // `context` 0: not known, the blueprint has mistakes of its own.
 absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context,
                                         const Preset* preset) {
@@ -127,6 +137,7 @@ absl::StatusOr<TrainSettings> ReadTrain(const YAML::Node& node, int64_t context,
   map.Read("document_mask", train.document_mask);
   map.Read("activation_checkpointing", train.activation_checkpointing);
   ReadPrecision(map, train.precision);
+  ReadDevice(map, train.device);
   map.Read("processes", train.processes, {.least = 1, .most = 64});
   FLOE_RETURN_IF_ERROR(map.Finish());
   // What is right by itself and not together: all of it too.
@@ -242,6 +253,9 @@ std::string PretrainSpecJson(const PretrainSpec& spec) {
   if (train.activation_checkpointing) json["train"]["activation_checkpointing"] = true;
   if (train.precision != PrecisionKind::kF32) {
     json["train"]["precision"] = std::string(PrecisionName(train.precision));
+  }
+  if (train.device != DeviceKind::kCpu) {
+    json["train"]["device"] = std::string(DeviceKindName(train.device));
   }
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }

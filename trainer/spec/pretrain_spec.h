@@ -42,6 +42,9 @@ enum class OptimizerKind { kAdamW, kMuon };
 // f32.
 enum class PrecisionKind { kF32, kBf16 };
 
+// Where weights and optimizer lie and steps are computed.
+enum class DeviceKind { kCpu, kCuda };
+
 struct TrainSettings {
   int64_t steps = 0;                  // optimizer steps
   int64_t batch_size = 8;             // sequences a micro-batch
@@ -76,6 +79,7 @@ struct TrainSettings {
   bool document_mask = false;             // tokens attend to their own document alone
   bool activation_checkpointing = false;  // layers are computed again in backward: less memory
   PrecisionKind precision = PrecisionKind::kF32;
+  DeviceKind device = DeviceKind::kCpu;
   int64_t processes = 1;  // that share each step's sequences, on one machine
 
   bool operator==(const TrainSettings&) const = default;
@@ -92,6 +96,7 @@ struct PretrainSpec {
 std::string_view ScheduleName(ScheduleKind kind);    // "cosine", "wsd"
 std::string_view OptimizerName(OptimizerKind kind);  // "adamw", "muon"
 std::string_view PrecisionName(PrecisionKind kind);  // "f32", "bf16"
+std::string_view DeviceKindName(DeviceKind kind);    // "cpu", "cuda"
 
 // INVALID_ARGUMENT names every line with a mistake and what is wrong there: unknown or repeated
 // keys, wrong types, missing keys, dials that do not divide, values out of range. Dials that only

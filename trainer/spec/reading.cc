@@ -165,6 +165,10 @@ std::string_view PrecisionName(PrecisionKind kind) {
   return kind == PrecisionKind::kBf16 ? "bf16" : "f32";
 }
 
+std::string_view DeviceKindName(DeviceKind kind) {
+  return kind == DeviceKind::kCuda ? "cuda" : "cpu";
+}
+
 std::string_view ScheduleName(ScheduleKind kind) {
   return kind == ScheduleKind::kWsd ? "wsd" : "cosine";
 }

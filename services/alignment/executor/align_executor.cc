@@ -219,7 +219,7 @@ absl::StatusOr<std::string> AlignExecutor::Execute(const Assignment& job, Report
   FLOE_ASSIGN_OR_RETURN(const auto aligner,
                         trainer::Aligner::Create(checkpoint, *base.tokenizer,
                                                  std::move(material.task), options, clock_));
-  EventsOfTraining observer(reporter, trainer::DeviceName(threads_));
+  EventsOfTraining observer(reporter, trainer::DeviceName(trainer::DeviceKind::kCpu, threads_));
   FLOE_ASSIGN_OR_RETURN(const trainer::TrainOutcome outcome, aligner->Run(observer, stop));
   return Publish(attempt, *aligner,
                  {.checkpoint = checkpoint.digest(),

@@ -117,7 +117,9 @@ absl::StatusOr<Ranks> StartRanks(const Assignment& job, const Materials& materia
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return ErrnoStatus(error.value(), "cannot read /proc/self/exe");
-  FLOE_ASSIGN_OR_RETURN(ranks.group, trainer::ProcessGroup::Open(place));
+  FLOE_ASSIGN_OR_RETURN(
+      ranks.group, trainer::ProcessGroup::Open(
+                       place, {.cuda = options.settings.device == trainer::DeviceKind::kCuda}));
   place.port = ranks.group->port();
   trainer::LocalRanksOptions others;
   others.argv = {self.parent_path() / "floe-pretrain",
@@ -180,6 +182,7 @@ std::string PretrainExecutor::kind() const { return std::string(trainer::kPretra
 absl::StatusOr<std::string> PretrainExecutor::Execute(const Assignment& job, Reporter& reporter,
                                                       std::stop_token stop) {
   FLOE_ASSIGN_OR_RETURN(const trainer::PretrainSpec spec, trainer::ParsePretrainSpec(job.spec));
+  FLOE_RETURN_IF_ERROR(trainer::JudgeDeviceOfThisMachine(spec.train.device, spec.train.processes));
   FLOE_ASSIGN_OR_RETURN(const Materials materials, Fetch(registry_, job, spec, reporter));
   FLOE_ASSIGN_OR_RETURN(const trainer::TokenizedCorpus tokens,
                         Tokenize(job, materials, spec, threads_, reporter, stop));
@@ -200,7 +203,7 @@ absl::StatusOr<std::string> PretrainExecutor::Execute(const Assignment& job, Rep
                                 std::string(model::FamilyName(options.blueprint.family)),
                                 model::CountParameters(options.blueprint).Total(), options.threads,
                                 spec.train.processes));
-  EventsOfTraining observer(reporter, trainer::DeviceName(threads_));
+  EventsOfTraining observer(reporter, trainer::DeviceName(spec.train.device, threads_));
   const auto outcome = pretrainer->Run(observer, stop);
   FLOE_RETURN_IF_ERROR(ranks.others.Explain(outcome.status()));
   return Publish(registry_, job, spec, materials, *pretrainer, *outcome, reporter);

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "tokenizer/documents.h"
 #include "tokenizer/tokenizer.h"
+#include "trainer/compute.h"
 #include "trainer/distributed/local_ranks.h"
 #include "trainer/distributed/process_group.h"
 #include "trainer/pretrainer.h"
@@ -48,6 +49,8 @@ class Run {
   absl::Status Read() {
     FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options_.spec));
     FLOE_ASSIGN_OR_RETURN(spec_, ParsePretrainSpec(text));
+    FLOE_RETURN_IF_ERROR(JudgeDeviceOfThisMachine(
+        spec_.train.device, std::max<int64_t>(place_.size, spec_.train.processes)));
     FLOE_ASSIGN_OR_RETURN(tokenizer_json_, ReadFile(options_.tokenizer, kMaxTokenizerBytes));
     FLOE_ASSIGN_OR_RETURN(tokenizer_, tokenizer::Tokenizer::Load(tokenizer_json_));
     // On one machine unless the environment says otherwise.
@@ -65,7 +68,8 @@ class Run {
   absl::Status Prepare(const std::vector<std::string>& argv, std::stop_token stop) {
     if (place_.rank == 0) FLOE_RETURN_IF_ERROR(Tokenize(stop));
     if (place_.size > 1) {
-      FLOE_ASSIGN_OR_RETURN(group_, ProcessGroup::Open(place_));
+      FLOE_ASSIGN_OR_RETURN(
+          group_, ProcessGroup::Open(place_, {.cuda = spec_.train.device == DeviceKind::kCuda}));
       place_.port = group_->port();
     }
     if (place_.rank != 0) FLOE_RETURN_IF_ERROR(Tokenize(stop));
