@@ -60,6 +60,21 @@ void CheckHeads(const Blueprint& b, Mistakes& mistakes) {
   }
 }
 
+void CheckRope(const Blueprint& b, Mistakes& mistakes) {
+  if (b.family == Family::kGpt2) {
+    if (b.rope_scaling != RopeScaling{}) {
+      mistakes.Add(absl::StrCat("rope_scaling is ", ShownRopeScaling(b.rope_scaling),
+                                ": family gpt2 has no RoPE to scale"));
+    }
+    return;
+  }
+  if (!(std::isfinite(b.rope_theta) && b.rope_theta >= 1)) {
+    mistakes.Add(
+        absl::StrCat("rope_theta is ", b.rope_theta, ": must be a finite number, at least 1"));
+  }
+  for (const std::string& mistake : MistakesOf(b.rope_scaling, b.context)) mistakes.Add(mistake);
+}
+
 void Add(std::vector<TensorSpec>& specs, std::string_view name, std::vector<int64_t> shape) {
   specs.push_back({std::string(name), std::move(shape)});
 }
@@ -144,10 +159,7 @@ absl::Status Blueprint::Validate() const {
   if (family == Family::kGpt2 && ffn != FfnKind::kPlain) {
     mistakes.Add("ffn is gated: family gpt2 needs plain");
   }
-  if (family != Family::kGpt2 && !(std::isfinite(rope_theta) && rope_theta >= 1)) {
-    mistakes.Add(
-        absl::StrCat("rope_theta is ", rope_theta, ": must be a finite number, at least 1"));
-  }
+  CheckRope(*this, mistakes);
   if (!(norm_eps > 0 && norm_eps < 1)) {
     mistakes.Add(absl::StrCat("norm_eps is ", norm_eps, ": must be above 0 and below 1"));
   }

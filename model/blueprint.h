@@ -13,6 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "model/rope.h"
+
 namespace floe::model {
 
 // The layouts of Hugging Face's model_type of the same name. qwen3 is native (RMSNorm, RoPE,
@@ -35,6 +37,7 @@ struct Blueprint {
   FfnKind ffn = FfnKind::kGated;
   int64_t context = 0;  // most tokens a sequence may hold
   double rope_theta = 1e6;
+  RopeScaling rope_scaling = {};  // of RoPE's frequencies, for a context grown after training
   double norm_eps = 1e-6;
   bool tie_embeddings = true;  // the head is the transposed embedding
 

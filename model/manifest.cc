@@ -1,4 +1,5 @@
 #include <optional>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 
@@ -20,6 +21,7 @@ constexpr uint64_t kMaxFileSize = uint64_t{1} << 53;  // what canonical JSON can
 // Said in the file, so that a later form can be told apart.
 constexpr char kFormat[] = "floe.checkpoint.v1";
 constexpr char kWeightsKey[] = "weights";
+constexpr char kRopeScalingKey[] = "rope_scaling";
 
 absl::Status Bad(std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(kManifestFile, ": ", AbslView(what)));
@@ -62,6 +64,7 @@ class Members {
     const Json value = Take(key, "a string", [](const Json& v) { return v.is_string(); });
     return value.is_null() ? "" : value.get<std::string>();
   }
+  bool Has(const char* key) const { return object_.contains(key); }
   // Empty when the member is absent.
   std::string OptionalText(const char* key) { return object_.contains(key) ? Text(key) : ""; }
   std::string OptionalDigest(const char* key) { return object_.contains(key) ? Digest(key) : ""; }
@@ -105,19 +108,42 @@ bool IsFileName(std::string_view name) {
 }
 
 Json BlueprintJson(const Blueprint& b) {
-  return {{"family", FamilyName(b.family)},
-          {"vocab_size", b.vocab_size},
-          {"hidden_size", b.hidden_size},
-          {"num_layers", b.num_layers},
-          {"num_heads", b.num_heads},
-          {"num_kv_heads", b.num_kv_heads},
-          {"head_dim", b.head_dim},
-          {"ffn_hidden", b.ffn_hidden},
-          {"ffn", b.ffn == FfnKind::kGated ? "gated" : "plain"},
-          {"context", b.context},
-          {"rope_theta", b.rope_theta},
-          {"norm_eps", b.norm_eps},
-          {"tie_embeddings", b.tie_embeddings}};
+  Json json = {{"family", FamilyName(b.family)},
+               {"vocab_size", b.vocab_size},
+               {"hidden_size", b.hidden_size},
+               {"num_layers", b.num_layers},
+               {"num_heads", b.num_heads},
+               {"num_kv_heads", b.num_kv_heads},
+               {"head_dim", b.head_dim},
+               {"ffn_hidden", b.ffn_hidden},
+               {"ffn", b.ffn == FfnKind::kGated ? "gated" : "plain"},
+               {"context", b.context},
+               {"rope_theta", b.rope_theta},
+               {"norm_eps", b.norm_eps},
+               {"tie_embeddings", b.tie_embeddings}};
+  // Left out where nothing is scaled: a checkpoint keeps the digest that it had before the key.
+  if (b.rope_scaling == RopeScaling{}) return json;
+  Json& scaling = json[kRopeScalingKey] = Json::object();
+  scaling["rope_type"] = RopeScalingName(b.rope_scaling.kind);
+  VisitDials(b.rope_scaling, [&](const char* name, auto value) { scaling[name] = value; });
+  return json;
+}
+
+absl::StatusOr<RopeScaling> ParseScaling(Json json) {
+  Members members(std::move(json), absl::StrCat("blueprint.", kRopeScalingKey));
+  RopeScaling scaling;
+  const absl::StatusOr<RopeScalingKind> kind = ParseRopeScaling(members.Text("rope_type"));
+  if (!kind.ok()) return Bad(StdView(kind.status().message()));
+  scaling.kind = *kind;
+  VisitDials(scaling, [&](const char* name, auto& value) {
+    if constexpr (std::is_same_v<decltype(value), int64_t&>) {
+      value = members.Whole(name);
+    } else {
+      value = members.Number(name);
+    }
+  });
+  FLOE_RETURN_IF_ERROR(members.Finish());
+  return scaling;
 }
 
 absl::StatusOr<Blueprint> ParseBlueprint(Json json) {
@@ -136,7 +162,11 @@ absl::StatusOr<Blueprint> ParseBlueprint(Json json) {
   b.rope_theta = members.Number("rope_theta");
   b.norm_eps = members.Number("norm_eps");
   b.tie_embeddings = members.Boolean("tie_embeddings");
+  Json scaling = members.Has(kRopeScalingKey) ? members.Object(kRopeScalingKey) : Json();
   FLOE_RETURN_IF_ERROR(members.Finish());
+  if (!scaling.is_null()) {
+    FLOE_ASSIGN_OR_RETURN(b.rope_scaling, ParseScaling(std::move(scaling)));
+  }
   const absl::StatusOr<Family> known = ParseFamily(family);
   if (!known.ok()) return Bad(StdView(known.status().message()));
   b.family = *known;

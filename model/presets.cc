@@ -15,7 +15,16 @@ struct Named {
   Blueprint blueprint;
 };
 
-constexpr size_t kCount = 7;
+constexpr size_t kCount = 9;
+
+// Of Llama 3.1 and 3.2, whose models were first trained on 8,192 tokens.
+constexpr RopeScaling Llama3Scaling(double factor) {
+  return {.kind = RopeScalingKind::kLlama3,
+          .factor = factor,
+          .low_freq_factor = 1,
+          .high_freq_factor = 4,
+          .original_max_position_embeddings = 8192};
+}
 
 const std::array<Named, kCount>& Presets() {
   static const auto& presets = *new std::array<Named, kCount>{{
@@ -73,6 +82,34 @@ const std::array<Named, kCount>& Presets() {
         .rope_theta = 5e5,
         .norm_eps = 1e-5,
         .tie_embeddings = false}},
+      {"llama-3.1-8b",
+       {.family = Family::kLlama,
+        .vocab_size = 128256,
+        .hidden_size = 4096,
+        .num_layers = 32,
+        .num_heads = 32,
+        .num_kv_heads = 8,
+        .head_dim = 128,
+        .ffn_hidden = 14336,
+        .context = 131072,
+        .rope_theta = 5e5,
+        .rope_scaling = Llama3Scaling(8),
+        .norm_eps = 1e-5,
+        .tie_embeddings = false}},
+      {"llama-3.2-1b",
+       {.family = Family::kLlama,
+        .vocab_size = 128256,
+        .hidden_size = 2048,
+        .num_layers = 16,
+        .num_heads = 32,
+        .num_kv_heads = 8,
+        .head_dim = 64,
+        .ffn_hidden = 8192,
+        .context = 131072,
+        .rope_theta = 5e5,
+        .rope_scaling = Llama3Scaling(32),
+        .norm_eps = 1e-5,
+        .tie_embeddings = true}},
       {"qwen2.5-0.5b",
        {.family = Family::kQwen2,
         .vocab_size = 151936,

@@ -11,19 +11,24 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json BlueprintJson(const model::Blueprint& b) {
-  return {{"family", model::FamilyName(b.family)},
-          {"vocab_size", b.vocab_size},
-          {"hidden_size", b.hidden_size},
-          {"num_layers", b.num_layers},
-          {"num_heads", b.num_heads},
-          {"num_kv_heads", b.num_kv_heads},
-          {"head_dim", b.head_dim},
-          {"ffn_hidden", b.ffn_hidden},
-          {"ffn", FfnName(b.ffn)},
-          {"context", b.context},
-          {"rope_theta", b.rope_theta},
-          {"norm_eps", b.norm_eps},
-          {"tie_embeddings", b.tie_embeddings}};
+  Json json = {{"family", model::FamilyName(b.family)},
+               {"vocab_size", b.vocab_size},
+               {"hidden_size", b.hidden_size},
+               {"num_layers", b.num_layers},
+               {"num_heads", b.num_heads},
+               {"num_kv_heads", b.num_kv_heads},
+               {"head_dim", b.head_dim},
+               {"ffn_hidden", b.ffn_hidden},
+               {"ffn", FfnName(b.ffn)},
+               {"context", b.context},
+               {"rope_theta", b.rope_theta},
+               {"norm_eps", b.norm_eps},
+               {"tie_embeddings", b.tie_embeddings}};
+  Json& scaling = json["rope_scaling"];  // null: none
+  if (b.rope_scaling == model::RopeScaling{}) return json;
+  scaling["rope_type"] = model::RopeScalingName(b.rope_scaling.kind);
+  model::VisitDials(b.rope_scaling, [&](const char* name, auto value) { scaling[name] = value; });
+  return json;
 }
 
 // A model of another size: its dials and its parameters.

@@ -51,14 +51,18 @@ class Section {
 };
 
 std::string Dials(const model::Blueprint& b) {
+  const std::string scaled =
+      b.rope_scaling == model::RopeScaling{}
+          ? ""
+          : absl::StrCat("  rope_scaling ", model::ShownRopeScaling(b.rope_scaling), "\n");
   return absl::StrFormat(
       "Dials\n"
       "  family %s, vocab_size %s, hidden_size %s, num_layers %s, num_heads %s, num_kv_heads %s,\n"
-      "  head_dim %s, ffn_hidden %s, ffn %s, context %s, tie_embeddings %s\n",
+      "  head_dim %s, ffn_hidden %s, ffn %s, context %s, tie_embeddings %s\n%s",
       std::string(model::FamilyName(b.family)), HumanCount(b.vocab_size), HumanCount(b.hidden_size),
       HumanCount(b.num_layers), HumanCount(b.num_heads), HumanCount(b.num_kv_heads),
       HumanCount(b.head_dim), HumanCount(b.ffn_hidden), FfnName(b.ffn), HumanCount(b.context),
-      b.tie_embeddings ? "true" : "false");
+      b.tie_embeddings ? "true" : "false", scaled);
 }
 
 std::string Parameters(const model::Plan& plan) {

@@ -145,10 +145,9 @@ absl::Status CpuEngine::Allocate() {
     }
   }
   if (!weights_.positions.empty()) return absl::OkStatus();
-  // theta^(-2i / head_dim), in 32 bits as the models were trained with.
-  for (int64_t i = 0; i < b.head_dim / 2; ++i) {
-    const double exponent = static_cast<double>(2 * i) / static_cast<double>(b.head_dim);
-    inverse_frequency_.push_back(static_cast<float>(1.0 / std::pow(b.rope_theta, exponent)));
+  // In 32 bits, as the models were trained with.
+  for (const double one : model::RopeInverseFrequencies(b.head_dim, b.rope_theta, b.rope_scaling)) {
+    inverse_frequency_.push_back(static_cast<float>(one));
   }
   return absl::OkStatus();
 }

@@ -62,6 +62,16 @@ TEST_F(PlanTest, TheClassicDialsShowWhatTheFfnTakesAndWhatAGateAdds) {
   EXPECT_EQ(gated["parameters"]["total"], 8'852'344'832);
 }
 
+TEST_F(PlanTest, ScaledRopeIsAmongTheDials) {
+  const json scaled = Plan({"--preset", "llama-3.2-1b", "--offline"})["blueprint"]["rope_scaling"];
+  EXPECT_EQ(scaled["rope_type"], "llama3");
+  EXPECT_EQ(scaled["factor"], 32);
+  EXPECT_EQ(scaled["original_max_position_embeddings"], 8192);
+  EXPECT_EQ(Plan({"--preset", "llama-3-8b", "--offline"})["blueprint"]["rope_scaling"], nullptr);
+  EXPECT_EQ(Run({"plan", "--preset", "llama-3.1-8b", "--offline"}), 0);
+  EXPECT_THAT(out_, HasSubstr("rope_scaling llama3 (factor 8, low_freq_factor 1, "));
+}
+
 TEST_F(PlanTest, AWantedSizeGivesTheNearestDialsAndThePlanOfTheFirst) {
   const json plan = Plan({"--target-parameters", "7e9", "--offline"});
   ASSERT_EQ(plan["nearest"].size(), 5u);

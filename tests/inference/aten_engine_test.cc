@@ -89,6 +89,10 @@ std::vector<model::Blueprint> FormsOf(model::Family family) {
   if (family != model::Family::kGpt2) {
     forms.push_back(forms[0]);
     forms.back().ffn = model::FfnKind::kPlain;
+    forms.push_back(forms[0]);
+    forms.back().rope_scaling = {model::RopeScalingKind::kLlama3, 8, 1, 4, 64};
+    forms.push_back(forms[0]);
+    forms.back().rope_scaling = {.kind = model::RopeScalingKind::kLinear, .factor = 4};
   }
   return forms;
 }

@@ -45,7 +45,9 @@ TEST_P(FamiliesTest, TheEngineComputesTransformersLogits) {
   EXPECT_LT(apart, 1e-4);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, FamiliesTest, testing::Values("qwen3", "llama", "qwen2", "gpt2"),
+INSTANTIATE_TEST_SUITE_P(All, FamiliesTest,
+                         testing::Values("qwen3", "llama", "qwen2", "gpt2", "llama3_scaled",
+                                         "linear_scaled"),
                          [](const auto& family) { return std::string(family.param); });
 
 }  // namespace

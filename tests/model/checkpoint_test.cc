@@ -185,6 +185,11 @@ TEST_F(CheckpointTest, AConfigOfAnotherModelIsRefused) {
   Relist("config.json");
   EXPECT_EQ(Opened().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(Opened().message()), HasSubstr("describes another model"));
+  other = SmallBlueprint(Family::kQwen3);
+  other.rope_scaling = {.kind = RopeScalingKind::kLinear, .factor = 2};
+  folder_.Write("c/config.json", ConfigJson(other));
+  Relist("config.json");
+  EXPECT_THAT(std::string(Opened().message()), HasSubstr("describes another model"));
 }
 
 TEST_F(CheckpointTest, WeightsOfAnotherModelAreRefused) {

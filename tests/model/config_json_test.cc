@@ -148,10 +148,6 @@ TEST(ConfigJson, RopeParametersOfTransformers5AreRead) {
 }
 
 TEST(ConfigJson, WhatTheEnginesDoNotComputeIsRefusedByName) {
-  EXPECT_THAT(Mistake(Qwen3With({{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}}})),
-              HasSubstr("rope_scaling.rope_type is \"llama3\""));
-  EXPECT_THAT(Mistake(Qwen3With({{"rope_parameters", {{"type", "yarn"}}}})),
-              HasSubstr("rope_parameters.type is \"yarn\""));
   EXPECT_THAT(Mistake(Qwen3With({{"attention_bias", true}})), HasSubstr("attention_bias is true"));
   EXPECT_THAT(Mistake(Qwen3With({{"use_sliding_window", true}})), HasSubstr("use_sliding_window"));
   EXPECT_THAT(Mistake(Qwen3With({{"layer_types", {"full_attention", "sliding_attention"}}})),

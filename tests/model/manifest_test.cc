@@ -43,6 +43,38 @@ TEST(Manifest, HasTheseBytes) {
           kDigestB + "\"}}");
 }
 
+// The digest of a checkpoint from before the key: without scaling there is none.
+TEST(Manifest, WithoutScalingTheDigestStaysWhatItWas) {
+  EXPECT_EQ(Sample().Digest(), "45b89bd8c624e4af34ca6848cdf0111d183124ba3948ad30aa965feafaa9159d");
+}
+
+TEST(Manifest, RopeScalingTakesPartInTheDigest) {
+  Manifest scaled = Sample();
+  scaled.blueprint.rope_scaling = {.kind = RopeScalingKind::kLinear, .factor = 2};
+  EXPECT_THAT(scaled.Serialize(),
+              HasSubstr("\"rope_scaling\":{\"factor\":2,\"rope_type\":\"linear\"}"));
+  Manifest other = Sample();
+  other.blueprint.rope_scaling = {RopeScalingKind::kLlama3, 2, 1, 4, 32};
+  EXPECT_NE(scaled.Digest(), Sample().Digest());
+  EXPECT_NE(scaled.Digest(), other.Digest());
+  for (const Manifest& one : {scaled, other}) {
+    const auto back = Manifest::Parse(one.Serialize());
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->blueprint, one.blueprint);
+  }
+  Json json = Json::parse(other.Serialize());
+  json["blueprint"]["rope_scaling"]["extra"] = 1;
+  EXPECT_THAT(Mistake(json), HasSubstr("blueprint.rope_scaling has the unknown key \"extra\""));
+  json = Json::parse(other.Serialize());
+  json["blueprint"]["rope_scaling"].erase("low_freq_factor");
+  EXPECT_THAT(Mistake(json), HasSubstr("blueprint.rope_scaling has no low_freq_factor"));
+  json = Json::parse(other.Serialize());
+  json["blueprint"]["rope_scaling"]["rope_type"] = "yarn";
+  EXPECT_THAT(Mistake(json), HasSubstr("rope_type is \"yarn\""));
+  json["blueprint"]["rope_scaling"] = {{"rope_type", "default"}};
+  EXPECT_THAT(Mistake(json), HasSubstr("canonical form"));
+}
+
 TEST(Manifest, ItsDigestIsThatOfItsBytes) {
   EXPECT_EQ(Sample().Digest(), Sha256::Hex(Sample().Serialize()));
   Manifest other = Sample();

@@ -75,7 +75,9 @@ TEST_P(FamiliesTest, GradientsReachEveryParameter) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, FamiliesTest, testing::Values("qwen3", "llama", "qwen2", "gpt2"),
+INSTANTIATE_TEST_SUITE_P(All, FamiliesTest,
+                         testing::Values("qwen3", "llama", "qwen2", "gpt2", "llama3_scaled",
+                                         "linear_scaled"),
                          [](const auto& family) { return std::string(family.param); });
 
 }  // namespace

@@ -69,6 +69,38 @@ TEST(PretrainSpecTest, ReadsItsOwnJson) {
   EXPECT_EQ(PretrainSpecJson(again), PretrainSpecJson(spec));
 }
 
+TEST(PretrainSpecTest, RopeScalingIsADial) {
+  const std::string linear =
+      With("context: 128", "context: 128\n  rope_scaling: {rope_type: linear, factor: 4}");
+  PretrainSpec spec = ParsePretrainSpec(linear).value();
+  EXPECT_EQ(spec.blueprint.rope_scaling,
+            (model::RopeScaling{.kind = model::RopeScalingKind::kLinear, .factor = 4}));
+  spec.blueprint.rope_scaling = {model::RopeScalingKind::kLlama3, 8, 1, 4, 64};
+  EXPECT_EQ(ParsePretrainSpec(PretrainSpecJson(spec)).value().blueprint, spec.blueprint);
+  // States saved before the dial was there are of the same run.
+  EXPECT_THAT(PretrainSpecJson(ParsePretrainSpec(kSpec).value()),
+              testing::Not(HasSubstr("scaling")));
+}
+
+TEST(PretrainSpecTest, NamesWhatIsWrongWithRopeScalingAndItsLine) {
+  const auto refusal = [](const std::string& scaling) {
+    return RefusalOf(With("context: 128", "context: 128\n  rope_scaling: " + scaling));
+  };
+  EXPECT_THAT(refusal("{rope_type: yarn, factor: 4}"),
+              HasSubstr("line 11: rope_scaling.rope_type is \"yarn\": must be default, linear or"));
+  EXPECT_THAT(refusal("{rope_type: linear}"), HasSubstr("line 11: rope_scaling.factor is missing"));
+  EXPECT_THAT(refusal("{rope_type: linear, factor: 0.5}"),
+              HasSubstr("line 11: rope_scaling.factor is 0.5: must be from 1"));
+  EXPECT_THAT(refusal("{rope_type: linear, factor: .nan}"), HasSubstr("line 11: "));
+  EXPECT_THAT(refusal("{rope_type: linear, factor: 4, low_freq_factor: 1}"),
+              HasSubstr("low_freq_factor"));
+  EXPECT_THAT(refusal("{rope_type: llama3, factor: 8, low_freq_factor: 4, high_freq_factor: 1,\n"
+                      "    original_max_position_embeddings: 256}"),
+              testing::AllOf(HasSubstr("high_freq_factor is 1: must be a finite number above"),
+                             HasSubstr("original_max_position_embeddings is 256: must be from 1 to "
+                                       "the context, 128")));
+}
+
 TEST(PretrainSpecTest, SamplesComeWithEachHeldOutLossUnlessTheFileSaysOtherwise) {
   EXPECT_EQ(ParsePretrainSpec(kSpec)->train.sample_interval, std::nullopt);
   for (const int64_t interval : {0, 250}) {

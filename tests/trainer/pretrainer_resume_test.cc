@@ -151,6 +151,11 @@ TEST_F(ResumeTest, StatesOfAnotherBlueprintAreNotTakenUp) {
     EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << refused;
     EXPECT_THAT(refused.message(), HasSubstr("another run"));
   }
+  options_.blueprint = TinyBlueprint();
+  options_.blueprint.rope_scaling = {.kind = model::RopeScalingKind::kLinear, .factor = 2};
+  const absl::Status refused = Make("a")->Run(recorder, {}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << refused;
+  EXPECT_THAT(refused.message(), HasSubstr("another run"));
 }
 
 }  // namespace

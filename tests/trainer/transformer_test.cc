@@ -207,6 +207,15 @@ TEST_F(TransformerTest, TheEngineComputesTheSameLogitsWithAPlainFfn) {
     ExpectEngineAgrees(plain);
   }
 }
+TEST_F(TransformerTest, TheEngineComputesTheSameLogitsWithScaledRope) {
+  for (const auto family : {model::Family::kQwen3, model::Family::kLlama}) {
+    model::Blueprint scaled = TinyBlueprint(family);
+    scaled.rope_scaling = {model::RopeScalingKind::kLlama3, 8, 1, 4, 32};
+    ExpectEngineAgrees(scaled);
+    scaled.rope_scaling = {.kind = model::RopeScalingKind::kLinear, .factor = 4};
+    ExpectEngineAgrees(scaled);
+  }
+}
 
 }  // namespace
 }  // namespace floe::trainer

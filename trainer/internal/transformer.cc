@@ -163,11 +163,11 @@ void Transformer::BuildRope() {
   const int64_t half = blueprint_.head_dim / 2;
   cos_ = at::empty({blueprint_.context, half});
   sin_ = at::empty({blueprint_.context, half});
+  const std::vector<double> frequencies = model::RopeInverseFrequencies(
+      blueprint_.head_dim, blueprint_.rope_theta, blueprint_.rope_scaling);
   for (int64_t t = 0; t < blueprint_.context; ++t) {
     for (int64_t i = 0; i < half; ++i) {
-      const double turn =
-          static_cast<double>(t) *
-          std::pow(blueprint_.rope_theta, -static_cast<double>(i) / static_cast<double>(half));
+      const double turn = static_cast<double>(t) * frequencies[i];
       cos_.data_ptr<float>()[t * half + i] = static_cast<float>(std::cos(turn));
       sin_.data_ptr<float>()[t * half + i] = static_cast<float>(std::sin(turn));
     }

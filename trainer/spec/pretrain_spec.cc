@@ -1,5 +1,6 @@
 #include "trainer/spec/pretrain_spec.h"
 
+#include <type_traits>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -40,6 +41,34 @@ absl::Status CheckDials(const YamlMap& map, const model::Blueprint& dials) {
   return absl::OkStatus();
 }
 
+// Into `dials`, whose context is read.
+absl::Status ReadRopeScaling(YamlMap& blueprint, model::Blueprint& dials) {
+  const YAML::Node node = blueprint.Child("rope_scaling");
+  if (!node.IsDefined()) return absl::OkStatus();
+  YamlMap map("rope_scaling", node);
+  std::string type;
+  map.Read("rope_type", type, Presence::kRequired);
+  const auto kind = model::ParseRopeScaling(type);
+  if (!kind.ok()) {
+    return BadYaml(map.At("rope_type"), absl::StrCat("rope_scaling.", kind.status().message()));
+  }
+  model::RopeScaling& scaling = dials.rope_scaling = {.kind = *kind};
+  model::VisitDials(scaling, [&](const char* name, auto& value) {
+    if constexpr (std::is_same_v<decltype(value), int64_t&>) {
+      map.Read(name, value, {.least = 1, .most = kMaxDial});
+    } else {
+      map.Read(name, value, {.least = 0, .most = 1e12});
+    }
+    if (map.Has(name)) return;
+    map.Fail(BadYaml(node, absl::StrCat("rope_scaling.", name, " is missing")));
+  });
+  FLOE_RETURN_IF_ERROR(map.Finish());
+  for (const std::string& mistake : model::MistakesOf(scaling, dials.context)) {
+    map.Fail(BadYaml(node, mistake));
+  }
+  return map.Finish();
+}
+
 // `preset` may be null: then the file gives the shape.
 absl::StatusOr<model::Blueprint> ReadBlueprint(const YAML::Node& node, const Preset* preset) {
   YamlMap map("blueprint", node);
@@ -60,7 +89,8 @@ absl::StatusOr<model::Blueprint> ReadBlueprint(const YAML::Node& node, const Pre
   map.Read("rope_theta", dials.rope_theta, {.least = 1, .most = 1e12});
   map.Read("norm_eps", dials.norm_eps, {.least = 0, .most = 1e-2, .above_least = true});
   map.Read("tie_embeddings", dials.tie_embeddings);
-  FLOE_RETURN_IF_ERROR(map.Finish());
+  const absl::Status scaling = ReadRopeScaling(map, dials);
+  FLOE_RETURN_IF_ERROR(JoinMistakes({map.Finish(), scaling}));
 
   auto known = model::ParseFamily(family);
   if (!known.ok()) return BadYaml(map.At("family"), StdView(known.status().message()));
@@ -242,6 +272,13 @@ std::string PretrainSpecJson(const PretrainSpec& spec) {
                        {"rope_theta", dials.rope_theta},
                        {"norm_eps", dials.norm_eps},
                        {"tie_embeddings", dials.tie_embeddings}};
+  // Left out where nothing is scaled, so that states saved before the key are of the same run.
+  if (dials.rope_scaling != model::RopeScaling{}) {
+    auto& scaling = json["blueprint"]["rope_scaling"];
+    scaling["rope_type"] = std::string(model::RopeScalingName(dials.rope_scaling.kind));
+    model::VisitDials(dials.rope_scaling,
+                      [&](const char* name, auto value) { scaling[name] = value; });
+  }
   json["train"] = TrainJson(train);
   json["train"].update({{"sequence_length", train.sequence_length},
                         {"held_out_fraction", train.held_out_fraction},

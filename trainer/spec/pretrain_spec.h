@@ -12,10 +12,12 @@
 // `preset: small` (presets.h) stands for a blueprint and a batch_size; keys of the file go before
 // it. Everything under `train` has a default but `steps`; of the blueprint, family (qwen3; llama,
 // qwen2 and gpt2 are the others), num_kv_heads (num_heads), head_dim (hidden_size / num_heads), ffn
-// (gated; plain in gpt2), tie_embeddings, rope_theta and norm_eps have one. What `train` leaves out
-// is the default recipe: optimizer muon, schedule wsd with a decay over half of the steps,
-// learning_rate 0.004 down to 0; the defaults of TrainSettings below are other kinds' of training.
-// Pure: no torch, so that a service can check specifications.
+// (gated; plain in gpt2), tie_embeddings, rope_theta and norm_eps have one; rope_scaling (none) is
+// {rope_type: linear, factor: 4} or {rope_type: llama3, factor: 8, low_freq_factor: 1,
+// high_freq_factor: 4, original_max_position_embeddings: 8192}, see model/rope.h. What `train`
+// leaves out is the default recipe: optimizer muon, schedule wsd with a decay over half of the
+// steps, learning_rate 0.004 down to 0; the defaults of TrainSettings below are other kinds' of
+// training. Pure: no torch, so that a service can check specifications.
 #pragma once
 
 #include <cstdint>

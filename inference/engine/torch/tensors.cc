@@ -112,9 +112,9 @@ absl::StatusOr<LayerTensors> LoadLayer(const Loader& loader, const model::Bluepr
 void MakeRope(const Loader& loader, const model::Blueprint& b, ModelTensors& model) {
   const int64_t half = b.head_dim / 2;
   std::vector<float> cosines(b.context * half), sines(b.context * half);
+  const auto frequencies = model::RopeInverseFrequencies(b.head_dim, b.rope_theta, b.rope_scaling);
   for (int64_t i = 0; i < half; ++i) {
-    const double exponent = static_cast<double>(2 * i) / static_cast<double>(b.head_dim);
-    const auto frequency = static_cast<float>(1.0 / std::pow(b.rope_theta, exponent));
+    const auto frequency = static_cast<float>(frequencies[i]);
     for (int64_t position = 0; position < b.context; ++position) {
       const double angle = static_cast<float>(position) * frequency;
       cosines[position * half + i] = static_cast<float>(std::cos(angle));
