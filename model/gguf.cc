@@ -124,6 +124,11 @@ void AddDials(const Blueprint& b, Metadata& metadata) {
   whole("rope.dimension_count", b.head_dim);
   whole("vocab_size", b.vocab_size);
   metadata.Number(absl::StrCat(arch, ".rope.freq_base"), b.rope_theta);
+  // llama3's bands are the tensor rope_freqs: gguf_tensors.cc.
+  if (b.rope_scaling.kind == RopeScalingKind::kLinear) {
+    metadata.Text(absl::StrCat(arch, ".rope.scaling.type"), "linear");
+    metadata.Number(absl::StrCat(arch, ".rope.scaling.factor"), b.rope_scaling.factor);
+  }
   metadata.Number(absl::StrCat(arch, ".attention.layer_norm_rms_epsilon"), b.norm_eps);
 }
 
@@ -193,6 +198,12 @@ absl::Status WriteGguf(const std::filesystem::path& path, const Checkpoint& chec
     return absl::UnimplementedError(absl::StrCat("llama.cpp has no ",
                                                  AbslView(FamilyName(blueprint.family)),
                                                  " with a plain FFN; no other program has"));
+  }
+  if (blueprint.rope_scaling.kind == RopeScalingKind::kLlama3 &&
+      blueprint.family != Family::kLlama) {
+    return absl::UnimplementedError(
+        absl::StrCat("llama.cpp scales RoPE in llama3's way in llama alone, and would not in ",
+                     AbslView(FamilyName(blueprint.family))));
   }
   if (tokenizer.tokens.size() > static_cast<size_t>(blueprint.vocab_size)) {
     return absl::InvalidArgumentError(absl::StrCat("the tokenizer has ", tokenizer.tokens.size(),

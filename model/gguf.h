@@ -33,8 +33,8 @@ struct GgufTokenizer {
 // Matrices keep the type that they are stored in, and 8-bit ones become Q8_0 number by number;
 // vectors become F32. Written atomically; `path` is replaced. INVALID_ARGUMENT when the tokenizer
 // has more tokens than the model, UNIMPLEMENTED for dials that llama.cpp does not compute (a plain
-// FFN outside gpt2) and for 8-bit rows that are no multiple of 32; RESOURCE_EXHAUSTED when the disk
-// is full.
+// FFN outside gpt2, llama3's RoPE scaling outside llama) and for 8-bit rows that are no multiple of
+// 32; RESOURCE_EXHAUSTED when the disk is full.
 absl::Status WriteGguf(const std::filesystem::path& path, const Checkpoint& checkpoint,
                        const GgufTokenizer& tokenizer, const std::string& name);
 

@@ -88,6 +88,19 @@ void SetRopeOrder(const Blueprint& b, GgufTensor& tensor) {
   tensor.heads = q ? b.num_heads : b.num_kv_heads;
 }
 
+// llama.cpp divides each pair's angle by its number here.
+GgufTensor RopeFactors(const Blueprint& b) {
+  const auto plain = RopeInverseFrequencies(b.head_dim, b.rope_theta, {});
+  const auto scaled = RopeInverseFrequencies(b.head_dim, b.rope_theta, b.rope_scaling);
+  GgufTensor tensor;
+  tensor.name = "rope_freqs.weight";
+  tensor.shape = {b.head_dim / 2};
+  for (size_t i = 0; i < plain.size(); ++i) {
+    tensor.computed.push_back(static_cast<float>(plain[i] / scaled[i]));
+  }
+  return tensor;
+}
+
 // `source` is [rows, columns] of `width` bytes a number.
 std::string Transposed(std::string_view source, int64_t rows, int64_t columns, size_t width) {
   std::string out(source.size(), '\0');
@@ -158,11 +171,15 @@ uint32_t GgufTensor::GgmlType() const {
 }
 
 uint64_t GgufTensor::ByteSize() const {
+  if (!computed.empty()) return computed.size() * sizeof(float);
   if (Quantized()) return source.bytes.size() / kQuantizationGroup * kQ8BlockBytes;
   return Widened() ? source.bytes.size() * 2 : source.bytes.size();
 }
 
 std::string GgufTensor::Bytes() const {
+  if (!computed.empty()) {
+    return {reinterpret_cast<const char*>(computed.data()), computed.size() * sizeof(float)};
+  }
   if (Quantized()) return Q8Blocks(*this);
   if (Widened()) {
     const std::vector<float> values = source.ToFloats();
@@ -182,6 +199,9 @@ std::string GgufTensor::Bytes() const {
 
 absl::StatusOr<std::vector<GgufTensor>> GgufTensorsOf(const Checkpoint& checkpoint) {
   std::vector<GgufTensor> tensors;
+  if (checkpoint.blueprint().rope_scaling.kind == RopeScalingKind::kLlama3) {
+    tensors.push_back(RopeFactors(checkpoint.blueprint()));
+  }
   for (const TensorSpec& spec : TensorsOf(checkpoint.blueprint())) {
     FLOE_ASSIGN_OR_RETURN(GgufTensor tensor, Rename(spec.name));
     FLOE_ASSIGN_OR_RETURN(tensor.source, checkpoint.Tensor(spec.name));

@@ -11,7 +11,7 @@
 
 namespace floe::model {
 
-// Borrows the checkpoint's bytes.
+// Borrows the checkpoint's bytes, but for what is computed.
 struct GgufTensor {
   enum class Order {
     kAsStored,
@@ -22,8 +22,9 @@ struct GgufTensor {
   std::vector<int64_t> shape;  // row-major, as written
   TensorView source;
   Order order = Order::kAsStored;
-  int64_t heads = 0;  // with kRopePairs
-  TensorView scales;  // of 8-bit weights
+  int64_t heads = 0;            // with kRopePairs
+  TensorView scales;            // of 8-bit weights
+  std::vector<float> computed;  // no tensor of the checkpoint: instead of `source`
 
   bool Quantized() const { return source.dtype == DType::kI8; }
   // Vectors are written as F32.

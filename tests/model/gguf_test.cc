@@ -173,6 +173,46 @@ TEST_F(GgufTest, LlamasQueriesAndKeysAreTurnedByNeighbouringPairs) {
   EXPECT_EQ(read.tensors.count("output.weight"), 1u);
 }
 
+TEST_F(GgufTest, LinearScalingIsAFactor) {
+  Blueprint dials = SmallBlueprint(Family::kQwen2);
+  dials.rope_scaling = {.kind = RopeScalingKind::kLinear, .factor = 4};
+  const GgufReader read = Export(Write(dials));
+  EXPECT_EQ(read.texts.at("qwen2.rope.scaling.type"), "linear");
+  EXPECT_EQ(read.numbers.at("qwen2.rope.scaling.factor"), 4);
+  EXPECT_EQ(read.tensors.count("rope_freqs.weight"), 0u);
+}
+
+TEST_F(GgufTest, Llama3sScalingIsATensorOfWhatDividesEachAngle) {
+  Blueprint dials = SmallBlueprint(Family::kLlama);
+  dials.head_dim = 8;
+  dials.rope_theta = 1e4;  // wavelengths 6.3, 63, 628 and 6283
+  dials.context = 1024;
+  dials.rope_scaling = {RopeScalingKind::kLlama3, 8, 1, 20, 400};
+  const Checkpoint checkpoint = Write(dials);
+  const GgufReader read = Export(checkpoint);
+  EXPECT_THAT(read.tensors.at("rope_freqs.weight").ne, ElementsAre(4));
+  EXPECT_EQ(read.tensors.size(), TensorsOf(dials).size() + 1);
+  const std::vector<float> factors = read.Floats("rope_freqs.weight");
+  EXPECT_EQ(factors[0], 1);
+  // kept = (400 / 62.83 - 1) / 19 of the frequency, and an eighth of the rest.
+  EXPECT_NEAR(factors[1], 1 / (0.2824184 + (1 - 0.2824184) / 8), 1e-5);
+  EXPECT_EQ(factors[2], 8);
+  EXPECT_EQ(factors[3], 8);
+  EXPECT_EQ(read.texts.count("llama.rope.scaling.type"), 0u);
+  // What stands behind it is where the header says.
+  EXPECT_EQ(read.Floats("blk.0.attn_v.weight"),
+            Stored(checkpoint, "model.layers.0.self_attn.v_proj.weight"));
+}
+
+TEST_F(GgufTest, Llama3sScalingIsRefusedWhereLlamaCppWouldIgnoreIt) {
+  Blueprint dials = SmallBlueprint(Family::kQwen3);
+  dials.rope_scaling = {RopeScalingKind::kLlama3, 8, 1, 4, 32};
+  const absl::Status refused =
+      WriteGguf(temp_.path() / "no.gguf", Write(dials), GgufTokenizer{}, "x");
+  EXPECT_TRUE(absl::IsUnimplemented(refused));
+  EXPECT_THAT(refused.message(), HasSubstr("would not in qwen3"));
+}
+
 TEST_F(GgufTest, Gpt2sConvolutionsBecomeLinearLayers) {
   const Blueprint dials = SmallBlueprint(Family::kGpt2);
   const Checkpoint checkpoint = Write(dials);
