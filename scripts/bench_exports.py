@@ -92,13 +92,13 @@ def compare(name, ours, theirs, limit):
 
 def print_rows(rows):
     word = {True: 'same', False: 'DIFFER'}
-    print(f"  {'export':<12}  {'prompt ids':<10}  {'greedy ids':<10}  {'largest difference of a logit':<29}  allowed")
+    print(f"  {'export':<16}  {'prompt ids':<10}  {'greedy ids':<10}  {'largest difference of a logit':<29}  allowed")
     for row in rows:
         if 'difference' in row:
-            print(f"  {row['model']:<12}  {word[row['ids']]:<10}  {row['greedy']:<10}  "
+            print(f"  {row['model']:<16}  {word[row['ids']]:<10}  {row['greedy']:<10}  "
                   f"{row['difference']:<29.2g}  {row['limit']:g}")
         for wrong in row['wrong']:
-            print(f"  {row['model']:<12}  {wrong}")
+            print(f"  {row['model']:<16}  {wrong}")
 
 
 def run(arguments, machine):

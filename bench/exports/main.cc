@@ -6,8 +6,8 @@
 //   ours.json    {text, ids, greedy, logits}: the prompt, its ids, the ids that follow it greedily,
 //                and a row of logits after each of ids and greedy
 //
-// and <family>-int8/ the last two of the F32 weights in 8 bits. FOLDER must not exist.
-// scripts/bench_exports.py asks others and compares.
+// and, for <name> with -int8 instead of -f32, the last two of the F32 weights in 8 bits. FOLDER
+// must not exist. scripts/bench_exports.py asks others and compares.
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_replace.h"
 #include "cli/commands/gguf_tokenizer.h"
 #include "nlohmann/json.hpp"
 
@@ -93,8 +94,7 @@ absl::Status WriteAll(const fs::path& to) {
     FLOE_RETURN_IF_ERROR(WriteSmallModel(model, folder / "hf"));
     FLOE_RETURN_IF_ERROR(WriteBeside(folder / "hf", folder));
     if (model.dtype != model::DType::kF32) continue;
-    const std::string family(model::FamilyName(model.blueprint.family));
-    const fs::path narrow = to / (family + "-int8");
+    const fs::path narrow = to / absl::StrReplaceAll(model.name, {{"-f32", "-int8"}});
     fs::create_directory(narrow, error);
     FLOE_ASSIGN_OR_RETURN(const model::Checkpoint wide, model::Checkpoint::Open(folder / "hf"));
     FLOE_RETURN_IF_ERROR(model::QuantizeCheckpoint(wide, narrow / "checkpoint").status());

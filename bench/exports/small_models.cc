@@ -115,6 +115,13 @@ std::vector<SmallModel> SmallModels() {
                         Dials(family), dtype});
     }
   }
+  // Of the prompt and what follows it, 84 tokens: all three bands of llama3 occur.
+  model::Blueprint llama = Dials(Family::kLlama);
+  llama.rope_scaling = {model::RopeScalingKind::kLlama3, 4, 1, 4, 32};
+  models.push_back({"llama-llama3-f32", llama, DType::kF32});
+  model::Blueprint qwen3 = Dials(Family::kQwen3);
+  qwen3.rope_scaling = {.kind = model::RopeScalingKind::kLinear, .factor = 4};
+  models.push_back({"qwen3-linear-f32", qwen3, DType::kF32});
   return models;
 }
 
