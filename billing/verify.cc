@@ -32,8 +32,7 @@ std::string ExplainOutput(RequestCounts c, Explanation& out) {
     return absl::StrCat("the ledger charged ", c.output_tokens,
                         " tokens, the gateway counted only ", c.arrived_tokens);
   }
-  if (c.output_tokens < c.arrived_tokens && c.outcome != Outcome::kFailed &&
-      c.outcome != Outcome::kBlocked) {
+  if (c.output_tokens < c.arrived_tokens && c.outcome == Outcome::kCompleted) {
     return absl::StrCat("the gateway counted ", c.arrived_tokens,
                         " tokens, the ledger charged only ", c.output_tokens);
   }

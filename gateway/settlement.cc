@@ -41,7 +41,12 @@ void AppendRetrieval(const Request& request, UsageLog& usage) noexcept {
   if (record) usage.AppendOnly(*std::move(record), [](const absl::Status&) {});
 }
 
-// The prompts of which an answer has begun to come, and what has come of it.
+// Whether nothing of the answer was the client's: it was to come in one piece, and did not.
+bool IsUndelivered(const Request& request) {
+  return !request.ask.stream && !request.finish && !IsBlocked(request);
+}
+
+// The prompts of which an answer has begun to come, and what the client has had of it.
 void AddArrived(const Request& request, UsageQuantities& quantities) {
   const auto& cached_prompts = request.meter.cached_prompts;
   for (size_t i = 0; i < cached_prompts.size(); ++i) {
@@ -52,7 +57,7 @@ void AddArrived(const Request& request, UsageQuantities& quantities) {
     quantities.input_tokens += prompt - cached;
     quantities.calls = 1;
   }
-  quantities.output_tokens = request.meter.arrived;
+  quantities.output_tokens = IsUndelivered(request) ? 0 : request.meter.arrived;
 }
 
 }  // namespace

@@ -37,6 +37,18 @@ TEST(ExplainTest, ADisconnectLeavesTokensUndelivered) {
   EXPECT_EQ(Explain(c).undelivered_tokens, 4);
 }
 
+TEST(ExplainTest, OfAnAnswerInOnePieceThatDidNotComeOnlyThePromptIsCharged) {
+  RequestCounts c = Plain();
+  c.output_tokens = 0;
+  for (const Outcome end : {Outcome::kDisconnected, Outcome::kFailed}) {
+    c.outcome = end;
+    EXPECT_THAT(Explain(c).unexplained, IsEmpty());
+    EXPECT_EQ(Explain(c).undelivered_tokens, 5);
+  }
+  c.outcome = Outcome::kCompleted;
+  EXPECT_THAT(Explain(c).unexplained, HasSubstr("charged only 0"));
+}
+
 TEST(ExplainTest, WhoLeavesBeforeTheFirstTokenPaysNothing) {
   RequestCounts c = Plain();
   c.outcome = Outcome::kDisconnected;

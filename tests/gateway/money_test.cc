@@ -186,6 +186,7 @@ class MoneyTest : public testing::Test {
     request_.model.context = 100;
     request_.ask.prompts = {"text"};
     request_.ask.max_tokens = 5;
+    request_.ask.stream = true;
     request_.sink = &sink_;
     request_.rules = &rules_;
     worker_.pieces = {Ids(2), Last(1)};
@@ -292,6 +293,32 @@ TEST_F(MoneyTest, AClientThatLeavesInMidStreamPaysOnceForWhatWasGenerated) {
   EXPECT_EQ(record.outcome, UsageOutcome::kDisconnected);
   EXPECT_EQ(record.quantities.output_tokens, 4);
   EXPECT_EQ(till_.spent, 43);
+}
+
+TEST_F(MoneyTest, AClientThatLeavesBeforeAnAnswerInOnePiecePaysForThePromptAlone) {
+  request_.ask.stream = false;
+  worker_.pieces = {Ids(2), Ids(2)};  // and then hangs until the client leaves
+  EXPECT_TRUE(absl::IsCancelled(Run()));
+  const UsageRecord record = OnlyRecord();
+  EXPECT_EQ(record.outcome, UsageOutcome::kDisconnected);
+  EXPECT_EQ(record.quantities, (UsageQuantities{.input_tokens = 3, .calls = 1}));
+  EXPECT_EQ(record.arrived_tokens, 4) << "what the worker is held against";
+  EXPECT_EQ(till_.spent, 3);
+}
+
+TEST_F(MoneyTest, OfAnAnswerInOnePieceThatFailsThePromptAloneIsCharged) {
+  request_.ask.stream = false;
+  worker_.pieces = {Ids(2), absl::InternalError("broken")};
+  EXPECT_TRUE(absl::IsInternal(Run()));
+  EXPECT_EQ(OnlyRecord().outcome, UsageOutcome::kFailed);
+  EXPECT_EQ(till_.spent, 3) << "the prompt";
+  EXPECT_EQ(till_.records[0].arrived_tokens, 2);
+}
+
+TEST_F(MoneyTest, AnAnswerInOnePieceIsPaidWhenItCame) {
+  request_.ask.stream = false;
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(OnlyRecord().quantities.output_tokens, 3);
 }
 
 TEST_F(MoneyTest, AClientThatTakesNoMorePaysForWhatWasGenerated) {
