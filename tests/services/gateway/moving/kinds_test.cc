@@ -111,6 +111,8 @@ class KindsTest : public MovingFixture {
     if (body.value("stream", false)) body["stream_options"] = {{"include_usage", true}};
     const Answer undisturbed = AnswerOf(HttpClient(fleet_->port()).Post(path, body.dump()));
     EXPECT_THAT(fleet_->metrics(), testing::Not(testing::HasSubstr(kMoved)));
+    EXPECT_TRUE(till_.Flush());
+    ExpectChargedOnce(undisturbed);  // its worker has told of it, and may die
 
     HttpClient client(fleet_->port());
     EXPECT_TRUE(client.Write(PostText(path, body.dump())));
@@ -122,7 +124,6 @@ class KindsTest : public MovingFixture {
       EXPECT_EQ(moved.usage[count], undisturbed.usage[count]) << count;
     }
     EXPECT_TRUE(till_.Flush());
-    ExpectChargedOnce(undisturbed);
     ExpectChargedOnce(moved);
     return undisturbed;
   }
