@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "cli/output/human.h"
 #include "cli/output/table.h"
@@ -54,7 +55,11 @@ std::string Dials(const model::Blueprint& b) {
   const std::string scaled =
       b.rope_scaling == model::RopeScaling{}
           ? ""
-          : absl::StrCat("  rope_scaling ", model::ShownRopeScaling(b.rope_scaling), "\n");
+          // The longest does not fit into a line.
+          : absl::StrCat("  rope_scaling ",
+                         absl::StrReplaceAll(model::ShownRopeScaling(b.rope_scaling),
+                                             {{", original", ",\n  original"}}),
+                         "\n");
   return absl::StrFormat(
       "Dials\n"
       "  family %s, vocab_size %s, hidden_size %s, num_layers %s, num_heads %s, num_kv_heads %s,\n"

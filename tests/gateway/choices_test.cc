@@ -225,6 +225,9 @@ TEST_F(PromptsTest, TheBestAreChosenAmongTheAnswersToEach) {
 TEST_F(PromptsTest, APromptToWhichNothingCameIsNotCharged) {
   fakes_.scripts[1] = {absl::UnavailableError("gone")};
   EXPECT_FALSE(Run(1, 1).ok());
+  EXPECT_EQ(ChargedQuantities(request_), (UsageQuantities{.input_tokens = 2, .calls = 1}))
+      << "in one piece, so the client had nothing";
+  request_.ask.stream = true;
   EXPECT_EQ(ChargedQuantities(request_),
             (UsageQuantities{.input_tokens = 2, .output_tokens = 1, .calls = 1}));
 }

@@ -194,8 +194,8 @@ TEST_F(GgufTest, Llama3sScalingIsATensorOfWhatDividesEachAngle) {
   EXPECT_EQ(read.tensors.size(), TensorsOf(dials).size() + 1);
   const std::vector<float> factors = read.Floats("rope_freqs.weight");
   EXPECT_EQ(factors[0], 1);
-  // kept = (400 / 62.83 - 1) / 19 of the frequency, and an eighth of the rest.
-  EXPECT_NEAR(factors[1], 1 / (0.2824184 + (1 - 0.2824184) / 8), 1e-5);
+  // kept = (400 / 62.83185 - 1) / 19 of the frequency, and an eighth of the rest.
+  EXPECT_NEAR(factors[1], 1 / (0.2824315 + (1 - 0.2824315) / 8), 1e-5);
   EXPECT_EQ(factors[2], 8);
   EXPECT_EQ(factors[3], 8);
   EXPECT_EQ(read.texts.count("llama.rope.scaling.type"), 0u);
