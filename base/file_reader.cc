@@ -64,4 +64,9 @@ absl::StatusOr<FileDigest> DigestOf(const FileReader& file) {
   return digest;
 }
 
+absl::StatusOr<FileDigest> DigestOf(const std::filesystem::path& path) {
+  FLOE_ASSIGN_OR_RETURN(const FileReader file, FileReader::Open(path));
+  return DigestOf(file);
+}
+
 }  // namespace floe

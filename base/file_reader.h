@@ -41,5 +41,6 @@ struct FileDigest {
   int64_t size = 0;
 };
 absl::StatusOr<FileDigest> DigestOf(const FileReader& file);
+absl::StatusOr<FileDigest> DigestOf(const std::filesystem::path& path);
 
 }  // namespace floe

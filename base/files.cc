@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/atomic_file.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/view.h"
 
@@ -31,6 +32,11 @@ class Descriptor {
  private:
   int fd_;
 };
+
+std::array<int64_t, 5> StampOf(const struct stat& info) {
+  return {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ctim.tv_sec,
+          info.st_ctim.tv_nsec};
+}
 
 }  // namespace
 
@@ -100,6 +106,7 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(what, ": not a regular file"));
   }
+  mapped.stamp_ = StampOf(info);
   if (info.st_size == 0) return mapped;
   void* data = ::mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, mapped.file_, 0);
   if (data == MAP_FAILED) return ErrnoStatus(errno, what);
@@ -126,11 +133,34 @@ absl::Status MappedFile::Read(std::string_view part, char* to) const {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> MappedFile::Digest() const {
+  Sha256 hasher;
+  std::string piece;
+  for (size_t at = 0; at < size_; at += piece.size()) {
+    const std::string_view part = bytes().substr(at, 1 << 20);
+    piece.resize(part.size());
+    FLOE_RETURN_IF_ERROR(Read(part, piece.data()));
+    hasher.Update(piece);
+  }
+  return hasher.FinishHex();
+}
+
+absl::Status MappedFile::CheckUnchanged() const {
+  struct stat info;
+  if (::fstat(file_, &info) != 0) return ErrnoStatus(errno, absl::StrCat("cannot look at ", path_));
+  if (StampOf(info) == stamp_) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(path_,
+                   " was written to while it was read; put files in their place by renaming "
+                   "them, and try again"));
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(file_, other.file_);
+  std::swap(stamp_, other.stamp_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;

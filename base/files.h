@@ -1,6 +1,8 @@
 // Files that are never half-written, and files read without copying.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -42,6 +44,12 @@ class MappedFile {
   // Copies `part`, which lies within bytes(), to `to`. DATA_LOSS names the file and says what to do
   // where it was cut short since it was opened.
   absl::Status Read(std::string_view part, char* to) const;
+  // SHA-256 of the file, read piece by piece; DATA_LOSS as above.
+  absl::StatusOr<std::string> Digest() const;
+  // UNAVAILABLE when somebody wrote to the file since it was opened (its times or its size say so):
+  // what was read before and what was read later need not belong together. A file that was put in
+  // its place under the same name is another one and does not count.
+  absl::Status CheckUnchanged() const;
   // Gives back the memory of what was read; it is read again when looked at. For files that are
   // gone through once and may be larger than the memory.
   void DropPages() const;
@@ -49,6 +57,7 @@ class MappedFile {
  private:
   std::string path_;
   int file_ = -1;
+  std::array<int64_t, 5> stamp_{};  // of the file when it was opened: size, and when it changed
   const char* data_ = nullptr;
   size_t size_ = 0;
 };

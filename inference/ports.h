@@ -18,16 +18,14 @@ class WeightSource {
   virtual ~WeightSource() = default;
 
   // The checkpoint whose manifest has this SHA-256, as a local folder with every file verified by
-  // digest. The folder stays as it is while the process lives. NOT_FOUND when nobody has it;
-  // DATA_LOSS names a file whose bytes are not those of its digest; INVALID_ARGUMENT when `digest`
-  // is none.
+  // digest. Somebody may change files later: whoever reads them compares what he read. NOT_FOUND
+  // when nobody has it; DATA_LOSS names a file whose bytes are not those of its digest;
+  // INVALID_ARGUMENT when `digest` is none.
   virtual absl::StatusOr<std::filesystem::path> Fetch(std::string_view digest) = 0;
 
   // The folder of a checkpoint that was verified when it came to this machine, at once: its bytes
-  // are not looked at again. Nothing when it is not here. Verify says whether they are still right.
+  // are not looked at again. Nothing when it is not here.
   virtual std::optional<std::filesystem::path> Kept(std::string_view digest) = 0;
-  // DATA_LOSS names the file of a kept checkpoint whose bytes changed.
-  virtual absl::Status Verify(std::string_view digest) = 0;
 };
 
 }  // namespace floe::inference

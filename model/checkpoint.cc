@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 
+#include "base/file_reader.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/view.h"
@@ -25,6 +26,7 @@ constexpr char kConfigFile[] = "config.json";
 constexpr char kGenerationFile[] = "generation_config.json";
 constexpr char kEndOfDocument[] = "<|endoftext|>";
 constexpr uint64_t kMaxManifestFile = 1 << 20;
+constexpr uint64_t kMaxTextFile = 256 << 20;
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
@@ -68,41 +70,36 @@ absl::Status CheckTensors(const Blueprint& blueprint, WeightFormat format,
                                                  extra.begin()->first.substr(0, 120), "\""));
 }
 
-absl::Status VerifyFile(const std::string& name, const ManifestFileEntry& entry,
-                        std::string_view bytes) {
-  if (bytes.size() != entry.size) {
-    return absl::DataLossError(absl::StrCat(name, " has ", bytes.size(),
+absl::Status SameAsListed(const fs::path& path, const ManifestFileEntry& entry,
+                          const FileDigest& found) {
+  if (static_cast<uint64_t>(found.size) != entry.size) {
+    return absl::DataLossError(absl::StrCat(path.string(), " has ", found.size,
                                             " bytes, but the manifest says ", entry.size,
                                             ": fetch the checkpoint again"));
   }
-  if (const std::string digest = Sha256::Hex(bytes); digest != entry.digest) {
-    return absl::DataLossError(absl::StrCat(name, " has the SHA-256 ", digest,
+  if (found.sha256 != entry.digest) {
+    return absl::DataLossError(absl::StrCat(path.string(), " has the SHA-256 ", found.sha256,
                                             ", but the manifest says ", entry.digest,
                                             ": fetch the checkpoint again"));
   }
   return absl::OkStatus();
 }
 
-absl::Status VerifyFiles(const fs::path& folder, const Manifest& manifest) {
-  for (const auto& [name, entry] : manifest.files) {
-    const auto mapped = MappedFile::Open(folder / name);
-    if (absl::IsNotFound(mapped.status())) {
-      return absl::DataLossError(
-          absl::StrCat((folder / name).string(), " is missing, but the manifest lists it"));
-    }
-    FLOE_RETURN_IF_ERROR(mapped.status());
-    FLOE_RETURN_IF_ERROR(VerifyFile((folder / name).string(), entry, mapped->bytes()));
-  }
-  return absl::OkStatus();
+// What is listed and not there is lost.
+absl::Status Missing(const fs::path& path, const absl::Status& status) {
+  if (!absl::IsNotFound(status)) return status;
+  return absl::DataLossError(absl::StrCat(path.string(), " is missing, but the manifest lists it"));
 }
 
 // Other stacks go by config.json: it must describe the same model.
-absl::Status CheckConfig(const fs::path& folder, const Manifest& manifest) {
+absl::Status CheckConfig(const Checkpoint& checkpoint) {
+  const Manifest& manifest = checkpoint.manifest();
+  const fs::path& folder = checkpoint.folder();
   if (!manifest.files.contains(kConfigFile)) {
     return absl::InvalidArgumentError(
         absl::StrCat((folder / kManifestFile).string(), ": files has no ", kConfigFile));
   }
-  FLOE_ASSIGN_OR_RETURN(const std::string json, ReadFile(folder / kConfigFile));
+  FLOE_ASSIGN_OR_RETURN(const std::string json, checkpoint.File(kConfigFile));
   std::string same = json;  // only we write 8-bit weights
   if (manifest.weight_format == WeightFormat::kFloat) {
     FLOE_ASSIGN_OR_RETURN(const Blueprint described, ParseConfigJson(json));
@@ -148,8 +145,8 @@ nlohmann::ordered_json GenerationConfig(const std::map<std::string, std::string>
 }
 
 absl::StatusOr<ManifestFileEntry> EntryOf(const fs::path& path) {
-  FLOE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  return ManifestFileEntry{Sha256::Hex(file.bytes()), file.bytes().size()};
+  FLOE_ASSIGN_OR_RETURN(const FileDigest file, DigestOf(path));
+  return ManifestFileEntry{file.sha256, static_cast<uint64_t>(file.size)};
 }
 
 // Everything but the rename; `folder` exists and is empty.
@@ -206,12 +203,14 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const fs::path& folder, bool verify)
     return absl::InvalidArgumentError(
         absl::StrCat((folder / kManifestFile).string(), ": files has no ", kWeightsFile));
   }
+  absl::StatusOr<MappedFile> weights = MappedFile::Open(folder / kWeightsFile);
+  if (!weights.ok()) return Missing(folder / kWeightsFile, weights.status());
+  checkpoint.weights_ = *std::move(weights);
   if (verify) {
-    FLOE_RETURN_IF_ERROR(VerifyFiles(folder, checkpoint.manifest_));
-    FLOE_RETURN_IF_ERROR(CheckConfig(folder, checkpoint.manifest_));
+    FLOE_RETURN_IF_ERROR(checkpoint.Verify());
+    FLOE_RETURN_IF_ERROR(CheckConfig(checkpoint));
   }
-  FLOE_ASSIGN_OR_RETURN(checkpoint.weights_, MappedFile::Open(folder / kWeightsFile));
-  const absl::StatusOr<SafetensorsHeader> header = ParseSafetensors(checkpoint.weights_.bytes());
+  const absl::StatusOr<SafetensorsHeader> header = ParseSafetensors(checkpoint.weights_);
   if (!header.ok()) {
     return absl::Status(header.status().code(), absl::StrCat((folder / kWeightsFile).string(), ": ",
                                                              header.status().message()));
@@ -225,6 +224,41 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const fs::path& folder, bool verify)
                                                    kManifestFile, " says: ", same.message()));
   }
   return checkpoint;
+}
+
+absl::Status Checkpoint::Verify() const {
+  for (const auto& [name, entry] : manifest_.files) {
+    const fs::path path = folder_ / name;
+    FileDigest found;
+    if (name == kWeightsFile) {
+      FLOE_ASSIGN_OR_RETURN(found.sha256, weights_.Digest());
+      found.size = static_cast<int64_t>(weights_.bytes().size());
+    } else {
+      const absl::StatusOr<FileDigest> read = DigestOf(path);
+      if (!read.ok()) return Missing(path, read.status());
+      found = *read;
+    }
+    FLOE_RETURN_IF_ERROR(SameAsListed(path, entry, found));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Checkpoint::File(const std::string& name) const {
+  const auto entry = manifest_.files.find(name);
+  if (entry == manifest_.files.end()) {
+    return absl::NotFoundError(absl::StrCat("the checkpoint ", folder_.string(), " has no ", name));
+  }
+  absl::StatusOr<std::string> bytes = ReadFile(folder_ / name, kMaxTextFile);
+  if (!bytes.ok()) return Missing(folder_ / name, bytes.status());
+  FLOE_RETURN_IF_ERROR(SameAsListed(folder_ / name, entry->second,
+                                    {Sha256::Hex(*bytes), static_cast<int64_t>(bytes->size())}));
+  return bytes;
+}
+
+absl::StatusOr<std::vector<float>> Checkpoint::Floats(const TensorView& view) const {
+  std::string bytes(view.bytes.size(), '\0');
+  FLOE_RETURN_IF_ERROR(Read(view.bytes, bytes.data()));
+  return TensorView{view.dtype, view.shape, bytes}.ToFloats();
 }
 
 absl::StatusOr<TensorView> Checkpoint::Tensor(std::string_view name) const {

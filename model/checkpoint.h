@@ -75,11 +75,22 @@ class Checkpoint {
   WeightFormat weight_format() const { return manifest_.weight_format; }
   const std::string& digest() const { return digest_; }
   const std::filesystem::path& folder() const { return folder_; }
+  // Compares the SHA-256 of every file with the manifest's: a difference is DATA_LOSS naming the
+  // file. The weights are those that this object reads, whatever has their name by now.
+  absl::Status Verify() const;
+  // UNAVAILABLE when somebody wrote to the weights since they were opened: what Verify saw, and
+  // what was read of tensors before or after, need not be the same.
+  absl::Status CheckUnchanged() const { return weights_.CheckUnchanged(); }
+  // The bytes of a file other than the weights, compared with its digest: a difference is
+  // DATA_LOSS. NOT_FOUND when the manifest lists none.
+  absl::StatusOr<std::string> File(const std::string& name) const;
   // NOT_FOUND when there is no such tensor.
   absl::StatusOr<TensorView> Tensor(std::string_view name) const;
   // Copies `part` of a tensor's bytes to `to`. Where the file was cut short since it was opened
   // that is DATA_LOSS, and a look at the bytes would be the end of the process.
   absl::Status Read(std::string_view part, char* to) const { return weights_.Read(part, to); }
+  // The elements of one of its tensors as 32-bit floats, out of a copy: DATA_LOSS as above.
+  absl::StatusOr<std::vector<float>> Floats(const TensorView& view) const;
 
  private:
   std::filesystem::path folder_;

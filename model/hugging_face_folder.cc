@@ -90,7 +90,7 @@ absl::StatusOr<HuggingFaceFolder> HuggingFaceFolder::Open(const fs::path& folder
 
 absl::StatusOr<SafetensorsHeader> HuggingFaceFolder::OpenWeights(const fs::path& path) {
   FLOE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  absl::StatusOr<SafetensorsHeader> header = ParseSafetensors(file.bytes());
+  absl::StatusOr<SafetensorsHeader> header = ParseSafetensors(file);
   if (!header.ok()) return In(path, header.status());
   files_.push_back(std::move(file));  // views stay: what is mapped does not move
   return header;

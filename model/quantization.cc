@@ -117,7 +117,8 @@ absl::StatusOr<std::string> QuantizeCheckpoint(const Checkpoint& source,
       continue;
     }
     const MatrixLayout layout = LayoutOf(spec);
-    absl::StatusOr<QuantizedMatrix> quantized = Quantize(view.ToFloats(), layout);
+    FLOE_ASSIGN_OR_RETURN(const std::vector<float> floats, source.Floats(view));
+    absl::StatusOr<QuantizedMatrix> quantized = Quantize(floats, layout);
     if (!quantized.ok()) {
       return absl::Status(quantized.status().code(),
                           absl::StrCat(spec.name, ": ", quantized.status().message()));

@@ -203,24 +203,25 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   std::string mistake_;
 };
 
-absl::StatusOr<std::string_view> HeaderBytes(std::string_view file) {
-  if (file.size() < kLengthBytes) {
-    return Bad(
-        absl::StrCat("the file has ", file.size(), " bytes; it starts with a header length of 8"));
-  }
+absl::Status CheckHasLength(size_t file_size) {
+  if (file_size >= kLengthBytes) return absl::OkStatus();
+  return Bad(
+      absl::StrCat("the file has ", file_size, " bytes; it starts with a header length of 8"));
+}
+
+// Of the header of a file that begins with `first`.
+absl::StatusOr<size_t> HeaderLength(const char* first, size_t file_size) {
   uint64_t length = 0;
-  std::memcpy(&length, file.data(), kLengthBytes);
+  std::memcpy(&length, first, kLengthBytes);
   if (length > kMaxHeaderBytes) {
     return Bad(absl::StrCat("the header length is ", length, " bytes; at most ", kMaxHeaderBytes,
                             " are allowed"));
   }
-  if (length > file.size() - kLengthBytes) {
+  if (length > file_size - kLengthBytes) {
     return Bad(absl::StrCat("the header length is ", length, " bytes, but only ",
-                            file.size() - kLengthBytes, " follow: the file is cut off"));
+                            file_size - kLengthBytes, " follow: the file is cut off"));
   }
-  const std::string_view header = file.substr(kLengthBytes, length);
-  if (header.empty() || header.front() != '{') return Bad("the header must start with {");
-  return header;
+  return length;
 }
 
 absl::Status CheckEntry(const std::string& name, const Entry& entry, uint64_t buffer_size) {
@@ -260,6 +261,26 @@ absl::Status CheckCover(const std::map<std::string, Entry>& entries, uint64_t bu
                             " bytes of data are there"));
   }
   return absl::OkStatus();
+}
+
+// What the header's text says of the data behind it, which is not looked at.
+absl::StatusOr<SafetensorsHeader> ParseHeader(std::string_view json, std::string_view buffer) {
+  if (json.empty() || json.front() != '{') return Bad("the header must start with {");
+  HeaderReader reader;
+  if (!nlohmann::json::sax_parse(json, &reader)) return Bad(reader.mistake());
+  for (const auto& [name, entry] : reader.entries()) {
+    FLOE_RETURN_IF_ERROR(CheckEntry(name, entry, buffer.size()));
+  }
+  FLOE_RETURN_IF_ERROR(CheckCover(reader.entries(), buffer.size()));
+  SafetensorsHeader header;
+  header.metadata = std::move(reader.metadata());
+  for (auto& [name, entry] : reader.entries()) {
+    const size_t begin = static_cast<size_t>((*entry.offsets)[0]);
+    const size_t end = static_cast<size_t>((*entry.offsets)[1]);
+    header.tensors.emplace(
+        name, TensorView{*entry.dtype, std::move(*entry.shape), buffer.substr(begin, end - begin)});
+  }
+  return header;
 }
 
 absl::StatusOr<std::string> HeaderJson(const std::vector<NamedTensor>& tensors,
@@ -349,23 +370,20 @@ std::vector<float> TensorView::ToFloats() const {
 }
 
 absl::StatusOr<SafetensorsHeader> ParseSafetensors(std::string_view file) {
-  FLOE_ASSIGN_OR_RETURN(const std::string_view json, HeaderBytes(file));
-  HeaderReader reader;
-  if (!nlohmann::json::sax_parse(json, &reader)) return Bad(reader.mistake());
-  const std::string_view buffer = file.substr(kLengthBytes + json.size());
-  for (const auto& [name, entry] : reader.entries()) {
-    FLOE_RETURN_IF_ERROR(CheckEntry(name, entry, buffer.size()));
-  }
-  FLOE_RETURN_IF_ERROR(CheckCover(reader.entries(), buffer.size()));
-  SafetensorsHeader header;
-  header.metadata = std::move(reader.metadata());
-  for (auto& [name, entry] : reader.entries()) {
-    const size_t begin = static_cast<size_t>((*entry.offsets)[0]);
-    const size_t end = static_cast<size_t>((*entry.offsets)[1]);
-    header.tensors.emplace(
-        name, TensorView{*entry.dtype, std::move(*entry.shape), buffer.substr(begin, end - begin)});
-  }
-  return header;
+  FLOE_RETURN_IF_ERROR(CheckHasLength(file.size()));
+  FLOE_ASSIGN_OR_RETURN(const size_t length, HeaderLength(file.data(), file.size()));
+  return ParseHeader(file.substr(kLengthBytes, length), file.substr(kLengthBytes + length));
+}
+
+absl::StatusOr<SafetensorsHeader> ParseSafetensors(const MappedFile& file) {
+  const std::string_view bytes = file.bytes();
+  FLOE_RETURN_IF_ERROR(CheckHasLength(bytes.size()));
+  char first[kLengthBytes];
+  FLOE_RETURN_IF_ERROR(file.Read(bytes.substr(0, kLengthBytes), first));
+  FLOE_ASSIGN_OR_RETURN(const size_t length, HeaderLength(first, bytes.size()));
+  std::string json(length, '\0');
+  FLOE_RETURN_IF_ERROR(file.Read(bytes.substr(kLengthBytes, length), json.data()));
+  return ParseHeader(json, bytes.substr(kLengthBytes + length));
 }
 
 absl::Status WriteSafetensors(const std::filesystem::path& path,

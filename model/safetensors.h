@@ -14,6 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "base/files.h"
+
 namespace floe::model {
 
 enum class DType { kF32, kF16, kBF16, kI8 };
@@ -44,6 +46,8 @@ struct SafetensorsHeader {
 // borrow `file`. Never reads outside `file`; memory used is bounded by a small multiple of the
 // header.
 absl::StatusOr<SafetensorsHeader> ParseSafetensors(std::string_view file);
+// The same, looking at copies alone: DATA_LOSS when the file was cut short since it was opened.
+absl::StatusOr<SafetensorsHeader> ParseSafetensors(const MappedFile& file);
 
 // Writes atomically; tensors in the order given, 4-byte alignment not needed as only whole elements
 // are stored, header padded with spaces to 8 bytes. Bytes are borrowed for the call.

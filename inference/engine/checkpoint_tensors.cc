@@ -30,18 +30,11 @@ absl::Status CheckFinite(const model::Checkpoint& checkpoint, const std::string&
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<float>> CopiedFloats(const model::Checkpoint& checkpoint,
-                                                const model::TensorView& view) {
-  std::string bytes(view.bytes.size(), '\0');
-  FLOE_RETURN_IF_ERROR(checkpoint.Read(view.bytes, bytes.data()));
-  return model::TensorView{view.dtype, view.shape, bytes}.ToFloats();
-}
-
 absl::StatusOr<std::vector<float>> FiniteFloats(const model::Checkpoint& checkpoint,
                                                 const std::string& name,
                                                 const std::vector<int64_t>& shape) {
   FLOE_ASSIGN_OR_RETURN(const model::TensorView view, TensorOfShape(checkpoint, name, shape));
-  FLOE_ASSIGN_OR_RETURN(std::vector<float> values, CopiedFloats(checkpoint, view));
+  FLOE_ASSIGN_OR_RETURN(std::vector<float> values, checkpoint.Floats(view));
   FLOE_RETURN_IF_ERROR(CheckFinite(checkpoint, name, values));
   return values;
 }

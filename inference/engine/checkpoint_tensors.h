@@ -23,11 +23,6 @@ absl::StatusOr<model::TensorView> TensorOfShape(const model::Checkpoint& checkpo
 absl::Status CheckFinite(const model::Checkpoint& checkpoint, const std::string& name,
                          std::span<const float> values);
 
-// The elements of a tensor of `checkpoint` as 32-bit floats, out of a copy of its bytes. DATA_LOSS
-// when the file was cut short since it was opened.
-absl::StatusOr<std::vector<float>> CopiedFloats(const model::Checkpoint& checkpoint,
-                                                const model::TensorView& view);
-
 // The elements of TensorOfShape as 32-bit floats, checked.
 absl::StatusOr<std::vector<float>> FiniteFloats(const model::Checkpoint& checkpoint,
                                                 const std::string& name,

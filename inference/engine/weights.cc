@@ -133,7 +133,7 @@ class Loader {
         for (const std::string& name : {matrix, model::ScaleName(matrix)}) {
           const auto view = checkpoint_.Tensor(name);
           if (!view.ok()) continue;
-          FLOE_ASSIGN_OR_RETURN(const std::vector<float> values, CopiedFloats(checkpoint_, *view));
+          FLOE_ASSIGN_OR_RETURN(const std::vector<float> values, checkpoint_.Floats(*view));
           FLOE_RETURN_IF_ERROR(CheckFinite(checkpoint_, name, values));
         }
       }

@@ -85,32 +85,57 @@ bool ModelPool::IsLoading(const std::string& digest) const {
 
 absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::Load(const std::string& digest) {
   if (const auto kept = source_.Kept(digest)) {
-    std::future<absl::Status> verified =
-        std::async(std::launch::async, [&] { return source_.Verify(digest); });
-    auto model = LoadFrom(*kept, digest);
-    if (verified.get().ok()) return model;
+    const auto checkpoint = OpenAs(*kept, digest);
+    if (checkpoint.ok()) {
+      absl::Status verified;
+      auto model = LoadVerified(*checkpoint, verified);
+      if (verified.ok()) return model;
+    }
   }
   FLOE_ASSIGN_OR_RETURN(const std::filesystem::path folder, source_.Fetch(digest));
-  return LoadFrom(folder, digest);
+  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint, OpenAs(folder, digest));
+  absl::Status verified;
+  auto model = LoadVerified(checkpoint, verified);
+  FLOE_RETURN_IF_ERROR(verified);
+  return model;
 }
 
-absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::LoadFrom(
-    const std::filesystem::path& folder, const std::string& digest) {
-  const absl::StatusOr<model::Checkpoint> checkpoint =
-      model::Checkpoint::Open(folder, /*verify=*/false);
+absl::StatusOr<model::Checkpoint> ModelPool::OpenAs(const std::filesystem::path& folder,
+                                                    const std::string& digest) {
+  auto checkpoint = model::Checkpoint::Open(folder, /*verify=*/false);
   if (!checkpoint.ok()) return CannotServe(digest, checkpoint.status());
-  std::optional<model::Checkpoint> draft = DraftFor(*checkpoint);
+  if (checkpoint->digest() == digest) return checkpoint;
+  return absl::DataLossError(absl::StrCat((folder / model::kManifestFile).string(), " is of ",
+                                          checkpoint->digest(), " and not of ", digest,
+                                          ": its bytes changed; restore the blob from a backup"));
+}
+
+absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::LoadVerified(
+    const model::Checkpoint& checkpoint, absl::Status& verified) {
+  std::future<absl::Status> verifying =
+      std::async(std::launch::async, [&] { return checkpoint.Verify(); });
+  auto model = LoadOpened(checkpoint);
+  verified = verifying.get();
+  // Then what was packed is what was verified, whichever was read first.
+  if (verified.ok()) verified = checkpoint.CheckUnchanged();
+  return model;
+}
+
+absl::StatusOr<std::shared_ptr<ServedModel>> ModelPool::LoadOpened(
+    const model::Checkpoint& checkpoint) {
+  const std::string& digest = checkpoint.digest();
+  std::optional<model::Checkpoint> draft = DraftFor(checkpoint);
   if (draft) {
-    const absl::Status room = MakeRoom(digest, BytesToServe(*checkpoint, &*draft, options_.serve));
+    const absl::Status room = MakeRoom(digest, BytesToServe(checkpoint, &*draft, options_.serve));
     if (!room.ok()) {
       TellLostDraft(draft->digest(), room);
       draft.reset();
     }
   }
   if (!draft) {
-    FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(*checkpoint, nullptr, options_.serve)));
+    FLOE_RETURN_IF_ERROR(MakeRoom(digest, BytesToServe(checkpoint, nullptr, options_.serve)));
   }
-  auto model = LoadServedModel(folder, options_.serve, clock_, draft ? &*draft : nullptr);
+  auto model = LoadServedModel(checkpoint, options_.serve, clock_, draft ? &*draft : nullptr);
   if (!model.ok()) return CannotServe(digest, model.status());
   if (!(*model)->lost_draft.ok()) TellLostDraft(draft->digest(), (*model)->lost_draft);
   return model;

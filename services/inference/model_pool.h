@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 
 #include "base/clock.h"
 #include "inference/ports.h"
+#include "model/checkpoint.h"
 #include "services/inference/served_model.h"
 
 namespace floe::inference {
@@ -64,10 +66,15 @@ class ModelPool {
   absl::Status AwaitLoad(const std::string& digest, const std::function<bool()>& cancelled,
                          std::unique_lock<std::mutex>& lock);
   bool IsLoading(const std::string& digest) const;  // under the lock
-  // What is kept on this machine is verified while it is packed, and given to nobody before.
+  // What is kept on this machine is fetched anew where its bytes changed.
   absl::StatusOr<std::shared_ptr<ServedModel>> Load(const std::string& digest);
-  absl::StatusOr<std::shared_ptr<ServedModel>> LoadFrom(const std::filesystem::path& folder,
-                                                        const std::string& digest);
+  // DATA_LOSS when the folder's manifest is not that of `digest`.
+  static absl::StatusOr<model::Checkpoint> OpenAs(const std::filesystem::path& folder,
+                                                  const std::string& digest);
+  // Verifies the bytes while they are packed. The model is given to nobody unless `verified` is OK.
+  absl::StatusOr<std::shared_ptr<ServedModel>> LoadVerified(const model::Checkpoint& checkpoint,
+                                                            absl::Status& verified);
+  absl::StatusOr<std::shared_ptr<ServedModel>> LoadOpened(const model::Checkpoint& checkpoint);
   // The first draft model for `target`; none when there is no such one.
   std::optional<model::Checkpoint> DraftFor(const model::Checkpoint& target);
   void TellLostDraft(std::string_view digest, const absl::Status& why);

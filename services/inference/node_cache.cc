@@ -2,12 +2,11 @@
 
 #include <unistd.h>
 
-#include <fstream>
 #include <system_error>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 
+#include "base/file_reader.h"
 #include "base/files.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -19,25 +18,15 @@ namespace {
 
 constexpr uint64_t kMaxManifestBytes = 16 << 20;
 
-// Reads in pieces: weights may be larger than the memory.
-absl::StatusOr<std::string> DigestOfFile(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return absl::DataLossError(absl::StrCat(path.string(), " is missing or cannot be read"));
-  }
-  Sha256 hasher;
-  std::vector<char> piece(1 << 20);
-  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) || file.gcount() > 0) {
-    hasher.Update({piece.data(), static_cast<size_t>(file.gcount())});
-  }
-  return hasher.FinishHex();
-}
-
 absl::Status VerifyFile(const std::filesystem::path& path, std::string_view digest) {
-  FLOE_ASSIGN_OR_RETURN(const std::string actual, DigestOfFile(path));
-  if (actual == digest) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path.string(), " has SHA-256 ", actual, " instead of ",
-                                          AbslView(digest),
+  const absl::StatusOr<FileDigest> file = DigestOf(path);
+  if (!file.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), " is missing or cannot be read: ", file.status().message()));
+  }
+  if (file->sha256 == digest) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(path.string(), " has SHA-256 ", file->sha256,
+                                          " instead of ", AbslView(digest),
                                           ": its bytes changed; restore the blob from a backup"));
 }
 
@@ -94,10 +83,6 @@ std::optional<std::filesystem::path> NodeCache::Kept(std::string_view digest) {
   std::error_code error;
   if (!std::filesystem::exists(folder, error)) return std::nullopt;
   return folder;
-}
-
-absl::Status NodeCache::Verify(std::string_view digest) {
-  return VerifyCheckpointFolder(folder_ / digest, digest);
 }
 
 absl::Status NodeCache::Assemble(std::string_view digest, const std::filesystem::path& folder) {

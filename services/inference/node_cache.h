@@ -30,7 +30,6 @@ class NodeCache final : public WeightSource {
   // that is DATA_LOSS naming the file.
   absl::StatusOr<std::filesystem::path> Fetch(std::string_view digest) override;
   std::optional<std::filesystem::path> Kept(std::string_view digest) override;
-  absl::Status Verify(std::string_view digest) override;
 
  private:
   absl::Status Assemble(std::string_view digest, const std::filesystem::path& folder);

@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
-#include "base/files.h"
 #include "base/status_macros.h"
 #include "base/thrown.h"
 #include "model/accounting.h"
@@ -14,8 +13,6 @@
 
 namespace floe::inference {
 namespace {
-
-constexpr uint64_t kMaxJsonBytes = 256 << 20;
 
 class TokenizerStream final : public TextStream {
  public:
@@ -50,25 +47,24 @@ absl::StatusOr<std::unique_ptr<Engine>> MakeDraftEngine(const model::Checkpoint&
 }
 
 // `eos_token_id` of generation_config.json: a number or a list of numbers.
-absl::StatusOr<std::vector<int32_t>> EndIds(const std::filesystem::path& folder,
-                                            const model::Blueprint& blueprint) {
-  const std::filesystem::path path = folder / "generation_config.json";
-  const auto text = ReadFile(path, kMaxJsonBytes);
+absl::StatusOr<std::vector<int32_t>> EndIds(const model::Checkpoint& checkpoint) {
+  constexpr char kFile[] = "generation_config.json";
+  const int64_t vocab_size = checkpoint.blueprint().vocab_size;
+  const auto text = checkpoint.File(kFile);
   if (absl::IsNotFound(text.status())) return std::vector<int32_t>();
   FLOE_RETURN_IF_ERROR(text.status());
   const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
   const auto wrong = [&] {
-    return absl::InvalidArgumentError(
-        absl::StrCat("eos_token_id in ", path.string(), " must be an id below ",
-                     blueprint.vocab_size, " or a list of them; write the checkpoint again"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "eos_token_id in ", (checkpoint.folder() / kFile).string(), " must be an id below ",
+        vocab_size, " or a list of them; write the checkpoint again"));
   };
   if (!json.is_object()) return wrong();
   const auto found = json.find("eos_token_id");
   if (found == json.end() || found->is_null()) return std::vector<int32_t>();
   std::vector<int32_t> ids;
   for (const auto& id : found->is_array() ? *found : nlohmann::json::array({*found})) {
-    if (!id.is_number_unsigned() ||
-        id.get<uint64_t>() >= static_cast<uint64_t>(blueprint.vocab_size)) {
+    if (!id.is_number_unsigned() || id.get<uint64_t>() >= static_cast<uint64_t>(vocab_size)) {
       return wrong();
     }
     ids.push_back(id.get<int32_t>());
@@ -102,17 +98,15 @@ int64_t BytesToServe(const model::Checkpoint& checkpoint, const model::Checkpoin
          DraftEngineOptions(checkpoint, *draft, options).kv_bytes;
 }
 
-absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const model::Checkpoint& checkpoint,
                                                              const ServeOptions& options,
                                                              const Clock& clock,
                                                              const model::Checkpoint* draft) {
-  FLOE_ASSIGN_OR_RETURN(const model::Checkpoint checkpoint,
-                        model::Checkpoint::Open(folder, /*verify=*/false));
   auto served = std::make_shared<ServedModel>();
   served->digest = checkpoint.digest();
   served->parameters = model::CountParameters(checkpoint.blueprint()).Total();
-  FLOE_ASSIGN_OR_RETURN(served->end_ids, EndIds(folder, checkpoint.blueprint()));
-  const auto json = ReadFile(folder / "tokenizer.json", kMaxJsonBytes);
+  FLOE_ASSIGN_OR_RETURN(served->end_ids, EndIds(checkpoint));
+  const auto json = checkpoint.File("tokenizer.json");
   if (json.ok()) {
     FLOE_ASSIGN_OR_RETURN(served->tokenizer, tokenizer::Tokenizer::Load(*json));
   } else if (!absl::IsNotFound(json.status())) {

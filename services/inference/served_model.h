@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "inference/engine/cpu_engine.h"
 #include "inference/grammar/grammar_cache.h"
 #include "inference/scheduler/scheduler.h"
+#include "model/checkpoint.h"
 #include "services/inference/device.h"
 #include "tokenizer/tokenizer.h"
 
@@ -49,9 +49,9 @@ bool CanGuessFor(const model::Checkpoint& target, const model::Checkpoint& draft
 int64_t BytesToServe(const model::Checkpoint& checkpoint, const model::Checkpoint* draft,
                      const ServeOptions& options);
 
-// Loads a verified checkpoint folder, and a draft model that may guess for it unless null: one that
-// cannot be loaded is left out, see `lost_draft`. Borrows `clock`.
-absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::filesystem::path& folder,
+// Loads an open checkpoint, and a draft model that may guess for it unless null: one that cannot be
+// loaded is left out, see `lost_draft`. Verifies what it reads but the weights. Borrows `clock`.
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const model::Checkpoint& checkpoint,
                                                              const ServeOptions& options,
                                                              const Clock& clock,
                                                              const model::Checkpoint* draft);

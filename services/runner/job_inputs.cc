@@ -1,7 +1,6 @@
 #include "services/runner/job_inputs.h"
 
-#include "base/files.h"
-#include "base/sha256.h"
+#include "base/file_reader.h"
 #include "base/status_macros.h"
 
 namespace floe::runner {
@@ -18,8 +17,8 @@ absl::StatusOr<std::filesystem::path> FetchFile(registry::RegistryClient& regist
                                                 const Assignment& job, const std::string& digest,
                                                 const std::string& name) {
   std::filesystem::path file = job.folder / name;
-  const auto kept = MappedFile::Open(file);
-  if (kept.ok() && Sha256::Hex(kept->bytes()) == digest) return file;
+  const auto kept = DigestOf(file);
+  if (kept.ok() && kept->sha256 == digest) return file;
   FLOE_RETURN_IF_ERROR(registry.DownloadFile(CallFor(job, kTransferTime), digest, file));
   return file;
 }

@@ -7,8 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
-#include "base/files.h"
-#include "base/sha256.h"
+#include "base/file_reader.h"
 #include "base/status_macros.h"
 #include "services/runtime/client.h"
 #include "tokenizer/chat_template.h"
@@ -97,8 +96,7 @@ absl::StatusOr<std::filesystem::path> FetchCorpus(registry::RegistryClient& regi
                                                   const Assignment& job, const pb::Dataset& dataset,
                                                   Reporter& reporter) {
   const std::filesystem::path corpus = job.folder / kCorpusFile;
-  if (const auto kept = MappedFile::Open(corpus);
-      kept.ok() && Sha256::Hex(kept->bytes()) == dataset.digest()) {
+  if (const auto kept = DigestOf(corpus); kept.ok() && kept->sha256 == dataset.digest()) {
     reporter.Info("the dataset of an earlier attempt is here and whole");
     return corpus;
   }

@@ -3,12 +3,14 @@
 #include <errno.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "base/sha256.h"
 #include "tests/support/temp_dir.h"
 
 namespace floe {
@@ -120,6 +122,40 @@ TEST(MappedFile, WhatWasCutShortIsAnErrorToRead) {
   EXPECT_THAT(std::string(cut.message()),
               testing::AllOf(testing::HasSubstr(path.string()), testing::HasSubstr("150000 bytes"),
                              testing::HasSubstr("100001")));
+}
+
+TEST(MappedFile, TellsItsDigestUnlessItIsCutShortMeanwhile) {
+  const test::TempDir folder;
+  const std::string bytes(3 << 20, 'a');
+  const auto path = folder.Write("weights", bytes + "b");
+  const MappedFile mapped = MappedFile::Open(path).value();
+  EXPECT_EQ(mapped.Digest().value(), Sha256::Hex(bytes + "b"));
+  EXPECT_EQ(MappedFile::Open(folder.Write("none", ""))->Digest().value(), Sha256::Hex(""));
+  std::filesystem::resize_file(path, 2 << 20);
+  EXPECT_EQ(mapped.Digest().status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(MappedFile, TellsThatItWasWrittenToAlsoWhenItsBytesAreTheSameAgain) {
+  const test::TempDir folder;
+  const auto path = folder.Write("weights", "right");
+  // Long ago, as clocks of files may stand still for some milliseconds.
+  const auto before = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  std::filesystem::last_write_time(path, before);
+  const MappedFile mapped = MappedFile::Open(path).value();
+  EXPECT_TRUE(mapped.CheckUnchanged().ok());
+  std::filesystem::rename(folder.Write("other", "wrong"), path);
+  const std::string digest = mapped.Digest().value();
+  EXPECT_EQ(digest, Sha256::Hex("right")) << "another file has its name now";
+
+  const MappedFile other = MappedFile::Open(path).value();
+  std::filesystem::last_write_time(path, before);
+  EXPECT_EQ(other.CheckUnchanged().code(), absl::StatusCode::kUnavailable);
+  const MappedFile third = MappedFile::Open(path).value();
+  folder.Write("weights", "right");
+  folder.Write("weights", "wrong");
+  EXPECT_EQ(third.Digest().value(), Sha256::Hex("wrong"));
+  EXPECT_EQ(third.CheckUnchanged().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(third.CheckUnchanged().message()), testing::HasSubstr(path.string()));
 }
 
 TEST(MappedFile, AnEmptyFileIsEmptyAndAFolderIsRefused) {

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "gmock/gmock.h"
@@ -167,6 +168,69 @@ TEST_F(CheckpointTest, AChangedByteIsDataLossThatNamesTheFile) {
   EXPECT_EQ(Opened(/*verify=*/false).code(), absl::StatusCode::kInvalidArgument) << "cut off";
   std::filesystem::remove(folder_ / "c/model.safetensors");
   EXPECT_EQ(Opened().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(CheckpointTest, WeightsThatAreCutShortWhileTheyAreVerifiedAreDataLossThatNamesThem) {
+  Write(Contents());
+  const std::filesystem::path file = folder_ / "c/model.safetensors";
+  const std::string weights = *ReadFile(file);
+  for (const size_t size : {size_t{0}, size_t{100}, weights.size() - 1}) {
+    folder_.Write("c/model.safetensors", weights);
+    const auto checkpoint = Checkpoint::Open(folder_ / "c");
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    std::filesystem::resize_file(file, size);
+    const absl::Status status = checkpoint->Verify();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(file.string()));
+  }
+  folder_.Write("c/model.safetensors", weights);
+  const auto checkpoint = Checkpoint::Open(folder_ / "c");
+  ASSERT_TRUE(checkpoint.ok()) << "it is whole again";
+  const TensorView tensor = *checkpoint->Tensor("model.embed_tokens.weight");
+  EXPECT_EQ(checkpoint->Floats(tensor).value(), tensor.ToFloats());
+  std::filesystem::resize_file(file, 0);
+  EXPECT_EQ(checkpoint->Floats(tensor).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(CheckpointTest, VerifiesTheWeightsThatItReadsWhateverHasTheirName) {
+  Write(Contents());
+  const std::filesystem::path file = folder_ / "c/model.safetensors";
+  const std::string weights = *ReadFile(file);
+  std::string changed = weights;
+  changed.back() ^= 1;
+  const Checkpoint right = *Checkpoint::Open(folder_ / "c");
+  std::filesystem::rename(folder_.Write("changed", changed), file);
+  const Checkpoint wrong = *Checkpoint::Open(folder_ / "c", /*verify=*/false);
+  std::filesystem::rename(folder_.Write("mended", weights), file);
+  EXPECT_TRUE(right.Verify().ok());
+  EXPECT_EQ(wrong.Verify().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(CheckpointTest, TellsWhenWeightsWereWrittenToEvenIfTheyAreRightAgain) {
+  Write(Contents());
+  const std::filesystem::path file = folder_ / "c/model.safetensors";
+  const std::string weights = *ReadFile(file);
+  std::filesystem::last_write_time(
+      file, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  const Checkpoint checkpoint = *Checkpoint::Open(folder_ / "c");
+  EXPECT_TRUE(checkpoint.CheckUnchanged().ok());
+  folder_.Write("c/model.safetensors", weights);
+  EXPECT_TRUE(checkpoint.Verify().ok());
+  EXPECT_EQ(checkpoint.CheckUnchanged().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(CheckpointTest, GivesItsOtherFilesAsTheManifestKnowsThemOnly) {
+  CheckpointContents contents = Contents();
+  contents.tokenizer_files = {{"tokenizer.json", "{}"}};
+  Write(contents);
+  const Checkpoint checkpoint = *Checkpoint::Open(folder_ / "c");
+  EXPECT_EQ(checkpoint.File("tokenizer.json").value(), "{}");
+  folder_.Write("c/tokenizer.json", "[]");
+  EXPECT_EQ(checkpoint.File("tokenizer.json").status().code(), absl::StatusCode::kDataLoss);
+  std::filesystem::remove(folder_ / "c/tokenizer.json");
+  EXPECT_EQ(checkpoint.File("tokenizer.json").status().code(), absl::StatusCode::kDataLoss);
+  folder_.Write("c/extra.json", "{}");
+  EXPECT_EQ(checkpoint.File("extra.json").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(CheckpointTest, WithoutAManifestItIsNoCheckpoint) {

@@ -71,6 +71,20 @@ TEST(Safetensors, AFileWithoutTensorsIsAFile) {
   EXPECT_THAT(ParseSafetensors(*ReadFile(folder / "none"))->tensors, IsEmpty());
 }
 
+TEST(Safetensors, AHeaderThatIsCutOffAfterTheFileWasMappedIsDataLoss) {
+  const test::TempDir folder;
+  const std::vector<float> numbers(4096, 1.5f);
+  const std::vector<NamedTensor> tensors = {{"t", {DType::kF32, {4096}, BytesOf(numbers)}}};
+  ASSERT_TRUE(WriteSafetensors(folder / "t", tensors).ok());
+  for (const int size : {20, 4, 0}) {
+    ASSERT_TRUE(WriteSafetensors(folder / "t", tensors).ok());
+    const MappedFile mapped = MappedFile::Open(folder / "t").value();
+    EXPECT_EQ(ParseSafetensors(mapped)->tensors.at("t").bytes, BytesOf(numbers));
+    std::filesystem::resize_file(folder / "t", size);
+    EXPECT_EQ(ParseSafetensors(mapped).status().code(), absl::StatusCode::kDataLoss) << size;
+  }
+}
+
 TEST(Safetensors, WritingRefusesWhatNoReaderWouldTake) {
   const test::TempDir folder;
   const std::vector<float> one = {1};

@@ -50,7 +50,7 @@ absl::StatusOr<Transformer> Transformer::Load(const model::Checkpoint& checkpoin
     const int64_t columns = parameter.value.dim() == 2 ? parameter.value.size(1) : 1;
     for (const ParameterPart& part : parameter.parts) {
       FLOE_ASSIGN_OR_RETURN(const model::TensorView view, checkpoint.Tensor(part.name));
-      const std::vector<float> values = view.ToFloats();
+      FLOE_ASSIGN_OR_RETURN(const std::vector<float> values, checkpoint.Floats(view));
       if (static_cast<int64_t>(values.size()) != part.rows * columns) {
         return absl::DataLossError(absl::StrCat("tensor ", part.name, " of the checkpoint has ",
                                                 values.size(), " numbers, not ",

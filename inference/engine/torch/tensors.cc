@@ -69,12 +69,12 @@ class Loader {
                                            ? std::vector<int64_t>{layout.in, layout.out}
                                            : std::vector<int64_t>{layout.out, layout.in};
     FLOE_ASSIGN_OR_RETURN(const model::TensorView view, TensorOfShape(checkpoint_, name, shape));
-    FLOE_ASSIGN_OR_RETURN(std::vector<float> values, CopiedFloats(checkpoint_, view));
+    FLOE_ASSIGN_OR_RETURN(std::vector<float> values, checkpoint_.Floats(view));
     FLOE_RETURN_IF_ERROR(CheckFinite(checkpoint_, name, values));
     if (view.dtype == model::DType::kI8) {
       const std::string scale_name = model::ScaleName(name);
       FLOE_ASSIGN_OR_RETURN(const model::TensorView scale_view, checkpoint_.Tensor(scale_name));
-      FLOE_ASSIGN_OR_RETURN(const std::vector<float> scales, CopiedFloats(checkpoint_, scale_view));
+      FLOE_ASSIGN_OR_RETURN(const std::vector<float> scales, checkpoint_.Floats(scale_view));
       FLOE_RETURN_IF_ERROR(CheckFinite(checkpoint_, scale_name, scales));
       for (int64_t row = 0; row < layout.out; ++row) {
         for (int64_t k = 0; k < layout.in; ++k) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 
 #include "base/clock.h"
+#include "base/file_reader.h"
 #include "base/files.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -108,8 +109,8 @@ class Run {
       return absl::InvalidArgumentError(
           absl::StrCat("format is \"", options_.format, "\"; known are text, jsonl"));
     }
-    FLOE_ASSIGN_OR_RETURN(const MappedFile corpus, MappedFile::Open(options_.corpus));
-    corpus_digest_ = Sha256::Hex(corpus.bytes());
+    FLOE_ASSIGN_OR_RETURN(const FileDigest corpus, DigestOf(options_.corpus));
+    corpus_digest_ = corpus.sha256;
     TokenizeOptions tokens;
     tokens.corpus = options_.corpus;
     tokens.format = *format;

@@ -1,12 +1,16 @@
 // Loads that fail in ways that no checkpoint is to blame for, and draft models that must not cost
 // their target anything.
+#include <chrono>
 #include <cmath>
+#include <fstream>
 #include <latch>
 #include <new>
 #include <system_error>
 #include <thread>
 
 #include "base/error_reason.h"
+#include "base/files.h"
+#include "model/checkpoint.h"
 #include "tests/services/inference/troubled_source.h"
 #include "tests/services/inference/worker_fixture.h"
 
@@ -70,6 +74,70 @@ TEST_F(WorkerTest, AsManyCallsWaitForALoadAsForTheQueue) {
   ASSERT_TRUE(reason.has_value());
   EXPECT_EQ(reason->reason, "QUEUE_FULL");
   EXPECT_EQ(reason->metadata.at("retry_after_seconds"), "1");
+}
+
+// Between the end of a fetch, which verifies, and the load; over the store's own file.
+TEST_F(WorkerTest, WhatChangesAfterItWasFetchedIsNotServedAndWhatIsMendedIs) {
+  const std::string digest = Publish();
+  Start();
+  TroubledSource source(cache());
+  ModelPool pool(source, clock_, {.serve = {.engine = {.kv_bytes = 4 << 20}}});
+  const auto files = model::Manifest::Parse(*ReadFile(BlobPath(digest)))->files;
+  for (const std::string name : {"model.safetensors", "tokenizer.json", "generation_config.json"}) {
+    const std::filesystem::path blob = BlobPath(files.at(name).digest);
+    const std::string right = *ReadFile(blob);
+    std::string wrong = right;
+    wrong[wrong.size() / 2] ^= 1;
+    for (const std::string& bytes : {wrong, right.substr(0, right.size() - 1), std::string()}) {
+      source.after = [&] { std::ofstream(blob, std::ios::binary) << bytes; };
+      const absl::Status refused = pool.Acquire(digest, Never).status();
+      EXPECT_THAT(refused.code(), testing::AnyOf(absl::StatusCode::kDataLoss,
+                                                 absl::StatusCode::kFailedPrecondition));
+      EXPECT_THAT(std::string(refused.message()), HasSubstr(name));
+      std::ofstream(blob, std::ios::binary) << right;
+    }
+  }
+  source.after = nullptr;
+  EXPECT_TRUE(pool.Acquire(digest, Never).ok());
+}
+
+// While the weights are open and before they are packed: there a draft model is fetched.
+TEST_F(WorkerTest, WeightsThatAreWrittenToWhileTheyAreLoadedAreNotServed) {
+  const std::string digest = Publish();
+  Start();
+  TroubledSource source(cache());
+  ModelPool pool(source, clock_,
+                 {.serve = {.engine = {.kv_bytes = 4 << 20}}, .drafts = {std::string(64, 'd')}});
+  const auto files = model::Manifest::Parse(*ReadFile(BlobPath(digest)))->files;
+  const std::filesystem::path blob = BlobPath(files.at("model.safetensors").digest);
+  const std::string right = *ReadFile(blob);
+  std::function<void()> trouble;
+  int fetches = 0;
+  source.before = [&] {
+    if (++fetches == 2) trouble();
+  };
+  const auto refused = [&](std::function<void()> next) {
+    trouble = std::move(next);
+    fetches = 0;
+    // Long ago, as clocks of files may stand still for some milliseconds.
+    std::filesystem::last_write_time(
+        blob, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+    const absl::Status status = pool.Acquire(digest, Never).status();
+    EXPECT_THAT(std::string(status.message()), HasSubstr("model.safetensors"));
+    std::ofstream(blob, std::ios::binary) << right;
+    return status;
+  };
+  for (const size_t size : {right.size() - 1, right.size() / 2, size_t{0}}) {
+    const absl::Status cut = refused([&] { std::filesystem::resize_file(blob, size); });
+    // The former where it was verified while it was whole.
+    EXPECT_THAT(cut.code(),
+                testing::AnyOf(absl::StatusCode::kUnavailable, absl::StatusCode::kDataLoss));
+  }
+  const absl::Status written = refused(
+      [&] { std::fstream(blob, std::ios::binary | std::ios::in | std::ios::out) << right[0]; });
+  EXPECT_EQ(written.code(), absl::StatusCode::kUnavailable) << written;
+  source.before = nullptr;
+  EXPECT_TRUE(pool.Acquire(digest, Never).ok());
 }
 
 class DraftFailureTest : public WorkerTest {

@@ -87,10 +87,10 @@ TEST_F(WorkerTest, WeightsThatChangedInTheCacheAreFetchedAnewBeforeTheyAreServed
   std::filesystem::remove(*folder / "model.safetensors");  // it shares its bytes with the blob
   std::ofstream(*folder / "model.safetensors", std::ios::binary) << right;
   Damage(*folder / "model.safetensors");
-  EXPECT_EQ(cache().Verify(digest).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(VerifyCheckpointFolder(*folder, digest).code(), absl::StatusCode::kDataLoss);
   ASSERT_TRUE(pool().Acquire(digest, Never).ok());
   EXPECT_EQ(*ReadFile(*folder / "model.safetensors"), right);
-  EXPECT_TRUE(cache().Verify(digest).ok());
+  EXPECT_TRUE(VerifyCheckpointFolder(*folder, digest).ok());
 }
 
 TEST_F(WorkerTest, IdleModelsMakeRoomAndModelsInUseDoNot) {

@@ -8,18 +8,20 @@
 
 namespace floe::inference {
 
-// Hands on to another source, which it borrows, until it is told what to do before. Keeps nothing.
+// Hands on to another source, which it borrows, and does before and after what it is told. Keeps
+// nothing.
 class TroubledSource final : public WeightSource {
  public:
   explicit TroubledSource(WeightSource& source) : source_(source) {}
   absl::StatusOr<std::filesystem::path> Fetch(std::string_view digest) override {
     if (before) before();
-    return source_.Fetch(digest);
+    auto folder = source_.Fetch(digest);
+    if (after) after();
+    return folder;
   }
   std::optional<std::filesystem::path> Kept(std::string_view) override { return std::nullopt; }
-  absl::Status Verify(std::string_view digest) override { return source_.Verify(digest); }
 
-  std::function<void()> before;
+  std::function<void()> before, after;
 
  private:
   WeightSource& source_;
