@@ -8,7 +8,6 @@
 #include <iostream>
 #include <thread>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
@@ -18,6 +17,7 @@
 #include "base/postgres/pool.h"
 #include "base/status_macros.h"
 #include "bench/billing/postgres/bare_rows.h"
+#include "bench/program/program.h"
 #include "billing/ingest.h"
 #include "billing/postgres/budget_store.h"
 #include "billing/postgres/migrations_sql.h"
@@ -149,12 +149,7 @@ absl::Status Run(int count) {
 
 int main(int argc, char** argv) {
   int count = 100'000;
-  if (argc > 1 && (!absl::SimpleAtoi(argv[1], &count) || count < 1)) {
-    std::cerr << "usage: floe-bench-billing [events]\n";
-    return 2;
-  }
-  const absl::Status status = floe::billing::Run(count);
-  if (status.ok()) return 0;
-  std::cerr << "floe-bench-billing: " << status.message() << "\n";
-  return 1;
+  CLI::App app("Usage events a second into the ledger", "floe-bench-billing");
+  app.add_option("events", count, "How many")->check(CLI::PositiveNumber)->capture_default_str();
+  return floe::bench::Main(app, argc, argv, [&] { return floe::billing::Run(count); });
 }

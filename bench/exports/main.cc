@@ -25,6 +25,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "bench/exports/small_models.h"
+#include "bench/program/program.h"
 #include "inference/engine/cpu_engine.h"
 #include "model/checkpoint.h"
 #include "model/gguf.h"
@@ -107,12 +108,9 @@ absl::Status WriteAll(const fs::path& to) {
 }  // namespace floe::bench
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::cerr << "usage: floe-bench-exports FOLDER\n";
-    return 2;
-  }
-  const absl::Status done = floe::bench::WriteAll(argv[1]);
-  if (done.ok()) return 0;
-  std::cerr << "error: " << done << "\n";
-  return 1;
+  std::string folder;
+  CLI::App app("Writes small models of every family as others load them, and what they say",
+               "floe-bench-exports");
+  app.add_option("folder", folder, "Where to")->required();
+  return floe::bench::Main(app, argc, argv, [&] { return floe::bench::WriteAll(folder); });
 }

@@ -21,6 +21,7 @@
 #include "nlohmann/json.hpp"
 
 #include "bench/gateway/nginx_proxy.h"
+#include "bench/program/program.h"
 #include "floe/inference/v1/inference.grpc.pb.h"
 #include "gateway/cache/redis/redis_cache.h"
 #include "gateway/limits/redis/redis_limits.h"
@@ -223,7 +224,7 @@ int64_t MeasureGoverned(Json& rows, const FakeFleetOptions& plain) {
   return failed;
 }
 
-int Run() {
+absl::Status Run() {
   FakeFleetOptions options;
   options.http_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   FakeFleet fleet(options);
@@ -248,20 +249,17 @@ int Run() {
   AddRow(rows, absl::StrCat("streams of ", kStreamTokens, " tokens, ", kManyClients, " clients"),
          "tokens/s", ours.per_second * kStreamTokens, peer.per_second * kStreamTokens);
   failed += MeasureGoverned(rows, options);
-  if (failed > 0) {
-    std::cerr << "floe-bench-gateway: " << failed << " requests failed\n";
-    return 1;
-  }
+  if (failed > 0) return absl::InternalError(absl::StrCat(failed, " requests failed"));
   std::cout << Json{{"rows", std::move(rows)}}.dump() << "\n";
-  return 0;
+  return absl::OkStatus();
 }
 
-int Serve() {
+absl::Status Serve() {
   const FakeFleet fleet;
   std::cout << "http://127.0.0.1:" << fleet.port() << "/v1" << std::endl;
   while (std::cin.get() != std::char_traits<char>::eof()) {
   }
-  return 0;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -269,6 +267,10 @@ int Serve() {
 
 int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);  // as the services do
-  if (argc == 2 && std::string_view(argv[1]) == "--serve") return floe::gateway::Serve();
-  return floe::gateway::Run();
+  bool serve = false;
+  CLI::App app("Requests a second and latency through the gateway", "floe-bench-gateway");
+  app.add_flag("--serve", serve,
+               "Instead: the same gateway for another load generator, until standard input ends");
+  return floe::bench::Main(app, argc, argv,
+                           [&] { return serve ? floe::gateway::Serve() : floe::gateway::Run(); });
 }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "bench/program/program.h"
 #include "inference/grammar/compiled_grammar.h"
 #include "inference/grammar/grammar_cache.h"
 #include "inference/sampling/sampler.h"
@@ -120,7 +121,7 @@ class Bench {
   mutable int64_t used_ = 0;
 };
 
-int Run() {
+absl::Status Run() {
   const Bench bench;
   const double limit = bench.Unconstrained();
   Json rows = Json::array();
@@ -152,10 +153,13 @@ int Run() {
     add(absl::StrCat(name, ", a token, warm"), cost.warm, "us", limit);
   }
   std::cout << Json{{"rows", std::move(rows)}}.dump() << "\n";
-  return 0;
+  return absl::OkStatus();
 }
 
 }  // namespace
 }  // namespace floe::inference::grammar
 
-int main() { return floe::inference::grammar::Run(); }
+int main(int argc, char** argv) {
+  CLI::App app("What a form costs a token", "floe-bench-grammar");
+  return floe::bench::Main(app, argc, argv, [] { return floe::inference::grammar::Run(); });
+}

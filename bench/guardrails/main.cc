@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "bench/program/program.h"
 #include "gateway/guardrails/rules.h"
 
 namespace floe::gateway::guardrails {
@@ -71,7 +72,7 @@ size_t Stream(const RuleSet& rules, std::string_view text) {
   return out + guard.Finish().size();
 }
 
-int Run() {
+absl::Status Run() {
   const std::string text = Text();
   Json rows = Json::array();
   const double nothing = MegabytesPerSecond([&] {
@@ -96,10 +97,13 @@ int Run() {
   add("whole text, all built-in", MegabytesPerSecond([&] { return Apply(all, text).text.size(); }));
   add("a token at a time, all built-in", MegabytesPerSecond([&] { return Stream(all, text); }));
   std::cout << Json{{"rows", std::move(rows)}}.dump() << "\n";
-  return 0;
+  return absl::OkStatus();
 }
 
 }  // namespace
 }  // namespace floe::gateway::guardrails
 
-int main() { return floe::gateway::guardrails::Run(); }
+int main(int argc, char** argv) {
+  CLI::App app("How fast rules look through texts, in MB/s on one thread", "floe-bench-guardrails");
+  return floe::bench::Main(app, argc, argv, [] { return floe::gateway::guardrails::Run(); });
+}

@@ -12,7 +12,6 @@
 #include <optional>
 #include <thread>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
@@ -23,6 +22,7 @@
 #include "bench/inference/machine.h"
 #include "bench/inference/peer_llama.h"
 #include "bench/inference/workload.h"
+#include "bench/program/program.h"
 #include "inference/engine/cpu_engine.h"
 #include "inference/engine/kernels.h"
 #include "model/accounting.h"
@@ -218,9 +218,5 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--threads", options.threads, "Of ours and of the peer")
       ->check(CLI::Range(1, 1024));
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = floe::bench::Run(options);
-  if (status.ok()) return 0;
-  std::cerr << "floe-bench-inference: " << status.message() << "\n";
-  return 1;
+  return floe::bench::Main(app, argc, argv, [&] { return floe::bench::Run(options); });
 }

@@ -8,13 +8,13 @@
 #include <limits>
 #include <utility>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "grpcpp/grpcpp.h"
 #include "nlohmann/json.hpp"
 
 #include "base/scratch_folder.h"
 #include "base/status_macros.h"
+#include "bench/program/program.h"
 #include "bench/worker/worker.h"
 #include "services/runtime/status.h"
 
@@ -97,9 +97,5 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", rounds, "The best of so many")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = floe::bench::Run(rounds);
-  if (status.ok()) return 0;
-  std::cerr << "floe-bench-start: " << status.message() << "\n";
-  return 1;
+  return floe::bench::Main(app, argc, argv, [&] { return floe::bench::Run(rounds); });
 }

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
@@ -19,6 +18,7 @@
 #include "base/status_macros.h"
 #include "base/view.h"
 #include "bench/inference/workload.h"
+#include "bench/program/program.h"
 #include "bench/tiers/offer.h"
 #include "bench/tiers/open_loop.h"
 #include "bench/worker/worker.h"
@@ -102,9 +102,5 @@ absl::Status RunAll() {
 int main(int argc, char** argv) {
   CLI::App app("What each latency tier gets from a worker at 70, 100 and 150 % of its load",
                "floe-bench-tiers");
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = floe::bench::RunAll();
-  if (status.ok()) return 0;
-  std::cerr << "floe-bench-tiers: " << status.message() << "\n";
-  return 1;
+  return floe::bench::Main(app, argc, argv, [] { return floe::bench::RunAll(); });
 }

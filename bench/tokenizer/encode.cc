@@ -1,14 +1,4 @@
 // floe-bench-encode: the tokenizer alone, for comparisons with others (exactness.mjs).
-//
-//   convert ENCODING RANKS OUT.json   a tiktoken rank file as tokenizer.json
-//   train TEXT VOCAB_SIZE OUT.json    a tokenizer of our own
-//   rewrite FILE.json OUT.json        what we write of a tokenizer.json that we read
-//   encode ENCODING RANKS             stdin: a text a line, in base64; stdout: its ids a line
-//   encode FILE.json                  the same with a tokenizer.json
-//   encode-trusted FILE.json          the same, and written special tokens become their ids
-//   nfc                               stdin: a text a line, in base64; stdout: its NFC, in base64
-//
-// ENCODING is gpt2, cl100k_base, o200k_base, or pattern:cl100k for ranks without special tokens.
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -23,6 +13,7 @@
 
 #include "base/files.h"
 #include "base/status_macros.h"
+#include "bench/program/program.h"
 #include "tokenizer/tiktoken_ranks.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/trainer.h"
@@ -30,6 +21,17 @@
 
 namespace floe::tokenizer {
 namespace {
+
+constexpr char kWords[] = R"(Words:
+  convert ENCODING RANKS OUT.json   a tiktoken rank file as tokenizer.json
+  train TEXT VOCAB_SIZE OUT.json    a tokenizer of our own
+  rewrite FILE.json OUT.json        what we write of a tokenizer.json that we read
+  encode ENCODING RANKS             stdin: a text a line, in base64; stdout: its ids a line
+  encode FILE.json                  the same with a tokenizer.json
+  encode-trusted FILE.json          the same, and written special tokens become their ids
+  nfc                               stdin: a text a line, in base64; stdout: its NFC, in base64
+
+ENCODING is gpt2, cl100k_base, o200k_base, or pattern:cl100k for ranks without special tokens.)";
 
 absl::StatusOr<std::unique_ptr<const Tokenizer>> FromRanks(std::string_view encoding,
                                                            const char* path) {
@@ -116,15 +118,17 @@ absl::Status Run(const std::vector<std::string>& words) {
     FLOE_ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(json));
     return EncodeLines(*tokenizer, words[0] == "encode-trusted");
   }
-  return absl::InvalidArgumentError("usage stands at the top of bench/tokenizer/encode.cc");
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", absl::StrJoin(words, " "), "\" is none of them.\n", kWords));
 }
 
 }  // namespace
 }  // namespace floe::tokenizer
 
 int main(int argc, char** argv) {
-  const absl::Status status = floe::tokenizer::Run({argv + 1, argv + argc});
-  if (status.ok()) return 0;
-  std::cerr << "floe-bench-encode: " << status.message() << "\n";
-  return 1;
+  std::vector<std::string> words;
+  CLI::App app("The tokenizer alone, for comparisons with others", "floe-bench-encode");
+  app.add_option("words", words, "What to do, see below")->required();
+  app.footer(floe::tokenizer::kWords);
+  return floe::bench::Main(app, argc, argv, [&] { return floe::tokenizer::Run(words); });
 }

@@ -24,7 +24,6 @@
 #include <span>
 #include <thread>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
@@ -33,6 +32,7 @@
 #include "base/scratch_folder.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "bench/program/program.h"
 #include "bench/tokenizer/texts.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/tiktoken_ranks.h"
@@ -236,9 +236,5 @@ int main(int argc, char** argv) {
   app.add_option("--vocab-size", flags.vocab_size, "Of the training");
   app.add_option("--ranks", flags.ranks, "A tiktoken rank file of cl100k_base to encode with");
   app.add_option("--texts", flags.texts, "A folder of *.txt in many languages");
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = floe::tokenizer::Run(flags);
-  if (status.ok()) return 0;
-  std::cerr << "floe-bench-tokenizer: " << status.message() << "\n";
-  return 1;
+  return floe::bench::Main(app, argc, argv, [&] { return floe::tokenizer::Run(flags); });
 }

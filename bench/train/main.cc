@@ -20,7 +20,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
@@ -29,6 +28,7 @@
 #include "base/files.h"
 #include "base/scratch_folder.h"
 #include "base/status_macros.h"
+#include "bench/program/program.h"
 #include "model/accounting.h"
 #include "tokenizer/trainer.h"
 #include "trainer/compute.h"
@@ -168,35 +168,34 @@ absl::StatusOr<Json> RunJob(const Bench& bench, const std::filesystem::path& job
   return run;
 }
 
-absl::Status Measure(const std::filesystem::path& folder, char** argv) {
-  int64_t threads = 0, seeds = 0;
-  if (!absl::SimpleAtoi(argv[2], &threads) || !absl::SimpleAtoi(argv[3], &seeds) || threads < 1 ||
-      seeds < 1) {
-    return absl::InvalidArgumentError("THREADS and SEEDS are numbers above 0");
-  }
-  FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(argv[1]));
+struct Flags {
+  std::string corpus;
+  int threads = 1;
+  int64_t seeds = 1;
+  std::vector<std::string> jobs;
+};
+
+absl::Status Measure(const std::filesystem::path& folder, const Flags& flags) {
+  FLOE_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.corpus));
   FLOE_ASSIGN_OR_RETURN(const auto tokenizer, ByteTokenizer());
-  const Bench bench{folder, *tokenizer, text, static_cast<int>(threads)};
+  const Bench bench{folder, *tokenizer, text, flags.threads};
   const char* kernels = getenv("OPENBLAS_CORETYPE");
   Json result = {{"corpus_bytes", text.size()},
                  {"held_out_bytes", bench.held_out().size()},
-                 {"threads", threads},
+                 {"threads", flags.threads},
                  {"blas_kernels", kernels == nullptr ? "" : kernels},
                  {"runs", Json::array()}};
-  for (char** job = argv + 4; *job != nullptr; ++job) {
-    FLOE_ASSIGN_OR_RETURN(Json run, RunJob(bench, *job, seeds));
+  for (const std::string& job : flags.jobs) {
+    FLOE_ASSIGN_OR_RETURN(Json run, RunJob(bench, job, flags.seeds));
     result["runs"].push_back(std::move(run));
   }
   std::cout << result.dump() << "\n";
   return absl::OkStatus();
 }
 
-absl::Status Run(int argc, char** argv) {
-  if (argc < 5) {
-    return absl::InvalidArgumentError("usage: floe-bench-train CORPUS THREADS SEEDS JOB...");
-  }
+absl::Status Run(const Flags& flags) {
   FLOE_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::InTemp("floe-bench"));
-  return Measure(folder.path(), argv);
+  return Measure(folder.path(), flags);
 }
 
 }  // namespace
@@ -204,8 +203,13 @@ absl::Status Run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   floe::trainer::RestartWithTunedLibraries(argv);
-  const absl::Status status = floe::trainer::Run(argc, argv);
-  if (status.ok()) return 0;
-  std::cerr << "floe-bench-train: " << status.message() << "\n";
-  return 1;
+  floe::trainer::Flags flags;
+  CLI::App app("How fast recipes learn a text", "floe-bench-train");
+  app.add_option("corpus", flags.corpus, "The text")->required();
+  app.add_option("threads", flags.threads, "That compute")->required()->check(CLI::Range(1, 1024));
+  app.add_option("seeds", flags.seeds, "Runs of each job, with seeds from 1 on")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  app.add_option("jobs", flags.jobs, "Job files of kind `pretrain`")->required();
+  return floe::bench::Main(app, argc, argv, [&] { return floe::trainer::Run(flags); });
 }

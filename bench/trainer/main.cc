@@ -24,6 +24,7 @@
 #include "base/scratch_folder.h"
 #include "base/status_macros.h"
 #include "base/view.h"
+#include "bench/program/program.h"
 #include "model/accounting.h"
 #include "tokenizer/trainer.h"
 #include "trainer/compute.h"
@@ -233,12 +234,9 @@ absl::Status MeasureAll(const std::filesystem::path& folder, int threads, std::s
   return absl::OkStatus();
 }
 
-absl::Status Run(int argc, char** argv) {
-  const int threads = argc > 1
-                          ? atoi(argv[1])
-                          : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+absl::Status Run(int threads, std::string_view only) {
   FLOE_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::InTemp("floe-bench"));
-  return MeasureAll(folder.path(), threads, argc > 2 ? argv[2] : "");
+  return MeasureAll(folder.path(), threads, only);
 }
 
 }  // namespace
@@ -246,8 +244,13 @@ absl::Status Run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   floe::trainer::RestartWithTunedLibraries(argv);
-  const absl::Status status = floe::trainer::Run(argc, argv);
-  if (status.ok()) return 0;
-  std::cerr << "floe-bench-trainer: " << status.message() << "\n";
-  return 1;
+  int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  std::string only;
+  CLI::App app("Training tokens a second, beside the matrix products of a step alone",
+               "floe-bench-trainer");
+  app.add_option("threads", threads, "That compute")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("model", only, "A part of the name of the one model to measure [all]");
+  return floe::bench::Main(app, argc, argv, [&] { return floe::trainer::Run(threads, only); });
 }
