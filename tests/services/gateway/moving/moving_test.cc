@@ -137,6 +137,37 @@ TEST_F(MovingTest, AStreamOfAWorkerThatMustEndGoesOnElsewhereAsIfNothingHadHappe
   EXPECT_EQ(verified.receipts(), 3) << "of the undisturbed one, and two of the other";
 }
 
+// Its worker signed for what it had computed by then, and the books say so: nobody was given it.
+TEST_F(MovingTest, WhoLeavesBeforeAnAnswerInOnePieceIsChargedThePromptAndNoToken) {
+  StartWorkers(/*drain_grace=*/absl::Seconds(20));
+  json body = json::parse(Body(kLongAnswer, 7));
+  body.erase("stream");
+  body.erase("stream_options");
+  {
+    HttpClient client(fleet_->port());
+    ASSERT_TRUE(client.Write(PostText(kPath, body.dump())));
+    AwaitBusy(/*blocks=*/40);  // it is at some hundredth token
+  }
+  while (till_.journal().stats().appended == 0) till_.journal().Sync();
+  ASSERT_TRUE(till_.Flush());
+  pb::VerifyUsageResponse verified = billing_.Verify();
+  while (verified.on_the_way() > 0 || verified.receipts() == 0) verified = billing_.Verify();
+  EXPECT_TRUE(verified.clean()) << verified.DebugString();
+  EXPECT_EQ(verified.requests(), 1);
+  EXPECT_EQ(verified.receipts(), 1);
+  EXPECT_EQ(verified.charged_tokens(), 0);
+  EXPECT_GT(verified.arrived_tokens(), 100)
+      << "at the gateway, which kept them for the whole answer";
+  EXPECT_LT(verified.computed_tokens(), kLongAnswer) << "its worker was told that nobody waits";
+  EXPECT_EQ(verified.undelivered_tokens(), verified.computed_tokens());
+  const pb::ReportRow total = billing_.Total();
+  EXPECT_EQ(total.requests(), 1);
+  EXPECT_EQ(total.output_tokens(), 0);
+  EXPECT_EQ(total.input_tokens(), static_cast<int64_t>(std::string(kPrompt).size()));
+  EXPECT_EQ(total.charge().picodollars(),
+            absl::StrCat(total.input_tokens() * kInputPicos + kCallPicos));
+}
+
 TEST_F(MovingTest, VectorsAreSignedForToo) {
   StartWorkers(/*drain_grace=*/absl::Seconds(20));
   const HttpAnswer answer =
