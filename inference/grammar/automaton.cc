@@ -42,6 +42,7 @@ void Automaton::Begin() {
   found_.clear();
   accepting_ = false;
   too_complex_ = false;
+  max_work_ = std::min(work_ + kMaxWorkAByte, kMaxWork);
 }
 
 // Left recursion is refused when a grammar is compiled, so calls cannot follow one another for
@@ -52,7 +53,7 @@ void Automaton::Reach(NodeId start, Frame stack) {
     const Way way = open_.back();
     open_.pop_back();
     if (!seen_.insert(way).second) continue;
-    if (++work_ > kMaxWork || found_.size() >= kMaxWays) too_complex_ = true;
+    if (++work_ > max_work_ || found_.size() >= kMaxWays) too_complex_ = true;
     const Node& node = grammar_.node(way.node);
     switch (node.kind) {
       case Node::Kind::kFail:

@@ -36,6 +36,9 @@ class Automaton {
   static constexpr size_t kMaxFrames = 1 << 18;
   // Nodes that are looked at between two calls of BeginWork: 60 milliseconds.
   static constexpr int64_t kMaxWork = 1 << 20;
+  // And for one byte, which nothing interrupts: one millisecond. Where as many ways as are allowed
+  // are open, eight nodes for each.
+  static constexpr int64_t kMaxWorkAByte = 1 << 14;
 
   explicit Automaton(const Grammar& grammar);
 
@@ -112,6 +115,7 @@ class Automaton {
   int64_t work_ = 0;
 
   // Of the state that is being made.
+  int64_t max_work_ = 0;  // where work_ must stop
   std::vector<Way> open_;
   absl::flat_hash_set<Way> seen_;
   std::vector<Way> found_;

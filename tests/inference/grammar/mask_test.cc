@@ -1,6 +1,7 @@
 // Masks beside brute force: every token tried byte by byte.
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -189,6 +190,26 @@ TEST(Masks, ABombIsRefusedWithItsFirstMask) {
                                                       std::vector<int32_t>{kEnd}, int64_t{1000});
   const auto compiled =
       CompiledGrammar::Create(Compiled(Form::Kind::kRegex, "(((a?){500}){500}){500}"), trie);
+  EXPECT_TRUE(absl::IsInvalidArgument(compiled.status()));
+  EXPECT_THAT(std::string(compiled.status().message()), HasSubstr("too many ways"));
+}
+
+// Rules that call one another twice and end in nothing: no way to go on but one, behind two to the
+// power of `depth` nodes.
+std::string Doubling(int depth) {
+  std::string ebnf = "root ::= (a0 [xy]){1000}\n";
+  for (int i = 0; i < depth; ++i) {
+    absl::StrAppend(&ebnf, "a", i, " ::= a", i + 1, " a", i + 1, "\n");
+  }
+  return absl::StrCat(ebnf, "a", depth, " ::= \"\"\n");
+}
+
+// A walk over the vocabulary stops between bytes, so the work for one byte has a limit of its own.
+TEST(Masks, OneByteThatTakesTooMuchWorkIsRefused) {
+  const auto trie = std::make_shared<const TokenTrie>(std::vector<std::string>{"", "x", "y"},
+                                                      std::vector<int32_t>{kEnd}, int64_t{3});
+  EXPECT_TRUE(CompiledGrammar::Create(Compiled(Form::Kind::kEbnf, Doubling(9)), trie).ok());
+  const auto compiled = CompiledGrammar::Create(Compiled(Form::Kind::kEbnf, Doubling(14)), trie);
   EXPECT_TRUE(absl::IsInvalidArgument(compiled.status()));
   EXPECT_THAT(std::string(compiled.status().message()), HasSubstr("too many ways"));
 }
