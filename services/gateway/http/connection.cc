@@ -152,7 +152,7 @@ Awaitable<void> Connection::RunRequests() {
       co_return;
     }
     co_await Serve(parser);
-  } while (answered_ && keep_alive_ && socket_.is_open());
+  } while (answered_ && keep_alive_ && !hung_up_ && socket_.is_open());
 }
 
 Awaitable<bool> Connection::WaitForFirstByte() {
@@ -236,6 +236,9 @@ Awaitable<void> Connection::WatchForHangup() {
   while (buffer_.size() < limits_.max_pipelined_bytes) {
     const auto [error, count] =
         co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kTuple);
+    // An end of the stream is told once: a client that left behind its answer must not be waited
+    // for, as for the next request of one that stayed.
+    hung_up_ = error && error != asio::error::operation_aborted;
     if (error) co_return;
     buffer_.commit(count);
   }

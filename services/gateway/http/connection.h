@@ -72,6 +72,7 @@ class Connection final : public HttpReply, public std::enable_shared_from_this<C
   std::atomic<bool> draining_{false};
   bool idle_ = false;
   bool timed_out_ = false;
+  bool hung_up_ = false;  // the client's end was read: reading again would wait for nothing
 
   // Of the request under way.
   bool keep_alive_ = false;

@@ -13,6 +13,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
 
 #include "tests/services/gateway/http/fake_fleet.h"
@@ -128,6 +133,37 @@ TEST(ConnectionsTest, AHangUpInAPlainAnswerCancelsTheWorkersCall) {
   EXPECT_TRUE(fleet.worker().WaitForCancelled(1));
   fleet.http().Drain(absl::Seconds(20));
   EXPECT_THAT(fleet.metrics(), HasSubstr("floe_gateway_requests_total{code=\"499\""));
+}
+
+// Answers at once, and is not done before the client has hung up.
+class AnswersAndLingers final : public HttpHandler {
+ public:
+  Awaitable<void> Handle(HttpRequest, HttpReply& reply) override {
+    const auto executor = co_await boost::asio::this_coro::executor;
+    // Behind the start of the read that notices hang-ups.
+    co_await boost::asio::post(executor, boost::asio::use_awaitable);
+    HttpHead head;
+    const absl::Status sent = co_await reply.Send(std::move(head), "{}");
+    EXPECT_TRUE(sent.ok());
+    boost::asio::steady_timer never(executor, boost::asio::steady_timer::time_point::max());
+    co_await never.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+  }
+  std::pair<HttpHead, std::string> Refuse(const absl::Status&) override { return {}; }
+};
+
+// The hang-up is read while the answer's books are still being closed: nobody reads it twice.
+TEST(ConnectionsTest, AHangUpRightBehindTheAnswerEndsTheConnection) {
+  AnswersAndLingers handler;
+  runtime::Metrics metrics;
+  GatewayMetrics gateway_metrics(metrics);
+  const runtime::Logger logger("gateway", runtime::LogLevel::kError, [](std::string_view) {});
+  const auto server = HttpServer::Start({.listen = "127.0.0.1:0", .threads = 1, .limits = {}},
+                                        {handler, gateway_metrics, logger});
+  ASSERT_TRUE(server.ok()) << server.status();
+  HttpClient client((*server)->port());
+  ASSERT_EQ(client.Get("/").status, 200);
+  client.CloseSending();
+  EXPECT_TRUE(client.ReadToEnd()) << "it waits for another request";
 }
 
 TEST(ConnectionsTest, AClientThatStopsReadingIsCutOffAndItsWorkCancelled) {

@@ -37,6 +37,8 @@ void HttpClient::Close() {
   socket_ = -1;
 }
 
+void HttpClient::CloseSending() { ::shutdown(socket_, SHUT_WR); }
+
 bool HttpClient::Write(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);

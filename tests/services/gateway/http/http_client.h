@@ -34,6 +34,8 @@ class HttpClient {
   bool ReadToEnd();
   // Reads one byte after the other to the end: how many came.
   size_t Trickle();
+  // Sends no more, and still reads.
+  void CloseSending();
   void Close();
 
   // A request with a key and a JSON body, and its answer.
