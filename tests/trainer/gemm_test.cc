@@ -85,12 +85,13 @@ class Product {
   const std::vector<float> a_, b_, bias_, base_;
 };
 
-// Around the sizes of tiles (6 and 12 rows, 8 to 32 columns) and of blocks (256 steps, 192 rows,
-// 2048 columns).
+// Around the sizes of tiles (6 and 12 rows, 8 to 32 columns) and of blocks (256 or 384 steps, 192
+// rows, 2048 columns).
 TEST(Gemm, EqualsSumsInSixtyFourBitsAtEverySizeAndOrder) {
   const std::vector<std::array<int64_t, 3>> sizes = {
       {1, 1, 1},     {1, 17, 3},    {5, 16, 8},     {6, 15, 9},     {7, 33, 255},   {12, 32, 256},
-      {13, 31, 257}, {191, 48, 64}, {193, 50, 300}, {49, 2049, 33}, {97, 130, 513}, {200, 1, 70}};
+      {13, 31, 257}, {191, 48, 64}, {193, 50, 300}, {49, 2049, 33}, {97, 130, 513}, {200, 1, 70},
+      {25, 33, 384}, {14, 65, 385}, {36, 64, 769},  {24, 96, 1160}};
   for (const auto& [m, n, k] : sizes) {
     for (const int way : {0, 1, 2, 3, 4, 8, 13}) {
       const Case one{m, n, k, (way & 1) != 0, (way & 2) != 0, (way & 4) != 0, (way & 8) != 0};

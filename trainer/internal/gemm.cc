@@ -1,7 +1,6 @@
 #include "trainer/internal/gemm.h"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 // Scalable vectors cannot stand in arrays; such machines use their fixed-width set.
@@ -10,6 +9,8 @@
 #define HWY_TARGET_INCLUDE "trainer/internal/gemm.cc"
 #include "hwy/foreach_target.h"  // includes this file once a target
 #include "hwy/highway.h"
+
+#include "trainer/internal/gemm_packing-inl.h"
 
 #ifndef FLOE_TRAINER_INTERNAL_GEMM_CC_
 #define FLOE_TRAINER_INTERNAL_GEMM_CC_
@@ -42,62 +43,11 @@ constexpr int64_t kRows = 12;
 constexpr int64_t kRows = 6;
 #endif
 constexpr int64_t kColumns = 2 * kLanes;
-// A strip of B stays in the first cache, a block of A in the second.
-constexpr int64_t kDepth = 256;
+// A strip of B stays in the first cache, or comes from the second as fast as it is used; a block of
+// A stays in the second.
+constexpr int64_t kMaxDepth = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 ? 384 : 256;
 constexpr int64_t kBlockRows = 192;
 constexpr int64_t kBlockColumns = 2048;
-
-// Numbers (i, j) of a matrix that is read across or along: data[i * row + j * column].
-struct View {
-  const float* data;
-  int64_t row, column;
-
-  explicit View(Matrix m)
-      : data(m.data), row(m.transposed ? 1 : m.stride), column(m.transposed ? m.stride : 1) {}
-  View Turned() const {
-    View turned = *this;
-    std::swap(turned.row, turned.column);
-    return turned;
-  }
-  View From(int64_t i, int64_t j) const {
-    View part = *this;
-    part.data += i * row + j * column;
-    return part;
-  }
-};
-
-// Copies `count` rows by `depth` columns to strips [depth][kWide], one strip for kWide rows; rows
-// beyond the last are zero.
-template <int64_t kWide>
-void Pack(View from, int64_t count, int64_t depth, float* HWY_RESTRICT to) {
-  for (int64_t first = 0; first < count; first += kWide, to += depth * kWide) {
-    const View strip = from.From(first, 0);
-    const int64_t rows = std::min(kWide, count - first);
-    if (rows < kWide) {
-      for (int64_t k = 0; k < depth; ++k) {
-        for (int64_t r = 0; r < kWide; ++r) {
-          to[k * kWide + r] = r < rows ? strip.data[r * strip.row + k * strip.column] : 0.0f;
-        }
-      }
-    } else if (strip.row == 1) {
-      for (int64_t k = 0; k < depth; ++k) {
-        for (int64_t r = 0; r < kWide; ++r) to[k * kWide + r] = strip.data[k * strip.column + r];
-      }
-    } else {
-      // Eight steps at a time: a cache line is read while it is there.
-      int64_t k = 0;
-      for (; k + 8 <= depth; k += 8) {
-        for (int64_t r = 0; r < kWide; ++r) {
-          const float* row = strip.data + r * strip.row + k;
-          for (int64_t i = 0; i < 8; ++i) to[(k + i) * kWide + r] = row[i];
-        }
-      }
-      for (; k < depth; ++k) {
-        for (int64_t r = 0; r < kWide; ++r) to[k * kWide + r] = strip.data[r * strip.row + k];
-      }
-    }
-  }
-}
 
 // The tile's sums over one block along k, to `sums` [kRows][kColumns].
 HWY_INLINE void Multiply(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t depth,
@@ -190,17 +140,23 @@ float* Scratch(std::vector<float>& kept, int64_t floats) {
 
 constexpr int64_t RoundUp(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
 
+// Blocks along k of much the same depth: a short last one would read and write C for little.
+int64_t DepthFor(int64_t k) {
+  const int64_t blocks = std::max<int64_t>(1, (k + kMaxDepth - 1) / kMaxDepth);
+  return std::max<int64_t>(8, RoundUp((k + blocks - 1) / blocks, 8));
+}
+
 void GemmImpl(const GemmPart& part) {
   thread_local std::vector<float> of_a, of_b;
   const View a(part.a), b = View(part.b).Turned();
-  const int64_t depth_most = std::min(kDepth, part.k);
-  float* packed_a = Scratch(of_a, RoundUp(std::min(kBlockRows, part.m), kRows) * depth_most);
-  float* packed_b = Scratch(of_b, RoundUp(std::min(kBlockColumns, part.n), kColumns) * depth_most);
+  const int64_t most = DepthFor(part.k);
+  float* packed_a = Scratch(of_a, RoundUp(std::min(kBlockRows, part.m), kRows) * most);
+  float* packed_b = Scratch(of_b, RoundUp(std::min(kBlockColumns, part.n), kColumns) * most);
   for (int64_t j = 0; j < part.n; j += kBlockColumns) {
     const int64_t columns = std::min(kBlockColumns, part.n - j);
     // Once also without a step: what `base` gives is written.
-    for (int64_t k = 0; k == 0 || k < part.k; k += kDepth) {
-      const int64_t depth = std::min(kDepth, part.k - k);
+    for (int64_t k = 0; k == 0 || k < part.k; k += most) {
+      const int64_t depth = std::min(most, part.k - k);
       Pack<kColumns>(b.From(j, k), columns, depth, packed_b);
       for (int64_t i = 0; i < part.m; i += kBlockRows) {
         const int64_t rows = std::min(kBlockRows, part.m - i);

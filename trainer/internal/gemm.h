@@ -2,8 +2,8 @@
 //
 // Pure but for its scratch memory, which each thread keeps; thread-safe. It uses OpenMP's threads,
 // and inside a parallel region only the calling one. An output depends on its row of A and column
-// of B alone: blocks of 256 steps along k, each one fused chain in ascending order, are added up in
-// order. So results depend on the instruction set, and never on the number of threads.
+// of B alone: blocks of at most 384 steps along k, each one fused chain in ascending order, are
+// added up in order. So results depend on the instruction set, and never on the number of threads.
 //
 // The way of the product is that of Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix
 // Multiplication" (ACM TOMS 34, 3): both operands are copied, block by block, into the order in
