@@ -9,7 +9,8 @@ Starts a fleet in a folder of its own, trains a tiny model, and lets clients at 
 time given: answers plain and streamed, clients that hang up in mid-stream, clients that read slowly,
 prompts at the context and over it, forms of every kind for answers, tools, several answers to a
 prompt, several prompts, vectors, and requests that are wrong. Every ten seconds it looks at the
-memory of gateway and worker and at the share of the worker's KV cache that is in use.
+memory of gateway and worker, at the share of the worker's KV cache that is in use, and at the
+gateway's connections.
 
 It fails when a service was restarted, when a request got no HTTP answer that belongs to it, when
 memory still grows in the second half of the time, or when anything is still held after the last
@@ -43,7 +44,8 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
 KV_IN_USE = 'vllm:kv_cache_usage_perc'
-HELD = ('vllm:num_requests_running', 'vllm:num_requests_waiting', KV_IN_USE)
+HELD = {'inference': ('vllm:num_requests_running', 'vllm:num_requests_waiting', KV_IN_USE),
+        'gateway': ('floe_gateway_num_requests_running', 'floe_gateway_http_connections')}
 WATCHED = ('gateway', 'inference')
 JOB = f"""model: soak
 dataset: text
@@ -266,21 +268,23 @@ class Clients:
             (400,))
 
 
-def kv_in_use(fleet):
-    """The share, 0 to 1; nothing when the worker does not tell."""
+def gauge(fleet, service, name):
+    """Its value; nothing when the service does not tell."""
     try:
-        return fleet.metrics('inference').get(KV_IN_USE)
+        return fleet.metrics(service).get(name)
     except OSError:
         return None
 
 
 def settled(fleet, seconds=30):
-    """What the worker still holds in the end: nothing, as it should be. A gauge that is not there says nothing of the
-    kind, and so counts as held."""
+    """What worker and gateway still hold in the end: nothing, as it should be. A gauge that is not there says nothing
+    of the kind, and so counts as held."""
     end = time.monotonic() + seconds
     while True:
-        values = fleet.metrics('inference')
-        held = {name: values.get(name, 'not told') for name in HELD if values.get(name) != 0}
+        held = {}
+        for service, names in HELD.items():
+            values = fleet.metrics(service)
+            held.update({name: values.get(name, 'not told') for name in names if values.get(name) != 0})
         if not held:
             return {}
         if time.monotonic() > end:
@@ -315,7 +319,8 @@ def soak(fleet, arguments):
         time.sleep(min(10, max(0.1, arguments.minutes * 60 - now)))
         sample = {'seconds': round(time.monotonic() - begin)}
         sample.update({name: round(resident_mib(services[name]['pid']), 1) for name in WATCHED})
-        sample['kv'] = kv_in_use(fleet)
+        sample['kv'] = gauge(fleet, 'inference', KV_IN_USE)
+        sample['connections'] = gauge(fleet, 'gateway', 'floe_gateway_http_connections')
         sample['requests'] = sum(clients.counts.values())
         samples.append(sample)
         print('  '.join(f'{key} {value}' for key, value in sample.items()), file=sys.stderr, flush=True)
@@ -323,7 +328,7 @@ def soak(fleet, arguments):
     faults = [f'{count} times {what}' for what, count in collections.Counter(clients.wrong).items()]
     held = settled(fleet)
     if held:
-        faults.append(f'the worker still holds {held}')
+        faults.append(f'still held: {held}')
     for name, service in fleet.services().items():
         if service.get('restarts', 0) > services[name].get('restarts', 0):
             faults.append(f'{name} was restarted: {service.get("last_exit")}')
