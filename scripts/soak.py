@@ -310,13 +310,11 @@ def main():
             fleet.stop()
 
 
-def soak(fleet, arguments):
-    services = fleet.services()
-    samples = []
-    clients = Clients(fleet, arguments.clients, arguments.seed)
+def watch(fleet, services, clients, seconds, samples):
+    """Adds a sample every ten seconds for so many of them."""
     begin = time.monotonic()
-    while (now := time.monotonic() - begin) < arguments.minutes * 60:
-        time.sleep(min(10, max(0.1, arguments.minutes * 60 - now)))
+    while (now := time.monotonic() - begin) < seconds:
+        time.sleep(min(10, max(0.1, seconds - now)))
         sample = {'seconds': round(time.monotonic() - begin)}
         sample.update({name: round(resident_mib(services[name]['pid']), 1) for name in WATCHED})
         sample['kv'] = gauge(fleet, 'inference', KV_IN_USE)
@@ -324,7 +322,16 @@ def soak(fleet, arguments):
         sample['requests'] = sum(clients.counts.values())
         samples.append(sample)
         print('  '.join(f'{key} {value}' for key, value in sample.items()), file=sys.stderr, flush=True)
-    clients.stop()
+
+
+def soak(fleet, arguments):
+    services = fleet.services()
+    samples = []
+    clients = Clients(fleet, arguments.clients, arguments.seed)
+    try:
+        watch(fleet, services, clients, arguments.minutes * 60, samples)
+    finally:
+        clients.stop()
     faults = [f'{count} times {what}' for what, count in collections.Counter(clients.wrong).items()]
     held = settled(fleet)
     if held:
