@@ -11,7 +11,7 @@
 // listed. Ids that differ also when those code points are taken out are mistakes: it then ends with 1.
 // Files as others write them (foreign_files.mjs) are read by both, and what we write of them by the other;
 // NFC is compared with JavaScript's String.normalize and with `tokenizers` by code points and pairs
-// (nfc_probes.mjs).
+// (nfc_probes.mjs). Texts that end a peer are counted and shown.
 import {execFileSync, spawnSync} from 'node:child_process';
 import fs from 'node:fs';
 import {createRequire} from 'node:module';
@@ -25,7 +25,8 @@ const args = process.argv.slice(2);
 const modules = path.resolve(args.shift() ?? 'node_modules');
 let wanted = 100000;
 if (args[0] === '--strings') wanted = Number(args.splice(0, 2)[1]);
-const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../..');
+const here = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
+const root = path.resolve(here, '../..');
 const program = path.join(root, 'build/release/bin/floe-bench-encode');
 const require = createRequire(modules + '/');
 const version = (name) => `${name} ${JSON.parse(fs.readFileSync(path.join(modules, name, 'package.json'))).version}`;
@@ -122,23 +123,27 @@ const rangesOf = (codes) => {
 };
 
 let failed = false;
+// `theirs` gives the ids of texts; null for one that ends the peer.
 const compare = async (name, peer, points, how, theirs) => {
+  const differing = async (texts) => {
+    const mine = ours(texts, ...how), other = await theirs(texts);
+    const fatal = texts.filter((_, i) => other[i] === null);
+    return [texts.filter((_, i) => other[i] !== null && mine[i] !== other[i]), fatal];
+  };
   for (const [what, texts] of [['generated', strings], ['text', paragraphs]]) {
     if (!texts.length) continue;
-    const mine = ours(texts, ...how);
-    const differing = [];
-    for (let i = 0; i < texts.length; ++i) if (mine[i] !== (await theirs(texts[i]))) differing.push(texts[i]);
+    const [different, fatal] = await differing(texts);
     // Explained is what agrees once the code points are gone.
-    const agreed = differing.map((text) => [...text].filter((c) => !points.has(c.codePointAt(0))).join(''));
-    const again = ours(agreed, ...how);
-    const unexplained = [];
-    for (let i = 0; i < agreed.length; ++i) if (again[i] !== (await theirs(agreed[i]))) unexplained.push(agreed[i]);
+    const [unexplained] = await differing(
+      different.map((text) => [...text].filter((c) => !points.has(c.codePointAt(0))).join('')));
     console.log(`${name.padEnd(22)} ${peer.padEnd(20)} ${what.padEnd(9)} ${String(texts.length).padStart(7)} strings  ` +
-                `${differing.length} differ` + (differing.length ? `, ${unexplained.length} after taking out the code points above` : ''));
+                `${different.length} differ` + (different.length ? `, ${unexplained.length} after taking out the code points above` : ''));
     if (unexplained.length) console.log('  for example ' + JSON.stringify(unexplained[0].slice(0, 120)));
+    if (fatal.length) console.log(`  ${fatal.length} end ${peer} itself, for example ` + JSON.stringify(shortest(fatal)));
     failed ||= unexplained.length > 0;
   }
 };
+const shortest = (texts) => texts.reduce((short, text) => (text.length < short.length ? text : short));
 const tell = (who, points) => {
   console.log(`${who} and ours class ${points.size} code points differently${points.size ? ': ' + rangesOf(points) : ''}`);
   return points;
@@ -158,6 +163,24 @@ const native = (json) => {
   const {Tokenizer} = require('tokenizers');
   const tokenizer = Tokenizer.fromString(fs.readFileSync(json, 'utf8'));
   return async (text) => (await tokenizer.encode(text, null, {addSpecialTokens: false})).getIds().join(' ');
+};
+const each = (encode) => async (texts) => {
+  const ids = [];
+  for (const text of texts) ids.push(await encode(text));
+  return ids;
+};
+// In processes of its own: there are texts and added tokens at which it panics.
+const nativeApart = (json) => async (texts) => {
+  const ids = [];
+  while (ids.length < texts.length) {
+    const run = spawnSync(process.execPath, [path.join(here, 'native_ids.mjs'), modules, json], {
+      input: texts.slice(ids.length).map((text) => base64(text) + '\n').join(''), maxBuffer: 1 << 30, encoding: 'utf8'});
+    for (const line of run.stdout.split('\n').slice(0, -1)) ids.push(line);
+    if (run.status === 0) break;
+    if (!run.stderr.includes('panicked')) throw new Error(run.stderr);
+    ids.push(null);
+  }
+  return ids;
 };
 // NFC by code points and pairs; returns the code points of which the native peer has another idea.
 const compareNfc = async (probeJson) => {
@@ -216,11 +239,11 @@ try {
     const original = get_encoding(encoding);
     const ranks = ranksOf(encoding);
     await compare(encoding, 'tiktoken', ofTiktoken, ['encode', encoding, ranks],
-                  async (text) => original.encode_ordinary(text).join(' '));
+                  each(async (text) => original.encode_ordinary(text).join(' ')));
     original.free();
     const json = path.join(scratch, encoding + '.json');
     execFileSync(program, ['convert', encoding, ranks, json]);
-    await compare(encoding + ', exported', 'tokenizers', ofNative, ['encode-trusted', json], native(json));
+    await compare(encoding + ', exported', 'tokenizers', ofNative, ['encode-trusted', json], nativeApart(json));
   }
   const llama = (await import(pathToFileURL(path.join(modules, 'llama3-tokenizer-js/bundle/llama3-tokenizer-with-baked-data.js')))).default;
   const spelled = new Map();
@@ -232,11 +255,11 @@ try {
   fs.writeFileSync(file, llama.vocabById.slice(0, 128000).map((token, id) =>
     `${Buffer.from([...token].map((c) => spelled.get(c))).toString('base64')} ${id}`).join('\n') + '\n');
   await compare('llama-3', 'llama3-tokenizer-js', ofEngine, ['encode', 'pattern:cl100k', file],
-                async (text) => llama.encode(text, {bos: false, eos: false}).join(' '));
+                each(async (text) => llama.encode(text, {bos: false, eos: false}).join(' ')));
   const corpus = path.join(scratch, 'corpus.txt'), own = path.join(scratch, 'own.json');
   fs.writeFileSync(corpus, strings.slice(0, 20000).concat(paragraphs).join('\n\n'));
   execFileSync(program, ['train', corpus, '4096', own]);
-  await compare('own, trained here', 'tokenizers', ofNative, ['encode-trusted', own], native(own));
+  await compare('own, trained here', 'tokenizers', ofNative, ['encode-trusted', own], nativeApart(own));
 
   const ofNfc = await compareNfc(probeJson);
   const cl100kSplit = JSON.parse(fs.readFileSync(probeJson)).pre_tokenizer;
@@ -246,10 +269,10 @@ try {
     change(foreign, random, cl100kSplit);
     fs.writeFileSync(file, JSON.stringify(foreign));
     const points = new Set([...ofNative, ...ofWords, ...(foreign.normalizer ? ofNfc : [])]);
-    await compare(name, 'tokenizers', points, ['encode-trusted', file], native(file));
+    await compare(name, 'tokenizers', points, ['encode-trusted', file], nativeApart(file));
     const written = path.join(scratch, 'written.json');
     execFileSync(program, ['rewrite', file, written]);
-    await compare(name + ', exported', 'tokenizers', points, ['encode-trusted', file], native(written));
+    await compare(name + ', exported', 'tokenizers', points, ['encode-trusted', file], nativeApart(written));
     const changed = ours(strings, 'encode-trusted', file).filter((ids, i) => ids !== plain[i]).length;
     console.log(`  its other fields change the ids of ${changed} of the generated strings`);
     failed ||= changed === 0;
