@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -211,23 +210,36 @@ double MeasureGemmGflops() {
 double MeasureGemmGflops(std::span<const MatrixProduct> products, int rounds) {
   const at::NoGradGuard no_grad;
   const double flops = FlopsOf(products);
-  std::vector<std::array<at::Tensor, 3>> matrices;
+  struct Operands {
+    MatrixProduct of;
+    at::Tensor a, b, c;
+  };
+  const auto stored = [](int64_t rows, int64_t columns, bool turned) {
+    return turned ? at::ones({columns, rows}) : at::ones({rows, columns});
+  };
+  std::vector<Operands> all;
   for (const MatrixProduct& one : products) {
-    matrices.push_back({at::ones({one.rows, one.inner}), at::ones({one.inner, one.columns}),
-                        at::empty({one.rows, one.columns})});
+    all.push_back({one, stored(one.rows, one.inner, one.left_turned),
+                   stored(one.inner, one.columns, one.right_turned),
+                   at::empty({one.rows, one.columns})});
   }
   double best = 0;
   const auto measure = [&](const auto& multiply) {
     const auto start = std::chrono::steady_clock::now();
-    for (auto& [a, b, c] : matrices) multiply(a, b, c);
+    for (Operands& one : all) multiply(one);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     best = std::max(best, flops * 1e-9 / took.count());
   };
   for (int i = 0; i < rounds; ++i) {
-    measure([](const at::Tensor& a, const at::Tensor& b, at::Tensor& c) { at::mm_out(c, a, b); });
-    measure([](const at::Tensor& a, const at::Tensor& b, at::Tensor& c) {
-      Gemm(a.size(0), b.size(1), a.size(1), {a.data_ptr<float>(), a.size(1)},
-           {b.data_ptr<float>(), b.size(1)}, {}, c.data_ptr<float>(), b.size(1));
+    measure([](Operands& one) {
+      at::mm_out(one.c, one.of.left_turned ? one.a.t() : one.a,
+                 one.of.right_turned ? one.b.t() : one.b);
+    });
+    measure([](Operands& one) {
+      Gemm(one.of.rows, one.of.columns, one.of.inner,
+           {one.a.data_ptr<float>(), one.a.size(1), one.of.left_turned},
+           {one.b.data_ptr<float>(), one.b.size(1), one.of.right_turned}, {},
+           one.c.data_ptr<float>(), one.of.columns);
     });
   }
   return best;

@@ -6,19 +6,23 @@ namespace floe::trainer {
 
 std::vector<MatrixProduct> StepProducts(const model::Blueprint& b, int64_t layers, int64_t tokens) {
   std::vector<MatrixProduct> products;
-  const auto add = [&](int64_t in, int64_t out) {
-    products.push_back({tokens, in, out});
-    products.push_back({tokens, out, in});
-    products.push_back({out, tokens, in});
+  // Inputs times weights, gradients times weights, and what both give for the weights, which lie
+  // [out, in] or, in GPT-2, [in, out].
+  const auto add = [&](int64_t in, int64_t out, bool in_first) {
+    products.push_back({tokens, in, out, false, !in_first});
+    products.push_back({tokens, out, in, false, in_first});
+    products.push_back(in_first ? MatrixProduct{in, tokens, out, true}
+                                : MatrixProduct{out, tokens, in, true});
   };
+  const bool gpt2 = b.family == model::Family::kGpt2;
   const int64_t q = b.num_heads * b.head_dim, kv = b.num_kv_heads * b.head_dim;
   for (int64_t layer = 0; layer < layers; ++layer) {
-    add(b.hidden_size, q + 2 * kv);
-    add(q, b.hidden_size);
-    add(b.hidden_size, (b.ffn == model::FfnKind::kGated ? 2 : 1) * b.ffn_hidden);
-    add(b.ffn_hidden, b.hidden_size);
+    add(b.hidden_size, q + 2 * kv, gpt2);
+    add(q, b.hidden_size, gpt2);
+    add(b.hidden_size, (b.ffn == model::FfnKind::kGated ? 2 : 1) * b.ffn_hidden, gpt2);
+    add(b.ffn_hidden, b.hidden_size, gpt2);
   }
-  add(b.hidden_size, b.vocab_size);
+  add(b.hidden_size, b.vocab_size, false);
   return products;
 }
 

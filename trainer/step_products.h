@@ -9,9 +9,10 @@
 
 namespace floe::trainer {
 
-// [rows, inner] times [inner, columns].
+// [rows, inner] times [inner, columns], each stored row by row, or turned: column by column.
 struct MatrixProduct {
   int64_t rows = 0, inner = 0, columns = 0;
+  bool left_turned = false, right_turned = false;
 
   double Flops() const {
     return 2.0 * static_cast<double>(rows) * static_cast<double>(inner) *

@@ -317,6 +317,24 @@ TEST(StepProductsTest, AreSixOperationsAWeightOfEachMatrixAndToken) {
   }
 }
 
+// As linear.h multiplies: a weight that lies [out, in] is turned forward, one of GPT-2 backward.
+TEST(StepProductsTest, ReadOperandsAsTheyAreStored) {
+  model::Blueprint dials;
+  dials.vocab_size = 500;
+  dials.hidden_size = 96;
+  for (const bool gpt2 : {false, true}) {
+    dials.family = gpt2 ? model::Family::kGpt2 : model::Family::kQwen3;
+    const std::vector<MatrixProduct> products = StepProducts(dials, 1, 40);
+    const MatrixProduct &forward = products[0], &backward = products[1], &weights = products[2];
+    EXPECT_EQ(forward.right_turned, !gpt2);
+    EXPECT_EQ(backward.right_turned, gpt2);
+    EXPECT_FALSE(forward.left_turned || backward.left_turned || weights.right_turned);
+    EXPECT_TRUE(weights.left_turned);
+    EXPECT_EQ(weights.rows == forward.inner, gpt2) << "the weight's own order";
+    EXPECT_EQ(weights.inner, 40);
+  }
+}
+
 TEST(BatchSourceTest, RefusesATextThatIsTooShort) {
   const test::TempDir folder;
   const TokenFile tokens = WriteTokens(folder / "a.tokens", Counting(10), 101);
