@@ -70,7 +70,8 @@ void AddedTokenFinder::Split(
     }
     end = std::max(begin, end);
     if (visited < begin) visit(visited, begin, nullptr);
-    visit(begin, end, &token);
+    // Of white space that the token before took along nothing is left, and no id.
+    if (begin < end) visit(begin, end, &token);
     // Not the further one: behind a token that was white space of the one before it, the rest of
     // that white space is text again.
     visited = end;

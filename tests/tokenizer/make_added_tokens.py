@@ -41,6 +41,9 @@ TOKENS = {
     'normal forms': [token('e\u0301', 'n'), token('e\u0301e', 'n'), token('\u00e9e', 'ns'), token('\u212b', 'nw'),
                      token('A\u030a'), token('xy', 'nw'), token('\u1112\u1161', 'n'), token('q\u0307\u0323', 'nl'),
                      token('\u0323', 'n'), token('oo', 'wlr')],
+    # Tokens of white space that the one before takes along: then nothing is left of them, or less.
+    'white space': [token('ab', 'wlrn'), token('ax', 'rn'), token('ex', 'r'), token('\t', 'nl'), token('\n', 'n'),
+                    token(' \t', 'l'), token('\u3000', 'lr'), token(' ', 'nlw')],
 }
 OTHERS = ['a', 'b', 'x', 'e', 'o', 'A', 'q', ' ', '  ', '\n', '\t', '\u3000', '\u2000', '.', '-', '_', '7', '\u0663', '<', '>', '|',
           '\u0301', '\u0323', '\u0307', '\u030a', '\u11ab', '\u1161', '\u1112', '\uc548', '\u00e9', '\u00c5', '\u24d0',
