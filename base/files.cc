@@ -33,9 +33,20 @@ class Descriptor {
   int fd_;
 };
 
+int64_t Nanoseconds(const timespec& time) {
+  return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+// Size, when the bytes and when the inode changed, names.
 std::array<int64_t, 5> StampOf(const struct stat& info) {
-  return {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ctim.tv_sec,
-          info.st_ctim.tv_nsec};
+  return {info.st_size, Nanoseconds(info.st_mtim), Nanoseconds(info.st_ctim),
+          static_cast<int64_t>(info.st_nlink)};
+}
+
+bool WasWrittenTo(const std::array<int64_t, 5>& before, const std::array<int64_t, 5>& now) {
+  if (now[0] != before[0] || now[1] != before[1]) return true;
+  // A name that came or went, as when another file is put in its place, changes the inode too.
+  return now[2] != before[2] && now[3] == before[3];
 }
 
 }  // namespace
@@ -148,7 +159,7 @@ absl::StatusOr<std::string> MappedFile::Digest() const {
 absl::Status MappedFile::CheckUnchanged() const {
   struct stat info;
   if (::fstat(file_, &info) != 0) return ErrnoStatus(errno, absl::StrCat("cannot look at ", path_));
-  if (StampOf(info) == stamp_) return absl::OkStatus();
+  if (!WasWrittenTo(stamp_, StampOf(info))) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat(path_,
                    " was written to while it was read; put files in their place by renaming "

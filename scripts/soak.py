@@ -283,7 +283,10 @@ def settled(fleet, seconds=30):
     while True:
         held = {}
         for service, names in HELD.items():
-            values = fleet.metrics(service)
+            try:
+                values = fleet.metrics(service)
+            except OSError:
+                values = {}
             held.update({name: values.get(name, 'not told') for name in names if values.get(name) != 0})
         if not held:
             return {}

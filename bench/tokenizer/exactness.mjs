@@ -134,8 +134,8 @@ const compare = async (name, peer, points, how, theirs) => {
     if (!texts.length) continue;
     const [different, fatal] = await differing(texts);
     // Explained is what agrees once the code points are gone.
-    const [unexplained] = await differing(
-      different.map((text) => [...text].filter((c) => !points.has(c.codePointAt(0))).join('')));
+    const unexplained = (await differing(
+      different.map((text) => [...text].filter((c) => !points.has(c.codePointAt(0))).join('')))).flat();
     console.log(`${name.padEnd(22)} ${peer.padEnd(20)} ${what.padEnd(9)} ${String(texts.length).padStart(7)} strings  ` +
                 `${different.length} differ` + (different.length ? `, ${unexplained.length} after taking out the code points above` : ''));
     if (unexplained.length) console.log('  for example ' + JSON.stringify(unexplained[0].slice(0, 120)));
@@ -172,12 +172,15 @@ const each = (encode) => async (texts) => {
 // In processes of its own: there are texts and added tokens at which it panics.
 const nativeApart = (json) => async (texts) => {
   const ids = [];
+  let ended = 0;
   while (ids.length < texts.length) {
     const run = spawnSync(process.execPath, [path.join(here, 'native_ids.mjs'), modules, json], {
       input: texts.slice(ids.length).map((text) => base64(text) + '\n').join(''), maxBuffer: 1 << 30, encoding: 'utf8'});
-    for (const line of run.stdout.split('\n').slice(0, -1)) ids.push(line);
+    const [ready, ...lines] = run.stdout.split('\n').slice(0, -1);
+    for (const line of lines) ids.push(line);
     if (run.status === 0) break;
-    if (!run.stderr.includes('panicked')) throw new Error(run.stderr);
+    // A file that it does not read, or one text in a hundred: that is no odd text any more.
+    if (!ready || !run.stderr.includes('panicked') || ++ended > 10 + texts.length / 100) throw new Error(run.stderr);
     ids.push(null);
   }
   return ids;

@@ -146,6 +146,7 @@ TEST(MappedFile, TellsThatItWasWrittenToAlsoWhenItsBytesAreTheSameAgain) {
   std::filesystem::rename(folder.Write("other", "wrong"), path);
   const std::string digest = mapped.Digest().value();
   EXPECT_EQ(digest, Sha256::Hex("right")) << "another file has its name now";
+  EXPECT_TRUE(mapped.CheckUnchanged().ok()) << "and nobody wrote to this one";
 
   const MappedFile other = MappedFile::Open(path).value();
   std::filesystem::last_write_time(path, before);

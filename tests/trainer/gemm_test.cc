@@ -1,6 +1,7 @@
 #include "trainer/internal/gemm.h"
 
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <array>
@@ -87,20 +88,26 @@ class Product {
 
 // Around the sizes of tiles (6 and 12 rows, 8 to 32 columns) and of blocks (256 or 384 steps, 192
 // rows, 2048 columns).
+// With each instruction set that this machine has.
 TEST(Gemm, EqualsSumsInSixtyFourBitsAtEverySizeAndOrder) {
   const std::vector<std::array<int64_t, 3>> sizes = {
       {1, 1, 1},     {1, 17, 3},    {5, 16, 8},     {6, 15, 9},     {7, 33, 255},   {12, 32, 256},
       {13, 31, 257}, {191, 48, 64}, {193, 50, 300}, {49, 2049, 33}, {97, 130, 513}, {200, 1, 70},
       {25, 33, 384}, {14, 65, 385}, {36, 64, 769},  {24, 96, 1160}};
-  for (const auto& [m, n, k] : sizes) {
-    for (const int way : {0, 1, 2, 3, 4, 8, 13}) {
-      const Case one{m, n, k, (way & 1) != 0, (way & 2) != 0, (way & 4) != 0, (way & 8) != 0};
-      const Product product(one);
-      const std::vector<float> c = product.Run();
-      EXPECT_LT(product.Error(c), 1) << m << " x " << n << " x " << k << ", way " << way;
-      EXPECT_TRUE(product.OnlyProductWritten(c)) << m << " x " << n << ", way " << way;
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    for (const auto& [m, n, k] : sizes) {
+      for (const int way : {0, 1, 2, 3, 4, 8, 13}) {
+        const Case one{m, n, k, (way & 1) != 0, (way & 2) != 0, (way & 4) != 0, (way & 8) != 0};
+        const Product product(one);
+        const std::vector<float> c = product.Run();
+        EXPECT_LT(product.Error(c), 1)
+            << m << " x " << n << " x " << k << ", way " << way << ", " << hwy::TargetName(target);
+        EXPECT_TRUE(product.OnlyProductWritten(c)) << m << " x " << n << ", way " << way;
+      }
     }
   }
+  hwy::SetSupportedTargetsForTest(0);
 }
 
 TEST(Gemm, WithoutStepsGivesWhatItIsAddedTo) {
