@@ -24,6 +24,7 @@ else()
   if(NOT FLOE_SANITIZE)
     pkg_check_modules(tcmalloc REQUIRED IMPORTED_TARGET libtcmalloc_minimal)
     target_link_libraries(floe_allocator INTERFACE PkgConfig::tcmalloc)
+    target_compile_definitions(floe_allocator INTERFACE FLOE_TCMALLOC)
   endif()
   # Debian's 1.13, or any newer one that CMAKE_PREFIX_PATH names. Its headers are not ours to warn about.
   find_package(Torch REQUIRED)
