@@ -102,7 +102,12 @@ class CpuEngine final : public Engine {
   int64_t QkvStride() const {
     return RoundUp16((blueprint_.num_heads + 2 * blueprint_.num_kv_heads) * blueprint_.head_dim);
   }
-  int64_t UpStride() const { return RoundUp16((gated() ? 2 : 1) * blueprint_.ffn_hidden); }
+  // Whole vectors of either half lie within the row: SwiGlu reads no further, where another thread
+  // may be writing.
+  int64_t UpStride() const {
+    const int64_t width = blueprint_.ffn_hidden;
+    return RoundUp16(gated() ? width + RoundUp16(width) : width);
+  }
   bool gated() const { return blueprint_.ffn == model::FfnKind::kGated; }
   int64_t num_rows() const { return static_cast<int64_t>(rows_.size()); }
 
@@ -126,7 +131,7 @@ absl::Status CpuEngine::Allocate() {
   a_.normed = AlignedFloats(t * RoundUp16(b.hidden_size));
   a_.qkv = AlignedFloats(t * QkvStride());
   a_.attended = AlignedFloats(t * RoundUp16(b.num_heads * b.head_dim));
-  a_.up = AlignedFloats(t * UpStride() + 16);
+  a_.up = AlignedFloats(t * UpStride());
   a_.angles = AlignedFloats(t * b.head_dim);
   head_rows_ = AlignedFloats(t * RoundUp16(b.hidden_size));
   const int64_t deepest = std::max({b.hidden_size, b.ffn_hidden, b.num_heads * b.head_dim});
