@@ -37,16 +37,17 @@ int64_t Nanoseconds(const timespec& time) {
   return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
-// Size, when the bytes and when the inode changed, names.
-std::array<int64_t, 5> StampOf(const struct stat& info) {
-  return {info.st_size, Nanoseconds(info.st_mtim), Nanoseconds(info.st_ctim),
-          static_cast<int64_t>(info.st_nlink)};
+FileStamp StampOf(const struct stat& info) {
+  return {.size = info.st_size,
+          .bytes_changed = Nanoseconds(info.st_mtim),
+          .inode_changed = Nanoseconds(info.st_ctim),
+          .names = static_cast<int64_t>(info.st_nlink)};
 }
 
-bool WasWrittenTo(const std::array<int64_t, 5>& before, const std::array<int64_t, 5>& now) {
-  if (now[0] != before[0] || now[1] != before[1]) return true;
+bool WasWrittenTo(const FileStamp& before, const FileStamp& now) {
+  if (now.size != before.size || now.bytes_changed != before.bytes_changed) return true;
   // A name that came or went, as when another file is put in its place, changes the inode too.
-  return now[2] != before[2] && now[3] == before[3];
+  return now.inode_changed != before.inode_changed && now.names == before.names;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Files that are never half-written, and files read without copying.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -28,6 +27,14 @@ absl::Status SyncPath(const std::filesystem::path& path);
 
 // errno as a Status that names what was being done.
 absl::Status ErrnoStatus(int error, std::string_view what);
+
+// By which a write to an open file is noticed. Times in nanoseconds.
+struct FileStamp {
+  int64_t size = 0;
+  int64_t bytes_changed = 0;
+  int64_t inode_changed = 0;
+  int64_t names = 0;
+};
 
 // A file mapped read-only. Movable; the bytes live as long as the object. Thread-safe to read. Who
 // looks at bytes of a file that was cut short since it was opened is ended by SIGBUS: a server
@@ -57,7 +64,7 @@ class MappedFile {
  private:
   std::string path_;
   int file_ = -1;
-  std::array<int64_t, 5> stamp_{};  // of the file when it was opened: size, and when it changed
+  FileStamp stamp_;  // when it was opened
   const char* data_ = nullptr;
   size_t size_ = 0;
 };
