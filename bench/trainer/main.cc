@@ -219,7 +219,7 @@ absl::Status Measure(const Case& one, const std::filesystem::path& folder, int t
   // As the field counts, and a job's gemm_peak_share: attention's products too, masked or not.
   const double counted = 1e-9 * static_cast<double>(model::TrainingFlopsPerToken(
                                     one.blueprint, one.blueprint.context));
-  rows.push_back(row(ours * counted, "GFLOP/s with attention's", peak, counted));
+  rows.push_back(row(ours * counted, "GFLOP/s, attention counted", peak, counted));
   return absl::OkStatus();
 }
 
