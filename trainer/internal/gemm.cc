@@ -8,6 +8,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trainer/internal/gemm.cc"
 #include "hwy/foreach_target.h"  // includes this file once a target
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 #include "trainer/internal/gemm_packing-inl.h"
@@ -48,17 +49,25 @@ constexpr int64_t kColumns = 2 * kLanes;
 constexpr int64_t kMaxDepth = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 ? 384 : 256;
 constexpr int64_t kBlockRows = 192;
 constexpr int64_t kBlockColumns = 2048;
+// C lies in no cache when it is written for the first time: its lines are asked for while the last
+// steps of a tile are computed.
+constexpr int64_t kStepsAhead = 40;
 
-// The tile's sums over one block along k, to `sums` [kRows][kColumns].
-HWY_INLINE void Multiply(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t depth,
-                         V (&sums)[kRows][2]) {
-  const D d;
+template <int64_t kUsed>
+HWY_INLINE void Clear(V (&sums)[kUsed][2]) {
 #pragma GCC unroll 12
-  for (int64_t r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = hn::Zero(d);
+  for (int64_t r = 0; r < kUsed; ++r) sums[r][0] = sums[r][1] = hn::Zero(D());
+}
+
+// Adds the products of the first kUsed rows over `depth` steps of both strips.
+template <int64_t kUsed>
+HWY_INLINE void Multiply(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t depth,
+                         V (&sums)[kUsed][2]) {
+  const D d;
   for (int64_t k = 0; k < depth; ++k, a += kRows, b += kColumns) {
     const V left = hn::Load(d, b), right = hn::Load(d, b + kLanes);
 #pragma GCC unroll 12
-    for (int64_t r = 0; r < kRows; ++r) {
+    for (int64_t r = 0; r < kUsed; ++r) {
       const V factor = hn::Set(d, a[r]);
       sums[r][0] = hn::MulAdd(factor, left, sums[r][0]);
       sums[r][1] = hn::MulAdd(factor, right, sums[r][1]);
@@ -72,13 +81,23 @@ struct TileBase {
   const float* matrix;
 };
 
+// kUsed rows of whole columns.
+template <int64_t kUsed>
 HWY_INLINE void WholeTile(const float* a, const float* b, int64_t depth, const TileBase& base,
                           float* c, int64_t c_stride) {
   const D d;
-  V sums[kRows][2];
-  Multiply(a, b, depth, sums);
+  V sums[kUsed][2];
+  Clear(sums);
+  const int64_t before = std::max<int64_t>(0, depth - kStepsAhead);
+  Multiply(a, b, before, sums);
 #pragma GCC unroll 12
-  for (int64_t r = 0; r < kRows; ++r) {
+  for (int64_t r = 0; r < kUsed; ++r) {
+    hwy::Prefetch(c + r * c_stride);
+    hwy::Prefetch(c + r * c_stride + kLanes);
+  }
+  Multiply(a + before * kRows, b + before * kColumns, depth - before, sums);
+#pragma GCC unroll 12
+  for (int64_t r = 0; r < kUsed; ++r) {
 #pragma GCC unroll 2
     for (int64_t v = 0; v < 2; ++v) {
       V sum = sums[r][v];
@@ -90,12 +109,13 @@ HWY_INLINE void WholeTile(const float* a, const float* b, int64_t depth, const T
   }
 }
 
-// The last rows or columns: the same sums, of which some are kept.
+// Any other tile: the same sums, of which some are kept.
 void EdgeTile(const float* a, const float* b, int64_t depth, const TileBase& base, int64_t rows,
               int64_t columns, float* c, int64_t c_stride) {
   const D d;
   HWY_ALIGN float kept[kRows * kColumns];
   V sums[kRows][2];
+  Clear(sums);
   Multiply(a, b, depth, sums);
   for (int64_t r = 0; r < kRows; ++r) {
     for (int64_t v = 0; v < 2; ++v) hn::Store(sums[r][v], d, kept + r * kColumns + v * kLanes);
@@ -119,8 +139,13 @@ void MultiplyBlocks(const float* a, const float* b, int64_t rows, int64_t column
       const int64_t at = i * c_stride + j;
       const TileBase here{base.bias == nullptr ? nullptr : base.bias + j,
                           base.matrix == nullptr ? nullptr : base.matrix + at};
-      if (rows - i >= kRows && columns - j >= kColumns) {
-        WholeTile(strip, b, depth, here, c + at, c_stride);
+      const int64_t height = columns - j < kColumns ? 0 : std::min(kRows, rows - i);
+      if (height == kRows) {
+        WholeTile<kRows>(strip, b, depth, here, c + at, c_stride);
+      } else if (height == kRows * 2 / 3) {  // powers of two leave these
+        WholeTile<kRows * 2 / 3>(strip, b, depth, here, c + at, c_stride);
+      } else if (height == kRows / 3) {
+        WholeTile<kRows / 3>(strip, b, depth, here, c + at, c_stride);
       } else {
         EdgeTile(strip, b, depth, here, std::min(kRows, rows - i), std::min(kColumns, columns - j),
                  c + at, c_stride);
