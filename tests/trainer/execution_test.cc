@@ -145,7 +145,7 @@ TEST_F(ExecutionTest, Bf16ProductsAreNearToF32AndNotTheSame) {
 
 TEST_F(ExecutionTest, BlockProductsOfAllShapesAndOrders) {
   for (const int64_t m : {1, 5, 6, 17, 24}) {
-    for (const int64_t n : {1, 7, 8, 16, 33, 64}) {
+    for (const int64_t n : {1, 7, 8, 16, 24, 33, 47, 64}) {
       for (const int64_t k : {1, 9, 64}) {
         const at::Tensor a = at::randn({m, k}), b = at::randn({k, n}), c = at::randn({m, n});
         const at::Tensor turned = a.t().contiguous(), sum = c.clone(), product = c.clone();
@@ -156,6 +156,17 @@ TEST_F(ExecutionTest, BlockProductsOfAllShapesAndOrders) {
         EXPECT_TRUE(at::allclose(product, at::mm(a, b), 1e-4, 1e-5)) << m << " " << n << " " << k;
         EXPECT_TRUE(at::allclose(sum, at::addmm(c, a, b), 1e-4, 1e-5)) << m << " " << n << " " << k;
       }
+    }
+  }
+}
+
+TEST_F(ExecutionTest, BlocksOfAllShapesAreTurned) {
+  for (const int64_t rows : {1, 3, 4, 6, 24}) {
+    for (const int64_t columns : {1, 4, 5, 64}) {
+      const at::Tensor from = at::randn({rows, columns}), to = at::zeros({columns, rows + 3});
+      TurnBlock(rows, columns, from.data_ptr<float>(), to.data_ptr<float>(), rows + 3);
+      EXPECT_TRUE(at::equal(to.narrow(1, 0, rows), from.t())) << rows << " " << columns;
+      EXPECT_EQ(to.narrow(1, rows, 3).abs().sum().item<float>(), 0) << rows << " " << columns;
     }
   }
 }

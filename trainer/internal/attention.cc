@@ -46,10 +46,7 @@ struct Shape {
 
 // [T, head_dim] -> [head_dim, T], rows `sequence + kPadding` apart.
 void Transpose(const Shape& shape, const float* head, float* to) {
-  const int64_t stride = shape.transposed_stride();
-  for (int64_t i = 0; i < shape.head_dim; ++i) {
-    for (int64_t t = 0; t < shape.sequence; ++t) to[i * stride + t] = head[t * shape.head_dim + i];
-  }
+  TurnBlock(shape.sequence, shape.head_dim, head, to, shape.transposed_stride());
 }
 
 // The keys that a block of queries may see: [from, from + columns), of which row r sees

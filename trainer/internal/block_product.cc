@@ -9,6 +9,8 @@
 #include "hwy/foreach_target.h"  // includes this file once a target
 #include "hwy/highway.h"
 
+#include "trainer/internal/turning-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace floe::trainer::HWY_NAMESPACE {
 
@@ -73,6 +75,20 @@ HWY_INLINE void Panel(Tag d, int64_t rows, const Operands& with, const float* b,
   Rest<kTileRows - 1, kVectors>(d, rows, with, a, b, c);
 }
 
+// The columns that are left: by whole vectors, by halves of one, by quarters, and so on.
+template <int64_t kLanes>
+HWY_INLINE void LastColumns(int64_t rows, int64_t columns, const Operands& with, const float* b,
+                            float* c) {
+  if constexpr (kLanes > 0) {
+    const hn::CappedTag<float, kLanes> d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (; columns >= lanes; columns -= lanes, b += lanes, c += lanes) {
+      Panel<1>(d, rows, with, b, c);
+    }
+    LastColumns<kLanes / 2>(rows, columns, with, b, c);
+  }
+}
+
 void BlockProductImpl(int64_t m, int64_t n, int64_t k, StridedBlock a, const float* b,
                       int64_t b_stride, bool add, float* c, int64_t c_stride) {
   const Operands with{.k = k, .a = a, .b_stride = b_stride, .c_stride = c_stride, .add = add};
@@ -80,8 +96,26 @@ void BlockProductImpl(int64_t m, int64_t n, int64_t k, StridedBlock a, const flo
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t j = 0;
   for (; j + 2 * lanes <= n; j += 2 * lanes) Panel<2>(d, m, with, b + j, c + j);
-  for (; j + lanes <= n; j += lanes) Panel<1>(d, m, with, b + j, c + j);
-  for (const hn::CappedTag<float, 1> one; j < n; ++j) Panel<1>(one, m, with, b + j, c + j);
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(d));
+  LastColumns<kLanes>(m, n - j, with, b + j, c + j);
+}
+
+void TurnBlockImpl(int64_t rows, int64_t columns, const float* from, float* to, int64_t to_stride) {
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; i + 4 <= rows; i += 4) {
+    int64_t j = 0;
+    for (; j + 4 <= columns; j += 4) {
+      TurnFour(from + i * columns + j, columns, to + j * to_stride + i, to_stride);
+    }
+    for (; j < columns; ++j) {
+      for (int64_t r = i; r < i + 4; ++r) to[j * to_stride + r] = from[r * columns + j];
+    }
+  }
+#endif
+  for (; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) to[j * to_stride + i] = from[i * columns + j];
+  }
 }
 
 }  // namespace floe::trainer::HWY_NAMESPACE
@@ -91,10 +125,15 @@ HWY_AFTER_NAMESPACE();
 namespace floe::trainer {
 
 HWY_EXPORT(BlockProductImpl);
+HWY_EXPORT(TurnBlockImpl);
 
 void BlockProduct(int64_t m, int64_t n, int64_t k, StridedBlock a, const float* b, int64_t b_stride,
                   bool add, float* c, int64_t c_stride) {
   HWY_DYNAMIC_DISPATCH(BlockProductImpl)(m, n, k, a, b, b_stride, add, c, c_stride);
+}
+
+void TurnBlock(int64_t rows, int64_t columns, const float* from, float* to, int64_t to_stride) {
+  HWY_DYNAMIC_DISPATCH(TurnBlockImpl)(rows, columns, from, to, to_stride);
 }
 
 }  // namespace floe::trainer
