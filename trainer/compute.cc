@@ -172,7 +172,7 @@ absl::Status ConfigureCompute(int threads) {
   at::set_num_threads(threads);
 #ifdef __GLIBC__
   // Without this every large tensor is mapped, zeroed page by page and unmapped again.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // glibc's highest
+  mallopt(M_MMAP_MAX, 0);  // the highest M_MMAP_THRESHOLD is 32 MiB
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_ARENA_MAX, 1);  // other threads' arenas unmap what is free all the same
 #endif
@@ -185,12 +185,21 @@ std::string_view BetterBlasKernels(std::string_view chosen, const VectorUnits& h
   return has.avx2 ? "HASWELL" : "";
 }
 
+std::string WithHugePages(std::string_view tunables) {
+  constexpr absl::string_view kHugePages = "glibc.malloc.hugetlb";
+  if (absl::StrContains(AbslView(tunables), kHugePages)) return "";
+  return absl::StrCat(AbslView(tunables), tunables.empty() ? "" : ":", kHugePages, "=1");
+}
+
 void RestartWithTunedLibraries(char* const argv[]) {
   bool changed = false;
   if (getenv("GOMP_SPINCOUNT") == nullptr && getenv("OMP_WAIT_POLICY") == nullptr) {
     // Long enough for threads that finish almost together (some 50 us), short of a time slice.
     changed = setenv("GOMP_SPINCOUNT", "2000", 1) == 0;
   }
+  const char* tunables = getenv("GLIBC_TUNABLES");
+  const std::string tuned = WithHugePages(tunables == nullptr ? "" : tunables);
+  if (!tuned.empty()) changed |= setenv("GLIBC_TUNABLES", tuned.c_str(), 1) == 0;
   const std::string kernels(BetterBlasKernels(ChosenBlasKernels(), UnitsOfThisProcessor()));
   if (!kernels.empty() && getenv("OPENBLAS_CORETYPE") == nullptr) {
     changed |= setenv("OPENBLAS_CORETYPE", kernels.c_str(), 1) == 0;

@@ -235,6 +235,12 @@ TEST(ComputeTest, TheReferenceBlasIsRefusedAndOpenBlasIsNot) {
   EXPECT_THAT(LoadedLibraries(), Contains(HasSubstr("libtorch_cpu")));
 }
 
+TEST(ComputeTest, HugePagesAreAskedForUnlessSomebodyChose) {
+  EXPECT_EQ(WithHugePages(""), "glibc.malloc.hugetlb=1");
+  EXPECT_EQ(WithHugePages("glibc.malloc.check=3"), "glibc.malloc.check=3:glibc.malloc.hugetlb=1");
+  EXPECT_EQ(WithHugePages("glibc.malloc.hugetlb=0"), "");
+}
+
 TEST(ComputeTest, Bf16WantsAProcessorThatHasIt) {
   const std::string x86 = "model name\t: Fast CPU\nflags\t\t: fpu avx2";
   for (const char* unit : {" avx512_bf16 x", " amx_bf16"}) {

@@ -234,11 +234,12 @@ TEST_F(PretrainJobTest, AJobsFiguresAreGaugesWhileItRunsItsMemoryThatOfAllItsPro
 }
 
 // Threads that spin while they wait make a busy machine train ten times slower.
-TEST_F(PretrainJobTest, TheRunnersThreadsSleepWhileTheyWait) {
+TEST_F(PretrainJobTest, TheRunnersThreadsSleepWhileTheyWaitAndItsMemoryLiesInHugePages) {
   ASSERT_EQ(Finish(Submit(kSpec)).state(), Job::SUCCEEDED);  // it has started
   const auto environment = ReadFile(absl::StrCat("/proc/", fleet_->runner_pid(), "/environ"));
   ASSERT_TRUE(environment.ok()) << environment.status();
   EXPECT_THAT(*environment, HasSubstr("GOMP_SPINCOUNT="));
+  EXPECT_THAT(*environment, HasSubstr("glibc.malloc.hugetlb=1"));
   EXPECT_EQ(ReadFile(absl::StrCat("/proc/", fleet_->runner_pid(), "/comm")).value(),
             "floe-runner\n");
 }
