@@ -56,13 +56,17 @@ bool HttpClient::Fill() {
   return true;
 }
 
-std::string HttpClient::ReadUntil(std::string_view mark) {
-  size_t at = 0;
-  while ((at = buffer_.find(mark)) == std::string::npos) {
-    if (!Fill()) return std::exchange(buffer_, "");
+bool HttpClient::Await(std::string_view mark) {
+  while (buffer_.find(mark) == std::string::npos) {
+    if (!Fill()) return false;
   }
-  std::string read = buffer_.substr(0, at + mark.size());
-  buffer_.erase(0, at + mark.size());
+  return true;
+}
+
+std::string HttpClient::ReadUntil(std::string_view mark) {
+  if (!Await(mark)) return std::exchange(buffer_, "");
+  std::string read = buffer_.substr(0, buffer_.find(mark) + mark.size());
+  buffer_.erase(0, read.size());
   return read;
 }
 

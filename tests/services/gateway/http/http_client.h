@@ -28,6 +28,8 @@ class HttpClient {
   bool Write(std::string_view bytes);
   // The next answer on this connection.
   HttpAnswer ReadAnswer();
+  // Whether `mark` comes before the end; takes nothing away.
+  bool Await(std::string_view mark);
   // Raw bytes until `mark` has come (included), or the end.
   std::string ReadUntil(std::string_view mark);
   // Whether the server closes (after any bytes).

@@ -75,6 +75,7 @@ class MovingTest : public MovingFixture {
   WorkerProcess& AskAndSignal(int signal, int seed, Answer& answer) {
     HttpClient client(fleet_->port());
     EXPECT_TRUE(client.Write(PostText(kPath, Body(kLongAnswer, seed))));
+    EXPECT_TRUE(client.Await("data: "));
     WorkerProcess& busy = AwaitBusy();
     busy.process().Signal(signal);
     answer = AnswerOf(client.ReadAnswer());
