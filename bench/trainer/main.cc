@@ -83,8 +83,8 @@ std::vector<Case> Cases() {
       {"nanoGPT's characters, small steps", characters, 4, 12, FLOE_BENCH_NANOGPT}};
   // Both sides in bf16, where the processor has it; the limit stays that of products in F32.
   if (JudgeBf16OfThisMachine().ok()) {
-    cases.push_back({"nanoGPT's characters, small steps in bf16", characters, 4, 12, FLOE_BENCH_NANOGPT,
-                     PrecisionKind::kBf16});
+    cases.push_back({"nanoGPT's characters, small steps in bf16", characters, 4, 12,
+                     FLOE_BENCH_NANOGPT, PrecisionKind::kBf16});
   }
   return cases;
 }
@@ -154,8 +154,9 @@ std::optional<Json> RunPeer(const Case& one, int threads) {
   const std::string command =
       // How our own libraries are tuned is none of the peer's business.
       absl::StrCat("env -u GOMP_SPINCOUNT -u GLIBC_TUNABLES '",
-                   python == nullptr ? "python3" : python, "' '", one.peer, "' ", threads, " ", one.steps, " ", b.num_layers, " ", b.num_heads,
-                   " ", b.hidden_size, " ", b.context, " ", one.batch_size, " ", b.vocab_size, " ",
+                   python == nullptr ? "python3" : python, "' '", one.peer, "' ", threads, " ",
+                   one.steps, " ", b.num_layers, " ", b.num_heads, " ", b.hidden_size, " ",
+                   b.context, " ", one.batch_size, " ", b.vocab_size, " ",
                    AbslView(PrecisionName(one.precision)));
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return std::nullopt;

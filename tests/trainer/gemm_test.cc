@@ -91,10 +91,10 @@ class Product {
 // With each instruction set that this machine has.
 TEST(Gemm, EqualsSumsInSixtyFourBitsAtEverySizeAndOrder) {
   const std::vector<std::array<int64_t, 3>> sizes = {
-      {1, 1, 1},     {1, 17, 3},    {5, 16, 8},     {6, 15, 9},     {7, 33, 255},   {12, 32, 256},
-      {13, 31, 257}, {191, 48, 64}, {193, 50, 300}, {49, 2049, 33}, {97, 130, 513}, {200, 1, 70},
-      {25, 33, 384}, {14, 65, 385}, {36, 64, 769},  {24, 96, 1160}, {20, 64, 70},   {8, 32, 39},
-      {16, 96, 40},  {10, 64, 41}};
+      {1, 1, 1},      {1, 17, 3},    {5, 16, 8},    {6, 15, 9},     {7, 33, 255},
+      {12, 32, 256},  {13, 31, 257}, {191, 48, 64}, {193, 50, 300}, {49, 2049, 33},
+      {97, 130, 513}, {200, 1, 70},  {25, 33, 384}, {14, 65, 385},  {36, 64, 769},
+      {24, 96, 1160}, {20, 64, 70},  {8, 32, 39},   {16, 96, 40},   {10, 64, 41}};
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
     for (const auto& [m, n, k] : sizes) {

@@ -7,8 +7,8 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trainer/internal/gemm.cc"
-#include "hwy/foreach_target.h"  // includes this file once a target
 #include "hwy/cache_control.h"
+#include "hwy/foreach_target.h"  // includes this file once a target
 #include "hwy/highway.h"
 
 #include "trainer/internal/gemm_packing-inl.h"

@@ -1,5 +1,5 @@
-// Small pieces of matrices with rows and columns exchanged. Included behind hwy/highway.h, again for
-// every target: hence no `#pragma once`.
+// Small pieces of matrices with rows and columns exchanged. Included behind hwy/highway.h, again
+// for every target: hence no `#pragma once`.
 #if defined(FLOE_TURNING) == defined(HWY_TARGET_TOGGLE)
 #ifdef FLOE_TURNING
 #undef FLOE_TURNING
