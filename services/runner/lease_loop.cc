@@ -13,6 +13,7 @@
 
 #include "base/status_macros.h"
 #include "services/runner/job_gauges.h"
+#include "services/runner/memory.h"
 #include "services/runtime/client.h"
 #include "services/runtime/status.h"
 
@@ -112,6 +113,7 @@ void LeaseLoop::ExecuteLease(const jobs::Lease& lease, std::stop_token stop,
     const auto result = ExecuteInFolder(lease, session, folder);
     end = EndOf(result, session.stop_reason());
   }
+  GiveBackFreeMemory();
   running.Decrement();
   parts_.metrics
       .Counter("floe_runner_attempts_total", "Attempts that ended, by kind and outcome",

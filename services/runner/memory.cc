@@ -1,5 +1,7 @@
 #include "services/runner/memory.h"
 
+#include <malloc.h>
+
 #include <fstream>
 #include <string>
 
@@ -33,6 +35,12 @@ int64_t MemoryBytes(const std::filesystem::path& meminfo, const std::filesystem:
     if (limit > 0 && (bytes == 0 || limit < bytes)) bytes = limit;
   }
   return bytes;
+}
+
+void GiveBackFreeMemory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 }  // namespace floe::runner
