@@ -79,7 +79,7 @@ std::vector<Case> Cases() {
   std::vector<Case> cases = {
       {"the demo's", demo, 4, 60, FLOE_BENCH_PEER},
       {"nanoGPT for a CPU", Gpt2(65, 128, 4, 4, 64), 12, 200, FLOE_BENCH_NANOGPT},
-      {"nanoGPT's characters", characters, 64, 3, FLOE_BENCH_NANOGPT},  // its own batch
+      {"nanoGPT's characters, its own batch", characters, 64, 3, FLOE_BENCH_NANOGPT},
       {"nanoGPT's characters, small steps", characters, 4, 12, FLOE_BENCH_NANOGPT}};
   // Both sides in bf16, where the processor has it; the limit stays that of products in F32.
   if (JudgeBf16OfThisMachine().ok()) {

@@ -100,7 +100,7 @@ TEST_F(ExecutionTest, LayersComputedAgainGiveTheSameBits) {
 // LibTorch's loop is a template: it runs on one thread where it is compiled without OpenMP.
 TEST_F(ExecutionTest, RowsAreSpreadOverTheThreads) {
 #ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "built without OpenMP";
+  GTEST_SKIP() << "built without OpenMP, whose threads tsan does not understand";
 #endif
   at::set_num_threads(2);
   std::mutex mutex;

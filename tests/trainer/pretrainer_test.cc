@@ -279,7 +279,9 @@ TEST(ComputeTest, CudaIsRefusedWithWhatToDo) {
 
 // Never the processor in its stead.
 TEST_F(PretrainerTest, ADeviceThatIsNotThereIsRefused) {
-  if (JudgeDeviceOfThisMachine(DeviceKind::kCuda, 1).ok()) GTEST_SKIP() << "there is one";
+  if (JudgeDeviceOfThisMachine(DeviceKind::kCuda, 1).ok()) {
+    GTEST_SKIP() << "this machine has a CUDA device, so none is missing";
+  }
   options_.settings.device = DeviceKind::kCuda;
   options_.state_folder = folder_ / "cuda";
   const absl::Status refused = Pretrainer::Create(options_, *tokenizer_, clock_).status();

@@ -16,8 +16,7 @@ struct StridedBlock {
 };
 
 // C[m, n] = A[m, k] B[k, n], or C += with `add`. B and C are row-major, their rows `b_stride` and
-// `c_stride` floats apart. Fastest where m is a multiple of 6 and n of two
-// vectors.
+// `c_stride` floats apart. Fastest where m is a multiple of 6 and n of two vectors.
 void BlockProduct(int64_t m, int64_t n, int64_t k, StridedBlock a, const float* b, int64_t b_stride,
                   bool add, float* c, int64_t c_stride);
 

@@ -234,7 +234,7 @@ TEST_F(PretrainJobTest, AJobsFiguresAreGaugesWhileItRunsItsMemoryThatOfAllItsPro
 }
 
 // Threads that spin while they wait make a busy machine train ten times slower.
-TEST_F(PretrainJobTest, TheRunnersThreadsSleepWhileTheyWaitAndItsMemoryLiesInHugePages) {
+TEST_F(PretrainJobTest, TheRunnersThreadsSleepWhileTheyWaitAndItAsksForHugePages) {
   ASSERT_EQ(Finish(Submit(kSpec)).state(), Job::SUCCEEDED);  // it has started
   const auto environment = ReadFile(absl::StrCat("/proc/", fleet_->runner_pid(), "/environ"));
   ASSERT_TRUE(environment.ok()) << environment.status();
